@@ -1,0 +1,66 @@
+"""The exceptions that netcheck raises.
+
+    NetcheckError(Exception)         everything below; its text is one sentence: what, where, what to do
+      +-- UsageError                 the request makes no sense: unknown rule, unreadable config (exit code 2)
+      +-- LoadError       NC001      a file, class or factory raised, or does not exist
+      |     +-- NeedsArguments NC002 a class cannot be built without arguments
+      +-- InputError      NC004      no example input was given or could be inferred, or the one given is malformed
+      +-- TraceError      NC003      forward raised, or did something that cannot be recorded
+
+An error keeps its cause (`raise ... from`), the model's part and the source line where these are known.
+"""
+
+from __future__ import annotations
+
+from netcheck.findings import Location
+
+
+class NetcheckError(Exception):
+    """Base of all errors that netcheck raises on purpose.
+
+    Attributes:
+        help: what to do about it, one sentence.
+        location: the line of user code at fault, if known.
+        module: the path of the submodule at fault ("layer1.0.conv1"), "" for the model itself.
+    """
+
+    code = ""
+    name = ""
+
+    def __init__(self, message: str, *, help: str = "", location: Location | None = None, module: str = "") -> None:
+        super().__init__(message)
+        self.help = help
+        self.location = location
+        self.module = module
+
+
+class UsageError(NetcheckError):
+    """netcheck was asked for something that makes no sense."""
+
+
+class LoadError(NetcheckError):
+    """A target could not be turned into a live model."""
+
+    code = "NC001"
+    name = "cannot-load"
+
+
+class NeedsArguments(LoadError):
+    """A module class cannot be constructed without arguments that nobody gave."""
+
+    code = "NC002"
+    name = "needs-arguments"
+
+
+class InputError(NetcheckError):
+    """No usable example input: none given, none inferable, or a malformed one."""
+
+    code = "NC004"
+    name = "no-inputs"
+
+
+class TraceError(NetcheckError):
+    """The model's forward raised, or did something that cannot be recorded."""
+
+    code = "NC003"
+    name = "cannot-run"

@@ -1,0 +1,188 @@
+"""What netcheck says: findings, and the report that holds them. Plain data; imports no torch.
+
+    Report
+      +-- Finding        one fault: what (message), what to write instead (help), what number says so (evidence)
+            +-- Evidence       the number, its unit, the limit that it is held against
+            +-- Location       where in the user's source it stands
+            +-- Severity       how bad: error, warning, info
+            +-- Verdict        how sure: suspected (static only), confirmed or cleared (the probe measured it)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph
+
+
+class Severity(StrEnum):
+    """How bad a finding is. Ordered: `Severity.INFO < Severity.WARNING < Severity.ERROR`."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        """0 for info, 1 for warning, 2 for error."""
+        return ("info", "warning", "error").index(self.value)
+
+    def __lt__(self, other: str) -> bool:
+        return self.rank < Severity(other).rank
+
+    def __le__(self, other: str) -> bool:
+        return self.rank <= Severity(other).rank
+
+    def __gt__(self, other: str) -> bool:
+        return self.rank > Severity(other).rank
+
+    def __ge__(self, other: str) -> bool:
+        return self.rank >= Severity(other).rank
+
+
+class Verdict(StrEnum):
+    """How sure netcheck is of a finding."""
+
+    SUSPECTED = "suspected"  # only the static analysis says so
+    CONFIRMED = "confirmed"  # the fact is proven: measured by the probe, or read off the graph or the weights
+    CLEARED = "cleared"  # the probe measured that it does no harm here: never fails a run
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in the user's source. Lines and columns count from 1; an end column points past the last character."""
+
+    file: str
+    line: int
+    column: int = 1
+    end_line: int | None = None
+    end_column: int | None = None
+    function: str = ""  # qualified name of the function that holds the line, if known
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The number that a finding rests on.
+
+    `text` is a whole phrase that a person can read by itself ("static gain −5.0 decades over 20 weight layers, budget ±3.0").
+    """
+
+    value: float
+    unit: str
+    text: str
+    limit: float | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault of one model. Message states the fact, help the cure, evidence the number.
+
+    `locations` are ordered by importance: the first is where a person should look first. `count` says how many
+    occurrences one finding stands for (twenty tanh layers built in a loop are one finding with a count of 20).
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    help: str
+    evidence: Evidence
+    verdict: Verdict = Verdict.SUSPECTED
+    modules: tuple[str, ...] = ()
+    locations: tuple[Location, ...] = ()
+    count: int = 1
+
+    @property
+    def location(self) -> Location | None:
+        """The place to look at first, or None where the source is not known."""
+        return self.locations[0] if self.locations else None
+
+    @property
+    def counts(self) -> bool:
+        """Whether this finding may fail a run: a cleared one never does."""
+        return self.verdict is not Verdict.CLEARED
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-serializable copy."""
+        return {
+            "code": self.code,
+            "name": self.name,
+            "severity": self.severity.value,
+            "verdict": self.verdict.value,
+            "message": self.message,
+            "help": self.help,
+            "evidence": asdict(self.evidence),
+            "modules": list(self.modules),
+            "locations": [asdict(place) for place in self.locations],
+            "count": self.count,
+        }
+
+
+@dataclass
+class Report:
+    """What one check of one model found.
+
+    Attributes:
+        model: the model's name: its class, or the target that the user gave.
+        findings: worst first; within a severity in the order of their places in the graph.
+        graph: the traced model, or None if it could not be traced.
+        inputs: one line that says which example input was used and how it was found.
+        skipped: what was not checked, a sentence each.
+        target: how the user named the model (`model.py:Net`), "" for a model that was given as an object.
+    """
+
+    model: str
+    findings: list[Finding] = field(default_factory=list)
+    graph: ModelGraph | None = None
+    inputs: str = ""
+    skipped: list[str] = field(default_factory=list)
+    target: str = ""
+    seconds: float = 0.0
+
+    # What the measurements of later stages fill in: None where they were not made.
+    gradients: Any = None
+    batches: Any = None
+    cost: Any = None
+
+    @property
+    def ok(self) -> bool:
+        """No warning and no error."""
+        return not self.at_least(Severity.WARNING)
+
+    @property
+    def exit_code(self) -> int:
+        """0 without warnings or errors, else 1: what the command would exit with by default."""
+        return 0 if self.ok else 1
+
+    def at_least(self, severity: Severity | str) -> list[Finding]:
+        """The findings that count (are not cleared) and are as bad as `severity` or worse."""
+        return [f for f in self.findings if f.counts and f.severity >= severity]
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-serializable account of the whole report, by the schema that `netcheck.report.json` documents."""
+        from netcheck.report import json as json_report
+
+        return json_report.model_entry(self)
+
+    def __str__(self) -> str:
+        from netcheck.report import text
+
+        return text.render([self], colour=False)
+
+
+def by_importance(findings: Iterable[Finding]) -> list[Finding]:
+    """Worst first; equals keep their order."""
+    return sorted(findings, key=lambda f: (not f.counts, -f.severity.rank))

@@ -1,0 +1,168 @@
+"""What a rule is, and the registry that finds them.
+
+A rule is one file under `netcheck/rules/<subject>/`: its documentation (the class docstring), the models it must
+flag and must not flag (`BAD`, `GOOD`), and `check`. Adding the file adds the rule; nothing else changes.
+
+    class TanhStack(StaticRule):
+        '''Saturating activations stacked so deep that the gradient dies.
+
+        ## Why is this bad?
+        ...
+        '''
+
+        code = "NC101"
+        name = "tanh-stack"
+        severity = Severity.ERROR          # the highest that it may give
+        BAD = (Example("twenty layers at the default init", "model = ..."),)
+        GOOD = (Example("three layers", "model = ..."),)
+
+        def check(self, graph):
+            yield self.finding(...)
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
+
+from netcheck.findings import Evidence, Finding, Location, Severity, Verdict
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A model that a rule must flag (in `BAD`) or must leave alone (in `GOOD`).
+
+    `source` is Python that defines `model`; `torch`, `nn` (torch.nn) and `F` (torch.nn.functional) are imported for it.
+    It is text so that it can be printed as documentation, and so that a rule needs no torch to be listed.
+    `inputs` is written as on the command line ("2x3x32x32", "ids=long:2x16"); "" means that netcheck infers them.
+    """
+
+    title: str
+    source: str
+    inputs: str = ""
+
+
+class Rule:
+    """One thing that netcheck looks for.
+
+    The docstring is the documentation: a summary line, then Markdown sections (`## Why is this bad?`,
+    `## When it is fine`, `## Evidence`, `## References`); the examples are added from `BAD` and `GOOD`.
+    """
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    severity: ClassVar[Severity]
+    BAD: ClassVar[tuple[Example, ...]] = ()
+    GOOD: ClassVar[tuple[Example, ...]] = ()
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph of the documentation, on one line."""
+        return " ".join(self.documentation.split("\n\n", 1)[0].split())
+
+    @property
+    def documentation(self) -> str:
+        """The documentation as Markdown, without the examples."""
+        return inspect.getdoc(type(self)) or ""
+
+    def finding(
+        self,
+        message: str,
+        *,
+        help: str,
+        evidence: Evidence,
+        at: Iterable[Node] = (),
+        severity: Severity | None = None,
+        verdict: Verdict = Verdict.SUSPECTED,
+        count: int | None = None,
+    ) -> Finding:
+        """Build a finding of this rule at the nodes `at`: first the lines that built them, then where forward runs them.
+
+        Several nodes that one line built (a loop) share one location; `count` defaults to the number of nodes.
+        """
+        nodes = list(at)
+        places = [place for node in nodes for place in (node.built_at,) if place]
+        places += [place for node in nodes for place in (node.called_at,) if place]
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=self.severity if severity is None else severity,
+            message=message,
+            help=help,
+            evidence=evidence,
+            verdict=verdict,
+            modules=tuple(dict.fromkeys(node.path for node in nodes)),
+            locations=tuple(dict.fromkeys(places)),
+            count=max(1, len(nodes)) if count is None else count,
+        )
+
+
+class StaticRule(Rule):
+    """A rule that reads the graph alone."""
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """Yield what is wrong with `graph`."""
+        raise NotImplementedError
+
+
+@cache
+def registry() -> tuple[Rule, ...]:
+    """Every rule, by code. Reads the rule files under `netcheck.rules`; imports no torch.
+
+    Raises:
+        TypeError: a rule class lacks a part; the sentence names its file and line.
+    """
+    import netcheck.rules as package
+
+    rules: dict[str, Rule] = {}
+    for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        module = importlib.import_module(info.name)
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module.__name__:
+                if "code" not in vars(value):
+                    continue  # a base class that rules share
+                require_complete(value, known=rules)
+                rules[value.code] = value()
+    return tuple(rules[code] for code in sorted(rules))
+
+
+def require_complete(rule: type[Rule], *, known: dict[str, Rule]) -> None:
+    """Say at load time, with file and line, what a rule class lacks."""
+    missing = [part for part in ("code", "name", "severity", "__doc__") if not getattr(rule, part, None)]
+    missing += [part for part in ("BAD", "GOOD") if not getattr(rule, part)]
+    problem = f"lacks {', '.join(missing)}" if missing else ""
+    if not problem and rule.code in known:
+        problem = f"reuses code {rule.code} of {type(known[rule.code]).__name__}"
+    if problem:
+        raise TypeError(f"{inspect.getsourcefile(rule)}:{inspect.getsourcelines(rule)[1]}: rule {rule.__name__} {problem}")
+
+
+def select(chosen: Iterable[str] = (), ignored: Iterable[str] = ()) -> Iterator[Rule]:
+    """The rules that a selection leaves, by code.
+
+    A selector is a code, the beginning of one ("NC1"), a rule's name, or "ALL". Nothing chosen means all. Where a rule
+    is both chosen and ignored, the longer selector wins; of equals, the one that ignores.
+    """
+    chosen, ignored = list(chosen) or ["ALL"], list(ignored)
+    for rule in registry():
+        wanted = max(match_length(rule, selector) for selector in chosen)
+        refused = max((match_length(rule, selector) for selector in ignored), default=-1)
+        if wanted >= 0 and wanted > refused:
+            yield rule
+
+
+def match_length(rule: Rule, selector: str) -> int:
+    """How specifically `selector` names `rule`: the number of characters that match, -1 for not at all."""
+    if selector.upper() == "ALL":
+        return 0
+    if selector.lower() == rule.name:
+        return len(rule.code)
+    return len(selector) if selector and rule.code.startswith(selector.upper()) else -1
