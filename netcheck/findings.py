@@ -6,6 +6,8 @@
             +-- Location       where in the user's source it stands
             +-- Severity       how bad: error, warning, info
             +-- Verdict        how sure: suspected (static only), confirmed or cleared (the probe measured it)
+      +-- Summary      what was checked: how many operations, how deep, which were not understood
+            +-- Layer          one row of the table of layers
 """
 
 from __future__ import annotations
@@ -128,6 +130,36 @@ class Finding:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One row of the table of layers: an operation that has parameters or changes what a gradient meets."""
+
+    path: str  # module path, "" for the model itself
+    operation: str  # "nn.Conv2d", "torch.tanh"
+    kind: str
+    shape: tuple[int, ...] | None  # of its (first) output, batch first
+    parameters: int  # scalars that it holds; shared ones are counted where they first occur
+    place: Location | None
+    note: str = ""  # one short remark, such as "gain 0.58"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was traced, in numbers.
+
+    `depth` is the most weight layers on any way from input to output, `plain_depth` the fewest.
+    """
+
+    operations: int
+    weight_layers: int
+    parameters: int
+    depth: int
+    plain_depth: int
+    unknown: tuple[str, ...] = ()  # one entry an operation that neither the table nor its behaviour explained
+    layers: tuple[Layer, ...] = ()
+    tensors: str = "fake"  # "fake": nothing was computed; "real": values were needed, so it ran on the CPU
+
+
 @dataclass
 class Report:
     """What one check of one model found.
@@ -135,7 +167,8 @@ class Report:
     Attributes:
         model: the model's name: its class, or the target that the user gave.
         findings: worst first; within a severity in the order of their places in the graph.
-        graph: the traced model, or None if it could not be traced.
+        graph: the traced model, or None if it could not be traced (or the report came from a child process).
+        summary: the graph in numbers, plain data; None if there is no graph.
         inputs: one line that says which example input was used and how it was found.
         skipped: what was not checked, a sentence each.
         target: how the user named the model (`model.py:Net`), "" for a model that was given as an object.
@@ -144,6 +177,7 @@ class Report:
     model: str
     findings: list[Finding] = field(default_factory=list)
     graph: ModelGraph | None = None
+    summary: Summary | None = None
     inputs: str = ""
     skipped: list[str] = field(default_factory=list)
     target: str = ""
