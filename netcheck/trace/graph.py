@@ -2,13 +2,198 @@
 
     nn.Sequential(nn.Linear(8, 4), nn.Tanh())        on a (2, 8) tensor
 
-    name     op           target  kind         shape    path   called_at       built_at
-    input    placeholder  input   INPUT        (2, 8)
-    _0       call_module  0       LINEAR       (2, 4)   "0"    container.py    model.py:1
-    _1       call_module  1       ACTIVATION   (2, 4)   "1"    container.py    model.py:1
-    output   output       output  OUTPUT
+    name     op           target      kind         shape    path
+    input_1  placeholder  input       input        (2, 8)
+    _0       call_module  nn.Linear   linear       (2, 4)   "0"
+    _1       call_module  nn.Tanh     activation   (2, 4)   "1"
+    output   output       output      output
 
 `Node` wraps one torch.fx node; `ModelGraph` holds them in the order in which forward ran them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import fx, nn
+
+from netcheck.findings import Location
+from netcheck.trace import places
+from netcheck.trace.kinds import Kind, classify
+
+if TYPE_CHECKING:
+    from netcheck.trace.record import Call, Recording
+
+
+class Node:
+    """One operation of the traced model.
+
+    Attributes:
+        fx: the torch.fx node.
+        index: position in execution order.
+        kind: what the operation is, whether it was written as a module, a function, a method or an operator.
+        inputs: the nodes whose values it takes, in order of its arguments, each once.
+        users: the nodes that take its value, in execution order.
+        shape, dtype: of its value, or of the first tensor in it; None if it holds none.
+        module: the leaf module called, or None.
+        path: the module's qualified name; for a function, that of the module whose forward called it.
+        grad_enabled: False where forward ran it under `torch.no_grad()`.
+        training: the training flag of the module (for a function, of the module whose forward called it).
+    """
+
+    __slots__ = (
+        "__dict__", "call", "dtype", "fx", "graph", "index", "inputs", "kind", "module", "path", "shape", "users",
+    )  # fmt: skip
+
+    def __init__(self, graph: ModelGraph, index: int, node: fx.Node, call: Call | None) -> None:
+        self.graph = graph
+        self.index = index
+        self.fx = node
+        self.call = call
+        self.kind = Kind.UNKNOWN
+        self.inputs: tuple[Node, ...] = ()
+        self.users: list[Node] = []
+        self.module = call.module if call else None
+        self.path = call.path if call else ""
+        described = call.result if call else None
+        first = described[0] if isinstance(described, list) else described
+        self.shape: tuple[int, ...] | None = first[0] if first else None
+        self.dtype: torch.dtype | None = first[1] if first else None
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.kind} {self.target} {self.shape}>"
+
+    @property
+    def name(self) -> str:
+        """The torch.fx name, unique in the graph."""
+        return self.fx.name
+
+    @property
+    def op(self) -> str:
+        """placeholder, get_attr, call_module, call_function, call_method or output."""
+        return self.fx.op
+
+    @cached_property
+    def target(self) -> str:
+        """What is called, as a person writes it: "nn.Conv2d", "F.relu", "torch.cat", "Tensor.view"."""
+        if self.module is not None:
+            return class_name(type(self.module))
+        return function_name(self.fx)
+
+    @cached_property
+    def function(self) -> str:
+        """The bare name of a called function or method: "relu" for `F.relu`, `torch.relu` and `x.relu_()`."""
+        if self.op == "call_method":
+            return str(self.fx.target).strip("_")
+        if self.op == "call_function":
+            return str(getattr(self.fx.target, "__name__", "")).strip("_").removesuffix(".default")
+        return ""
+
+    @property
+    def owner(self) -> str:
+        """The class name of the module whose forward made the call; "" outside of any."""
+        return type(self.call.owner).__name__ if self.call and self.call.owner is not None else ""
+
+    @property
+    def grad_enabled(self) -> bool:
+        """Whether autograd was on."""
+        return self.call is None or self.call.grad_enabled
+
+    @property
+    def training(self) -> bool:
+        """Whether the module was in training mode."""
+        return self.call is None or self.call.training
+
+    @cached_property
+    def called_at(self) -> Location | None:
+        """The user's line in forward that made this call."""
+        return places.called(self.call.code, self.call.instruction) if self.call else None
+
+    @cached_property
+    def built_at(self) -> Location | None:
+        """The line that built the module (for a function: the module whose forward called it); None if not found."""
+        return self.graph.built_at(self.path) if self.call else None
+
+    def argument(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument of a function call by position or keyword; tensors are given as their `Node`."""
+        value = self.fx.kwargs.get(name, self.fx.args[position] if position < len(self.fx.args) else default)
+        return self.graph.by_fx.get(value, value) if isinstance(value, fx.Node) else value
+
+    def option(self, name: str, position: int, default: Any = None) -> Any:
+        """A setting that a module has as an attribute and a function as an argument (`p` of dropout)."""
+        return getattr(self.module, name, default) if self.module is not None else self.argument(position, name, default)
+
+
+class ModelGraph:
+    """What one forward pass of a model does.
+
+    Attributes:
+        model: the user's model (of a lazy model: an initialized copy).
+        nodes: all operations in the order in which forward ran them.
+        tensors: "fake" if nothing was computed, "real" if forward needed values.
+        lost: nodes that stand for tensors which no recorded operation made.
+        reads: nodes whose values forward looked at: only the recorded path was seen.
+    """
+
+    def __init__(self, model: nn.Module, recording: Recording, *, tensors: str) -> None:
+        self.model = model
+        self.recording = recording
+        self.tensors = tensors
+        self.nodes = [Node(self, i, node, recording.calls.get(node)) for i, node in enumerate(recording.graph.nodes)]
+        self.by_fx = {node.fx: node for node in self.nodes}
+        for node in self.nodes:
+            node.inputs = tuple(self.by_fx[fx_input] for fx_input in node.fx.all_input_nodes)
+            for source in node.inputs:
+                source.users.append(node)
+        self.lost = [self.by_fx[node] for node in recording.lost]
+        self.reads = list(dict.fromkeys(self.by_fx[node] for node in recording.reads))
+        classify(self)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def class_name(self) -> str:
+        """The model's class."""
+        return type(self.model).__name__
+
+    @cached_property
+    def module(self) -> fx.GraphModule:
+        """A torch.fx.GraphModule that computes what the model computed. It shares the model's parameters and leaf modules."""
+        return fx.GraphModule(self.recording.attributes, self.recording.graph, class_name=self.class_name)
+
+    @property
+    def inputs(self) -> list[Node]:
+        """The arguments of forward."""
+        return [node for node in self.nodes if node.op == "placeholder"]
+
+    @property
+    def outputs(self) -> list[Node]:
+        """The nodes that forward returned, in order."""
+        return list(self.nodes[-1].inputs)
+
+
+def class_name(cls: type) -> str:
+    """A module's class as a person writes it: "nn.Conv2d" for torch's own, the bare name for the user's."""
+    return f"nn.{cls.__name__}" if cls.__module__.startswith("torch.nn.modules.") else cls.__name__
+
+
+def function_name(node: fx.Node) -> str:
+    """A call's target as a person writes it."""
+    if node.op in ("placeholder", "get_attr", "output"):
+        return str(node.target)
+    if node.op == "call_method":
+        return f"Tensor.{node.target}"
+    name = str(getattr(node.target, "__name__", node.target))
+    origin = str(getattr(node.target, "__module__", "") or "")
+    if origin in ("torch.nn.functional", "torch._C._nn"):
+        return f"F.{name}"
+    if origin in ("_operator", "operator"):
+        return f"operator.{name}"
+    return f"torch.{name}" if origin.startswith("torch") or hasattr(torch, name) else name

@@ -1,0 +1,223 @@
+"""Run a model with other tensors in the place of its own, and leave it as it was.
+
+    with substituted(model, convert) as census:      every parameter, buffer and tensor attribute p is now convert(p)
+        model(x)                                     forward may assign attributes, append to lists, draw random numbers ...
+                                                     ... and all of that is undone here, also after an exception
+
+The tracer converts to fake tensors, the probe to copies on its device. Nothing is deep-copied: what is saved are the
+references that the model's objects hold, so a model larger than memory costs nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+_ATOMS = (str, bytes, int, float, complex, bool, type(None), type, torch.dtype, torch.device, torch.Size, torch.Generator)
+_OPAQUE_PACKAGES = ("torch", "numpy", "builtins", "collections", "functools", "threading", "logging", "abc", "enum", "re")
+
+
+@dataclass
+class Census:
+    """Everything that a model holds, registered or not.
+
+    Attributes:
+        modules: id of a module -> (module, its qualified names; the first is the one to show).
+        tensors: id of a tensor that forward will meet -> (the user's own tensor, its qualified names).
+            Inside `substituted` the ids are those of the converted tensors.
+        unregistered_modules: names of modules that PyTorch does not know of (kept in a plain list, dict or object).
+        unregistered_tensors: names of tensors that are neither parameter nor buffer.
+    """
+
+    modules: dict[int, tuple[nn.Module, list[str]]] = field(default_factory=dict)
+    tensors: dict[int, tuple[torch.Tensor, list[str]]] = field(default_factory=dict)
+    unregistered_modules: list[str] = field(default_factory=list)
+    unregistered_tensors: list[str] = field(default_factory=list)
+    holders: list[Any] = field(default_factory=list)  # every dict, list, set and deque whose content may change
+
+
+def take_census(root: nn.Module) -> Census:
+    """Walk everything that `root` holds: registered children first (they give the names), then plain attributes."""
+    census = Census()
+    for name, module in root.named_modules(remove_duplicate=False):
+        census.modules.setdefault(id(module), (module, []))[1].append(name)
+        if not isinstance(module, torch.jit.ScriptModule):
+            for key, tensor in (*module._parameters.items(), *module._buffers.items()):
+                if tensor is not None:
+                    census.tensors.setdefault(id(tensor), (tensor, []))[1].append(join(name, key))
+    seen: set[int] = set()
+    for module, names in list(census.modules.values()):
+        _visit(module, names[0], census, seen, registered=True)
+    return census
+
+
+def join(*parts: str) -> str:
+    """Join the non-empty parts of a qualified name."""
+    return ".".join(part for part in parts if part)
+
+
+def _visit(start: Any, name: str, census: Census, seen: set[int], *, registered: bool) -> None:
+    """Add `start` and all that it holds to the census. Iterative: models nest deeper than Python's stack."""
+    pending = [(start, name, registered)]
+    while pending:
+        value, name, registered = pending.pop()
+        if isinstance(value, _ATOMS):
+            continue
+        if isinstance(value, torch.Tensor):
+            if id(value) not in census.tensors:
+                census.tensors[id(value)] = (value, [name])
+                census.unregistered_tensors.append(name)
+            continue
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, nn.Module):
+            pending += _module_children(value, name, census, registered=registered)
+        else:
+            pending += _plain_children(value, name, census)
+
+
+def _module_children(module: nn.Module, name: str, census: Census, *, registered: bool) -> list[tuple[Any, str, bool]]:
+    if id(module) not in census.modules:
+        census.modules[id(module)] = (module, [name])
+    if not registered:
+        census.unregistered_modules.append(name)
+    if isinstance(module, torch.jit.ScriptModule):
+        return []
+    census.holders += [module.__dict__, module._parameters, module._buffers, module._modules]
+    children: list[tuple[Any, str, bool]] = [
+        (child, join(name, key), registered) for key, child in module._modules.items() if child is not None
+    ]
+    if not registered:
+        children += [(t, join(name, key), False) for key, t in module._parameters.items() if t is not None]
+        children += [(t, join(name, key), False) for key, t in module._buffers.items() if t is not None]
+    children += [
+        (value, join(name, key), False)
+        for key, value in module.__dict__.items()
+        if key not in ("_parameters", "_buffers", "_modules")
+    ]
+    return children
+
+
+def _plain_children(value: Any, name: str, census: Census) -> list[tuple[Any, str, bool]]:
+    if isinstance(value, dict):
+        census.holders.append(value)
+        return [(item, f"{name}[{key!r}]", False) for key, item in value.items()]
+    if isinstance(value, list | deque):
+        census.holders.append(value)
+        return [(item, f"{name}[{index}]", False) for index, item in enumerate(value)]
+    if isinstance(value, tuple):
+        return [(item, f"{name}[{index}]", False) for index, item in enumerate(value)]
+    if isinstance(value, set):
+        census.holders.append(value)
+        return []
+    if _is_array(value):
+        census.holders.append(value)
+        return []
+    attributes = getattr(value, "__dict__", None)
+    package = type(value).__module__.partition(".")[0]
+    if not isinstance(attributes, dict) or package in _OPAQUE_PACKAGES or callable(value):
+        return []
+    census.holders.append(attributes)
+    return [(item, join(name, key), False) for key, item in attributes.items() if isinstance(key, str)]
+
+
+def _is_array(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")  # a model that holds an array has imported it
+    return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+@contextmanager
+def substituted(root: nn.Module, convert: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[Census]:
+    """Put `convert(tensor)` in the place of every tensor that `root` holds; undo that, and all that forward changed, on exit.
+
+    Yields:
+        The census; its `tensors` are keyed by the ids of the converted tensors, so that the recorder knows them.
+
+    Raises:
+        Whatever `convert` raises, before anything was changed.
+    """
+    census = take_census(root)
+    converted = {key: convert(tensor) for key, (tensor, _) in census.tensors.items()}
+    saved = [_save(holder) for holder in census.holders]
+    with preserved_random_state():
+        try:
+            for holder in census.holders:
+                _swap(holder, converted)
+            census.tensors = {id(converted[key]): entry for key, entry in census.tensors.items()}
+            yield census
+        finally:
+            for holder, content in zip(census.holders, saved, strict=True):
+                _restore(holder, content)
+
+
+def _save(holder: Any) -> Any:
+    if _is_array(holder):
+        return holder.copy()
+    if isinstance(holder, dict):
+        return dict(holder)  # not holder.copy(), which a subclass may have made do anything
+    return set(holder) if isinstance(holder, set) else list(holder)
+
+
+def _restore(holder: Any, content: Any) -> None:
+    if _is_array(holder):
+        holder[...] = content
+    elif not _same(holder, content):
+        holder.clear()
+        (holder.extend if isinstance(holder, list | deque) else holder.update)(content)
+
+
+def _same(holder: Any, content: Any) -> bool:
+    """Whether `holder` still holds the very objects of `content`, in order."""
+    if len(holder) != len(content):
+        return False
+    if isinstance(holder, dict):
+        return all(a is b and holder[a] is content[b] for a, b in zip(holder, content, strict=True))
+    if isinstance(holder, set):
+        return bool(holder == content)
+    return all(a is b for a, b in zip(holder, content, strict=True))
+
+
+def _swap(holder: Any, converted: dict[int, torch.Tensor]) -> None:
+    """Replace the tensors that `holder` holds directly, or inside tuples."""
+    if isinstance(holder, dict):
+        items: Any = list(holder.items())
+    elif isinstance(holder, list | deque):
+        items = list(enumerate(holder))
+    else:
+        return
+    for key, value in items:
+        if isinstance(value, torch.Tensor) and id(value) in converted:
+            holder[key] = converted[id(value)]
+        elif type(value) is tuple and any(id(item) in converted for item in value):
+            holder[key] = tuple(converted.get(id(item), item) for item in value)
+
+
+@contextmanager
+def preserved_random_state() -> Iterator[None]:
+    """Leave every global random number generator (Python, numpy, torch on all its devices) as it was."""
+    python = random.getstate()
+    cpu = torch.random.get_rng_state()
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    before = sys.modules.get("numpy")
+    numpy = before.random.get_state() if before is not None else None
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        torch.random.set_rng_state(cpu)
+        if cuda is not None:
+            torch.cuda.set_rng_state_all(cuda)
+        if mps is not None:
+            torch.mps.set_rng_state(mps)
+        if before is not None:
+            before.random.set_state(numpy)

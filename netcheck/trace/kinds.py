@@ -1,0 +1,5 @@
+from enum import StrEnum
+class Kind(StrEnum):
+    UNKNOWN="unknown"
+def classify(g): pass
+def f(): pass

@@ -1,0 +1,212 @@
+"""Trace a model: run it on fake tensors, or on real ones where their values matter.
+
+    trace(model, args, kwargs) -> ModelGraph
+      +-- materialized      a lazy model: a copy of it, initialized by one real run
+      +-- attempt_fake      nothing is computed or allocated; with `hear_all` if a tensor got past the recorder
+      +-- attempt_real      on copies, on the model's own device: if forward needs values that fake tensors do not have
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
+
+from netcheck.errors import TraceError
+from netcheck.trace import fakes, places, structure
+from netcheck.trace.fakes import Fakes
+from netcheck.trace.graph import ModelGraph
+from netcheck.trace.guard import preserved_random_state, substituted
+from netcheck.trace.record import Failure, Recorder, Unannounced, unwrapped
+
+REAL_RUN_LIMIT = 16 * 2**30  # bytes of parameters and buffers above which forward is not run on real tensors
+
+
+def trace(model: nn.Module, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> ModelGraph:
+    """Record what `model(*args, **kwargs)` does as a graph, in the model's present mode (training or eval).
+
+    Args:
+        model: any module; wrappers (DataParallel, DistributedDataParallel, torch.compile) are looked through.
+        args: positional arguments of forward: tensors, or containers of tensors at any nesting.
+        kwargs: keyword arguments of forward.
+
+    Returns:
+        The graph. The model, its state and all random number generators are bit for bit as before.
+
+    Raises:
+        TraceError: forward raised; the error names the operation, its arguments' shapes and the user's line.
+    """
+    args, kwargs = tuple(args), dict(kwargs or {})
+    model = materialized(unwrapped(model), args, kwargs)
+    try:
+        recorder = attempt_fake(model, args, kwargs)
+        if recorder.recording.lost:
+            recorder = attempt_fake(model, args, kwargs, hear_all=True)
+        if not recorder.needs_values:
+            return ModelGraph(model, recorder.recording, tensors="fake")
+        error = TraceError(
+            f"forward of {type(model).__name__} needs the values of tensors, which cannot be had here",
+            help="check a small configuration of the same architecture, with its parameters on a real device",
+        )
+    except TraceError as failure:
+        error = failure
+    if not can_run_for_real(model):
+        raise error
+    recorder = attempt_real(model, args, kwargs)
+    if recorder.recording.lost:
+        recorder = attempt_real(model, args, kwargs, hear_all=True)
+    return ModelGraph(model, recorder.recording, tensors="real")
+
+
+def attempt_fake(
+    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], *, hear_all: bool = False
+) -> Recorder:
+    """Record forward on fake tensors: shapes and dtypes without values.
+
+    Raises:
+        TraceError: forward raised, or a parameter cannot be faked (some quantized and sparse layouts).
+    """
+    own = Fakes()
+    device = device_of(model)
+    try:
+        with silent_fakes(), substituted(model, own.make) as census:
+            recorder = Recorder(census, fakes=own)
+            given = structure.rebuild((args, kwargs), lambda tensor: own.make(tensor, device))
+            modes = (own.mode, Unannounced(recorder)) if hear_all else (own.mode,)
+            run_recorded(model, recorder, *given, modes=modes, examples=(args, kwargs))
+    except (NotImplementedError, RuntimeError) as error:  # from fake(): this tensor cannot be faked
+        raise TraceError(f"{type(model).__name__} holds a tensor that cannot be faked: {error}") from error
+    return recorder
+
+
+def attempt_real(
+    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], *, hear_all: bool = False
+) -> Recorder:
+    """Record forward on real tensors: copies of the model's own, on its device."""
+    device = device_of(model)
+    with substituted(model, own_copy) as census:
+        recorder = Recorder(census)
+        given = structure.rebuild((args, kwargs), lambda tensor: own_copy(tensor).to(device or tensor.device))
+        run_recorded(model, recorder, *given, modes=(Unannounced(recorder),) if hear_all else ())
+    return recorder
+
+
+def run_recorded(
+    model: nn.Module,
+    recorder: Recorder,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    modes: Sequence[Any] = (),
+    examples: tuple[Sequence[Any], Mapping[str, Any]] = ((), {}),
+) -> Any:
+    """Run forward under `recorder`, from its placeholders to its output; gradients are on, whatever the caller's mode.
+
+    `modes` are entered around forward (fake tensors); `examples` are the real arguments behind fake ones.
+
+    Raises:
+        TraceError: forward raised.
+    """
+    real = dict(argument_names(model, *examples))
+    for name, value in argument_names(model, args, kwargs):
+        recorder.placeholder(name, value, real.get(name))
+    try:
+        with torch.enable_grad(), ExitStack() as stack:
+            for mode in modes:
+                stack.enter_context(mode)
+            stack.enter_context(recorder.running())
+            result = recorder.call_module(model, tuple(args), dict(kwargs))
+            recorder.output(result)
+    except (Exception, SystemExit) as error:
+        raise cannot_run(model, error, recorder.failure) from error
+    return result
+
+
+def argument_names(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The name of each argument as forward's signature has it; `*args` are numbered."""
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):  # a ScriptModule's forward has none
+        parameters = []
+    plain = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "input")
+    for index, value in enumerate(args):
+        yield (plain[index].name if index < len(plain) else f"{rest}_{index}"), value
+    yield from kwargs.items()
+
+
+def cannot_run(model: nn.Module, error: BaseException, failure: Failure | None) -> TraceError:
+    """Say which operation raised what, on which shapes, in which line of the user's code."""
+    reason = str(error).strip().splitlines()
+    what = f"{type(error).__name__}: {reason[0]}" if reason else type(error).__name__
+    if failure is not None and failure.error is error:
+        where = f" in {failure.operation}({failure.arguments})"
+        location, module = places.called(failure.code, failure.instruction), failure.path
+    else:
+        where, location, module = "", places.raised(error), ""
+    at = f" of module '{module}'" if module else ""
+    return TraceError(
+        f"forward of {type(model).__name__} raised {what}{where}{at}",
+        help="run the model on an example yourself; if its input has another shape or type, pass that: "
+        "`netcheck.check(model, inputs)` or `--input 2x3x224x224`",
+        location=location,
+        module=module,
+    )
+
+
+def materialized(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> nn.Module:
+    """The model itself; of a model with lazy layers, a copy whose parameters have taken their shapes from the input."""
+    members = (*model.parameters(), *model.buffers())
+    if not any(nn.parameter.is_lazy(member) for member in members):
+        return model
+    twin = copy.deepcopy(model)
+    with preserved_random_state(), torch.no_grad():
+        try:
+            twin(*structure.rebuild(args, torch.clone), **structure.rebuild(kwargs, torch.clone))
+        except (Exception, SystemExit) as error:
+            raise cannot_run(model, error, None) from error
+    return twin
+
+
+# ---- tensors to run on ----------------------------------------------------------------------------------------------
+
+
+def own_copy(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy with its own memory: forward may write to it."""
+    twin = tensor.detach().clone()
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(twin, requires_grad=tensor.requires_grad)
+    return twin.requires_grad_(tensor.requires_grad)
+
+
+@contextmanager
+def silent_fakes() -> Iterator[None]:
+    """Keep PyTorch from logging a traceback where fake tensors meet an operation that has no meta kernel."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+def device_of(model: nn.Module) -> torch.device | None:
+    """The device of the model's first parameter or buffer, where its inputs belong; None without either."""
+    first = next(iter((*model.parameters(), *model.buffers())), None)
+    if first is None:
+        return None
+    return fakes.device_of(first)
+
+
+def can_run_for_real(model: nn.Module) -> bool:
+    """Whether the model has values, and few enough to copy."""
+    members = (*model.parameters(), *model.buffers())
+    if any(isinstance(member, FakeTensor) or member.is_meta for member in members):
+        return False
+    return sum(member.numel() * member.element_size() for member in members) <= REAL_RUN_LIMIT
