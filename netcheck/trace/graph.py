@@ -22,6 +22,7 @@ from torch import fx, nn
 
 from netcheck.findings import Location
 from netcheck.trace import places
+from netcheck.trace.behaviour import Activation
 from netcheck.trace.kinds import Kind, classify
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ class Node:
     Attributes:
         fx: the torch.fx node.
         index: position in execution order.
+        activation: the measured behaviour of an activation.
+        pieces: how many linear pieces a maxout takes the largest of.
         kind: what the operation is, whether it was written as a module, a function, a method or an operator.
+        detail: its sort ("batch" of a norm, "channel" of a dropout); see `netcheck.trace.kinds`.
+        depends: whether its value depends on the model's input.
+        carries: whether a gradient flows through it to the input (or to an embedding).
         inputs: the nodes whose values it takes, in order of its arguments, each once.
         users: the nodes that take its value, in execution order.
         shape, dtype: of its value, or of the first tensor in it; None if it holds none.
@@ -45,7 +51,8 @@ class Node:
     """
 
     __slots__ = (
-        "__dict__", "call", "dtype", "fx", "graph", "index", "inputs", "kind", "module", "path", "shape", "users",
+        "__dict__", "activation", "call", "carries", "depends", "detail", "dtype", "fx", "graph", "index", "inputs", "kind", "module",
+        "path", "pieces", "shape", "users",
     )  # fmt: skip
 
     def __init__(self, graph: ModelGraph, index: int, node: fx.Node, call: Call | None) -> None:
@@ -54,6 +61,11 @@ class Node:
         self.fx = node
         self.call = call
         self.kind = Kind.UNKNOWN
+        self.detail = ""
+        self.depends = False
+        self.carries = False
+        self.activation: Activation | None = None
+        self.pieces = 1
         self.inputs: tuple[Node, ...] = ()
         self.users: list[Node] = []
         self.module = call.module if call else None

@@ -1,0 +1,130 @@
+"""What an elementwise function does to a signal and its gradient, measured on numbers.
+
+A pre-activation is taken as Gaussian with mean square q (mean-field theory: Poole et al. 2016, Schoenholz et al. 2017).
+For an activation f and z ~ N(0, q):
+
+    second_moment(q)   E[f(z)^2]            mean square of its output
+    mean(q)            E[f(z)]
+    slope(q)           sqrt(E[f'(z)^2])     what one backward pass through it multiplies a gradient's norm by
+    overlap(q, c)      E[f(z1) f(z2)]       z1, z2 of correlation c: two samples at one unit
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+
+Function = Callable[[torch.Tensor], torch.Tensor]
+
+_NODES = 2001
+_Z = torch.linspace(-8, 8, _NODES, dtype=torch.float64)
+_WEIGHTS = torch.exp(-_Z**2 / 2) / torch.exp(-_Z**2 / 2).sum()
+_COARSE = torch.linspace(-6, 6, 121, dtype=torch.float64)
+_COARSE_WEIGHTS = torch.exp(-_COARSE**2 / 2) / torch.exp(-_COARSE**2 / 2).sum()
+_TAIL = (4.0, 6.0)  # where an activation that saturates is flat: far out for a unit-variance input, and still met
+_FLAT = 0.1  # share of its steepest slope below which it counts as flat there
+_QUANTUM = 0.05  # decades: the statistics are smooth in log q, so nearby values share one computation
+
+
+class Activation:
+    """The measured behaviour of one elementwise function.
+
+    Attributes:
+        saturates_low, saturates_high: whether the slope dies for large negative, large positive inputs.
+        zero_centred: whether its two limits lie on both sides of zero, about equally far.
+        steepest: its largest slope on [-6, 6].
+        linear: whether it does nothing to a signal but scale and shift it.
+    """
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        values, slopes = evaluated(function, torch.linspace(-6, 6, 1201, dtype=torch.float64))
+        size = slopes.abs()
+        self.steepest = float(size.max())
+        grid = torch.linspace(-6, 6, 1201)
+        self.saturates_low = bool(size[(grid <= -_TAIL[0])].max() <= _FLAT * self.steepest)
+        self.saturates_high = bool(size[(grid >= _TAIL[0])].max() <= _FLAT * self.steepest)
+        low, high = float(values[0]), float(values[-1])
+        self.zero_centred = abs(low + high) <= 0.2 * abs(high - low)
+        self.linear = float(size.max() - size.min()) <= 1e-6 * max(self.steepest, 1e-12)
+        self._moments: dict[int, tuple[float, float, float]] = {}
+        self._overlaps: dict[tuple[int, int], float] = {}
+
+    @property
+    def saturates(self) -> bool:
+        """Flat on both sides: a large input of either sign lets no gradient through (tanh, sigmoid, softsign)."""
+        return self.saturates_low and self.saturates_high
+
+    @property
+    def rectifies(self) -> bool:
+        """Flat, or much flatter, on one side (ReLU and its smooth and leaky relatives)."""
+        return self.saturates_low != self.saturates_high
+
+    def moments(self, q: float) -> tuple[float, float, float]:
+        """(second moment, mean, slope) for pre-activations of mean square `q`."""
+        key = round(math.log10(max(q, 1e-30)) / _QUANTUM)
+        known = self._moments.get(key)
+        if known is None:
+            z = _Z * 10 ** (key * _QUANTUM / 2)
+            values, slopes = evaluated(self.function, z)
+            known = (
+                float((_WEIGHTS * values**2).sum()),
+                float((_WEIGHTS * values).sum()),
+                math.sqrt(float((_WEIGHTS * slopes**2).sum())),
+            )
+            self._moments[key] = known
+        return known
+
+    def overlap(self, q: float, correlation: float) -> float:
+        """E[f(z1) f(z2)] for two samples' pre-activations of mean square `q` and the given correlation."""
+        key = (round(math.log10(max(q, 1e-30)) / _QUANTUM), round(max(-1.0, min(1.0, correlation)) * 50))
+        known = self._overlaps.get(key)
+        if known is None:
+            scale, c = 10 ** (key[0] * _QUANTUM / 2), key[1] / 50
+            z1 = _COARSE[:, None]  # (121, 1)
+            z2 = c * z1 + math.sqrt(max(0.0, 1 - c * c)) * _COARSE[None, :]  # (121, 121)
+            first = self.function(scale * _COARSE)  # (121,)
+            second = self.function((scale * z2).flatten()).view_as(z2) @ _COARSE_WEIGHTS  # (121,)
+            known = float((_COARSE_WEIGHTS * first * second).sum())
+            self._overlaps[key] = known
+        return known
+
+    @property
+    def gain(self) -> float:
+        """The weights' recommended std * sqrt(fan_in) in front of it.
+
+        sqrt(2 / (1 + a^2)) for rectifiers by He et al. 2015, eq. 14; 5/3 for tanh-like functions and 1 for sigmoid-like
+        ones as `torch.nn.init.calculate_gain` has them. By behaviour: the inverse of the slope of what does not saturate.
+        """
+        if self.saturates:
+            return 5 / 3 / max(self.moments(1e-6)[2], 0.1) if self.zero_centred else 1.0
+        return 1 / max(self.moments(1.0)[2], 0.1)
+
+
+def evaluated(function: Function, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """f(z) and f'(z) at the points `z` (n,), by autograd, or by differences where it has no gradient."""
+    with torch.enable_grad():
+        x = z.detach().clone().requires_grad_(True)
+        values = function(x)
+        if values.requires_grad:
+            (slopes,) = torch.autograd.grad(values.sum(), x)
+            if bool(slopes.isfinite().all()):
+                return values.detach(), slopes
+    with torch.no_grad():
+        step = 1e-4 * max(1.0, float(z.abs().max()) / 8)
+        return values.detach(), (function(z + step) - function(z - step)) / (2 * step)
+
+
+@lru_cache(maxsize=1)
+def relu() -> Activation:
+    """The rectifier that advice proposes."""
+    return Activation(torch.relu)
+
+
+@lru_cache(maxsize=1)
+def identity() -> Activation:
+    """No activation at all."""
+    return Activation(lambda x: x * 1)

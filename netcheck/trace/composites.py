@@ -1,0 +1,340 @@
+"""Several operations that are one by behaviour.
+
+    find(graph)
+      +-- activation      one operation, or several with one origin, that map each element by itself: x * sigmoid(x)
+      +-- normalization   f(a x) = f(x) for a > 0: a hand-written RMSNorm or LayerNorm
+      +-- crelu           cat([relu(x), relu(-x)]): twice the channels, one sign each
+      +-- maxout          the largest of several linear pieces
+
+The last node of a composite gets the kind; the others become `Kind.PART`. Whether it is what it looks like is measured
+on small random tensors (netcheck.trace.behaviour), once for every distinct composite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import fx
+
+from netcheck.trace.behaviour import Activation
+from netcheck.trace.kinds import Kind
+from netcheck.trace.values import TooCostly, ancestors, evaluate
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+_ELEMENTWISE = frozenset(
+    (Kind.ACTIVATION, Kind.POINTWISE, Kind.ADD, Kind.GATE, Kind.SHIFT, Kind.SCALE, Kind.CAST, Kind.IDENTITY, Kind.COMPARE)
+)
+_LOCAL = _ELEMENTWISE | {Kind.REDUCE, Kind.RESHAPE, Kind.NORM, Kind.PART}
+_FARTHEST = 24  # nodes between a composite's origin and its end
+_LARGEST = 200_000  # elements of the origin on which a normalization is tried
+_STEEPEST = 30.0  # an activation is no exp: its slope stays moderate on [-6, 6]
+
+
+def find(graph: ModelGraph) -> None:
+    """Mark the composites of a graph, and measure the behaviour of every activation in it."""
+    measured: dict[Any, Activation | None] = {}
+    for node in graph.nodes:
+        if not node.depends:
+            continue
+        if node.kind is Kind.CAT:
+            find_crelu(node, measured)
+        elif node.kind in (Kind.ADD, Kind.GATE, Kind.SCALE, Kind.POINTWISE) or node.function == "where":
+            _find_joined(node, measured)
+        elif node.kind is Kind.REDUCE and node.detail == "max":
+            find_maxout(node)
+        elif node.kind is Kind.UNKNOWN:
+            find_unknown(node, measured)
+        if node.kind is Kind.ACTIVATION and node.detail == "":
+            node.activation = node.activation or measure(node, [node], node.inputs[0], measured)
+
+
+def _find_joined(node: Node, measured: dict[Any, Activation | None]) -> None:
+    """Where several branches of one origin meet, or one pointwise function stands alone."""
+    varying = [source for source in node.inputs if source.depends]
+    if len(varying) >= 2:
+        origin, region = common_origin(varying)
+        if origin is not None:
+            region = [*region, node]
+            if any(part.kind is Kind.REDUCE for part in region):
+                find_norm(node, region, origin)
+            else:
+                adopt(node, region, measure(node, region, origin, measured))
+        elif node.function in ("max", "maximum") and all(is_piece(source) for source in varying):
+            node.kind, node.detail = Kind.ACTIVATION, "maxout"
+            node.pieces = len(varying)
+    elif node.kind is Kind.POINTWISE and varying:
+        adopt(node, [node], measure(node, [node], varying[0], measured))
+
+
+def common_origin(branches: list[Node]) -> tuple[Node | None, list[Node]]:
+    """The nearest node that all branches come from by local operations alone, and the nodes between.
+
+    Searches backwards, always expanding the latest node: when one is left, all branches have met in it.
+    """
+    frontier, between = set(branches), []
+    while len(frontier) > 1:
+        latest = max(frontier, key=lambda node: node.index)
+        frontier.discard(latest)
+        sources = [source for source in latest.inputs if source.depends]
+        if latest.kind not in _LOCAL or not sources or len(between) > _FARTHEST:
+            return None, []
+        between.append(latest)
+        frontier.update(sources)
+    origin = frontier.pop()
+    return origin, sorted(between, key=lambda node: node.index)
+
+
+def adopt(node: Node, region: list[Node], activation: Activation | None) -> None:
+    """Make `node` the activation that its region computes, if it is one."""
+    if activation is None or activation.linear or activation.steepest > _STEEPEST:
+        return
+    node.kind, node.detail, node.activation = Kind.ACTIVATION, "", activation
+    hide(region, node)
+
+
+def hide(region: Iterable[Node], end: Node) -> None:
+    """The inner nodes of a composite are parts of it, unless something else uses them too."""
+    inside = {id(part) for part in region}
+    for part in region:
+        if part is not end and all(id(user) in inside for user in part.users):
+            part.kind, part.detail = Kind.PART, "of " + end.name
+
+
+def measure(
+    node: Node, region: list[Node], origin: Node, measured: dict[Any, Activation | None]
+) -> Activation | None:
+    """The behaviour of the elementwise function that leads from `origin` to `node`; None if there is no such function."""
+    if any(part.kind not in _ELEMENTWISE and part.kind is not Kind.UNKNOWN for part in region):
+        return None
+    if node.shape is None or node.shape != origin.shape:
+        return None
+    key = tuple(_signature(part, origin) for part in region)
+    if key not in measured:
+        measured[key] = _measure(region, origin)
+    return measured[key]
+
+
+def _signature(part: Node, origin: Node) -> Any:
+    """Two nodes of one signature compute one function, as far as the settings that can be compared tell."""
+    if part.module is not None:
+        settings = tuple((k, v) for k, v in vars(part.module).items() if type(v) in (int, float, bool, str))
+        parameters = tuple(id(p) for p in part.module.parameters())
+        return type(part.module), settings, parameters
+    constants = fx.map_arg((part.fx.args, dict(part.fx.kwargs)), lambda source: f"%{_place(part, source, origin)}")
+    return part.function, repr(constants)
+
+
+def _place(part: Node, source: fx.Node, origin: Node) -> str:
+    node = part.graph.by_fx[source]
+    if node is origin:
+        return "origin"
+    return f"-{part.index - node.index}" if node.depends else node.name
+
+
+def _measure(region: list[Node], origin: Node) -> Activation | None:
+    function = elementwise(region, origin)
+    if function is None:
+        return None
+    try:
+        values = function(torch.linspace(-6, 6, 25, dtype=torch.float64))
+        if values.shape != (25,) or not values.is_floating_point() or not bool(values.isfinite().all()):
+            return None
+        return Activation(function)
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+        return None  # it is not a function of one tensor after all
+
+
+def elementwise(region: list[Node], origin: Node) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """The map from `origin` to the region's last node as a function of a float64 tensor (n,); None if it needs more.
+
+    Parameters that it takes (a PReLU's slopes, a Snake's frequencies) are represented by their mean.
+    """
+    try:
+        fixed = {
+            source.fx: _typical(source) for part in region for source in part.inputs if not source.depends
+        }
+    except TooCostly:
+        return None
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        known = {**fixed, origin.fx: x}
+        for part in region:
+            known[part.fx] = _apply(part, known)
+        return known[region[-1].fx]  # type: ignore[no-any-return]
+
+    return function
+
+
+def _apply(part: Node, known: dict[fx.Node, Any]) -> Any:
+    if part.module is not None:
+        return _apply_module(part.module, known[part.inputs[0].fx])
+    args, kwargs = fx.map_arg((part.fx.args, dict(part.fx.kwargs)), known.__getitem__)
+    if part.kind is Kind.CAST:
+        return args[0]  # the precision is ours
+    if "inplace" in kwargs:
+        kwargs = {**kwargs, "inplace": False}
+    if part.op == "call_method":
+        name = str(part.fx.target)
+        name = name.removesuffix("_") if not name.endswith("__") and hasattr(torch.Tensor, name.rstrip("_")) else name
+        return getattr(args[0], name)(*args[1:], **kwargs)
+    target: Any = part.fx.target
+    name = getattr(target, "__name__", "")
+    if name.endswith("_") and not name.endswith("__"):
+        target = getattr(torch, name.rstrip("_"), None) or getattr(torch.nn.functional, name.rstrip("_"))
+    if part.function.startswith("i") and hasattr(torch.Tensor, f"__{part.function}__"):
+        target = getattr(__import__("operator"), part.function[1:])
+    return target(*args, **kwargs)
+
+
+def _apply_module(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """A module from torch.nn on float64 points, without its state: a PReLU by its mean slope, an RReLU as in eval."""
+    if isinstance(module, torch.nn.PReLU):
+        weight = module.weight.detach()
+        slope = 0.25 if weight.is_meta or type(weight) is not torch.Tensor else float(weight.double().mean())
+        return torch.where(x >= 0, x, slope * x)
+    if isinstance(module, torch.nn.RReLU):
+        return torch.where(x >= 0, x, (module.lower + module.upper) / 2 * x)
+    if getattr(module, "inplace", False):
+        x = x.clone()
+    return module.forward(x)  # type: ignore[no-any-return]
+
+
+def _typical(node: Node) -> Any:
+    """One number for a parameter or constant that an elementwise function takes."""
+    value = constant_value(node)
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        return value.double().mean()
+    return value
+
+
+def constant_value(node: Node) -> Any:
+    """The value of a node that does not depend on the input.
+
+    Raises:
+        TooCostly: it has none (meta device), or takes more than a few operations to compute.
+    """
+    known: dict[fx.Node, Any] = {}
+    try:
+        with torch.no_grad():
+            evaluate(ancestors([node.fx]), node.graph.recording.attributes, {}, known)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise TooCostly from error
+    return known[node.fx]
+
+
+# ---- normalization --------------------------------------------------------------------------------------------------
+
+
+def find_norm(node: Node, region: list[Node], origin: Node) -> None:
+    """Mark `node` as a normalization if scaling the region's origin by any a > 0 does not change it."""
+    if any(part.kind not in _LOCAL for part in region) or origin.shape is None or node.shape != origin.shape:
+        return
+    if math.prod(origin.shape) > _LARGEST:
+        return _trust_structure(node, region)
+    try:
+        sort = normalization(region, origin)
+    except (TooCostly, RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+        return None
+    if sort:
+        node.kind, node.detail = Kind.NORM, sort
+        hide(region, node)
+    return None
+
+
+def _trust_structure(node: Node, region: list[Node]) -> None:
+    """Too large to try: a quotient by the root of a mean of squares is taken for what it looks like."""
+    functions = {part.function for part in region}
+    if functions & {"rsqrt", "sqrt", "std", "norm", "vector_norm", "var"} and functions & {"mean", "var", "std", "norm"}:
+        node.kind, node.detail = Kind.NORM, "layer" if functions & {"sub", "var", "std"} else "rms"
+        hide(region, node)
+
+
+def normalization(region: list[Node], origin: Node) -> str:
+    """"batch", "layer" or "rms" if the region normalizes; "" if it does not."""
+    assert origin.shape is not None
+    generator = torch.Generator().manual_seed(0)
+    fixed = {s.fx: constant_value(s) for part in region for s in part.inputs if not s.depends}
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        known: dict[fx.Node, Any] = {**fixed, origin.fx: x}
+        for part in region:
+            known[part.fx] = _apply(part, known)
+        return known[region[-1].fx]  # type: ignore[no-any-return]
+
+    x = torch.randn(origin.shape, generator=generator) * 3  # an epsilon of 1e-5 must not matter
+    with torch.no_grad():
+        y = function(x)
+        if not torch.allclose(function(7 * x), y, rtol=1e-2, atol=1e-2) or float(y.std()) < 1e-3:
+            return ""
+        if x.shape[0] > 1:
+            other = x.clone()
+            other[1:] = other[1:] * 5 + 1
+            if not torch.allclose(function(other)[0], y[0], rtol=1e-2, atol=1e-2):
+                return "batch"
+        return "layer" if torch.allclose(function(x + 5), y, rtol=5e-2, atol=5e-2) else "rms"
+
+
+# ---- CReLU, Maxout, unknown operations ------------------------------------------------------------------------------
+
+
+def find_crelu(node: Node, measured: dict[Any, Activation | None]) -> None:
+    """cat([f(x), f(-x)]) for a rectifier f: concatenated ReLU (Shang et al. 2016)."""
+    branches = [source for source in node.inputs if source.depends]
+    if len(branches) != 2:
+        return
+    origin, region = common_origin(branches)
+    if origin is None or origin.shape is None or any(b.shape != origin.shape for b in branches):
+        return
+    functions = [elementwise([p for p in region if reaches(p, branch)], origin) for branch in branches]
+    if None in functions:
+        return
+    x = torch.linspace(-6, 6, 49, dtype=torch.float64)
+    try:
+        positive, negative = (function(x) for function in functions if function)
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+        return
+    if positive.shape == x.shape == negative.shape and torch.allclose(positive, negative.flip(0)):
+        slopes = measure(branches[0], [p for p in region if reaches(p, branches[0])], origin, measured)
+        if slopes is not None and slopes.rectifies:
+            node.kind, node.detail, node.activation = Kind.ACTIVATION, "crelu", slopes
+            hide([*region, node], node)
+
+
+def reaches(part: Node, end: Node) -> bool:
+    """Whether `end` is computed from `part`."""
+    if part is end:
+        return True
+    return any(user.index <= end.index and reaches(user, end) for user in part.users)
+
+
+def find_maxout(node: Node) -> None:
+    """The maximum over a dimension that a reshape or stack made from pieces of a weight layer (Goodfellow et al. 2013)."""
+    source = node.inputs[0]
+    shape, before = node.shape, source.shape
+    if shape is None or before is None or source.kind not in (Kind.RESHAPE, Kind.CAT) or not is_piece(source):
+        return
+    node.kind, node.detail = Kind.ACTIVATION, "maxout"
+    node.pieces = max(2, round(math.prod(before) / max(1, math.prod(shape))))
+
+
+def is_piece(node: Node) -> bool:
+    """Whether a value is the output of a weight layer, reshaped, split, stacked or normalized at most."""
+    passing = (Kind.RESHAPE, Kind.INDEX, Kind.PART, Kind.CAT, Kind.NORM, Kind.SHIFT, Kind.SCALE, Kind.IDENTITY)
+    while node.kind in passing and node.inputs:
+        node = next((source for source in node.inputs if source.depends), node.inputs[0])
+    return node.kind in (Kind.LINEAR, Kind.CONV)
+
+
+def find_unknown(node: Node, measured: dict[Any, Activation | None]) -> None:
+    """An operation that no table knows (a custom autograd function, an extension): an activation, if it acts like one."""
+    varying = [source for source in node.inputs if source.depends]
+    if len(varying) == 1:
+        activation = measure(node, [node], varying[0], measured)
+        if activation is not None:
+            node.activation = activation
+            node.kind = Kind.IDENTITY if activation.linear else Kind.ACTIVATION
