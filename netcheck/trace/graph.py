@@ -21,9 +21,9 @@ import torch
 from torch import fx, nn
 
 from netcheck.findings import Location
-from netcheck.trace import places
+from netcheck.trace import paths, places
 from netcheck.trace.behaviour import Activation
-from netcheck.trace.kinds import Kind, classify
+from netcheck.trace.kinds import Kind, classify, is_weight_layer
 
 if TYPE_CHECKING:
     from netcheck.trace.record import Call, Recording
@@ -187,8 +187,33 @@ class ModelGraph:
 
     @property
     def outputs(self) -> list[Node]:
-        """The nodes that forward returned, in order."""
-        return list(self.nodes[-1].inputs)
+        """The nodes whose values forward returned, in order; those inside a returned object too."""
+        pending, found = list(self.nodes[-1].inputs), []
+        while pending:
+            node = pending.pop(0)
+            if node.function == "assemble":
+                pending = [*node.inputs, *pending]
+            elif node.depends:
+                found.append(node)
+        return found
+
+    @cached_property
+    def depth(self) -> int:
+        """The most weight layers on any way from input to output."""
+        return paths.most(self, is_weight_layer)
+
+    @cached_property
+    def plain_depth(self) -> int:
+        """The fewest weight layers on any way from input to output: what a gradient cannot avoid.
+
+        Residual connections are ways around. ResNet-50 has 50 weight layers in depth and a plain depth of 6.
+        """
+        return paths.fewest(self, is_weight_layer)
+
+    @property
+    def unknown(self) -> list[Node]:
+        """The operations that neither the table nor their behaviour explained."""
+        return [node for node in self.nodes if node.kind is Kind.UNKNOWN]
 
 
 def class_name(cls: type) -> str:

@@ -1,0 +1,104 @@
+"""Fewest, most, and longest runs of a thing on any way from input to output.
+
+    fewest(graph, is_weight_layer)            a net's plain depth: what every way through it must pass
+    most(graph, is_weight_layer)              its depth
+    longest_run(graph, is_weight_layer, is_norm)   the most weight layers in a row without a norm between
+
+A way follows the gradient: it starts at a float input or an embedding and takes only edges that carry one. Each question
+is one pass over the nodes in execution order, which is a topological order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from netcheck.trace.kinds import Kind
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+Test = Callable[["Node"], bool]
+
+
+def sources(node: Node) -> list[Node]:
+    """The nodes that a gradient flows on to from `node`; none where a way begins."""
+    if node.kind in (Kind.INPUT, Kind.EMBEDDING):
+        return []
+    return [source for source in node.inputs if source.carries]
+
+
+def main_output(graph: ModelGraph) -> Node | None:
+    """The first result of forward that a gradient flows into: the logits, not the auxiliary outputs after them."""
+    return next((node for node in graph.outputs if node.carries), None)
+
+
+def ways(graph: ModelGraph) -> list[Node]:
+    """The nodes on any way from the input to the main output, in execution order."""
+    end = main_output(graph)
+    if end is None:
+        return []
+    reached = {end}
+    pending = [end]
+    while pending:
+        for source in sources(pending.pop()):
+            if source not in reached:
+                reached.add(source)
+                pending.append(source)
+    return sorted(reached, key=lambda node: node.index)
+
+
+def _count(graph: ModelGraph, test: Test, choose: Callable[..., int]) -> dict[Node, int]:
+    counts: dict[Node, int] = {}
+    for node in ways(graph):
+        counts[node] = choose((counts[source] for source in sources(node)), default=0) + test(node)
+    return counts
+
+
+def fewest(graph: ModelGraph, test: Test) -> int:
+    """The number of nodes that pass `test` on the way from input to main output that has fewest of them."""
+    counts = _count(graph, test, min)
+    return next(reversed(counts.values()), 0)
+
+
+def most(graph: ModelGraph, test: Test) -> int:
+    """The number of nodes that pass `test` on the way from input to main output that has most of them."""
+    counts = _count(graph, test, max)
+    return next(reversed(counts.values()), 0)
+
+
+def longest_run(graph: ModelGraph, test: Test, reset: Test) -> list[Node]:
+    """The longest sequence of nodes that pass `test` on one way, with no node that passes `reset` between them."""
+    best: list[Node] = []
+    length: dict[Node, int] = {}
+    before: dict[Node, Node | None] = {}
+    for node in ways(graph):
+        longest = max(sources(node), key=lambda source: length[source], default=None)
+        length[node] = 0 if reset(node) else (length[longest] if longest is not None else 0) + test(node)
+        before[node] = None if reset(node) else longest
+        if test(node) and length[node] > len(best):
+            best = _trail(node, before, test)
+    return best
+
+
+def _trail(end: Node, before: dict[Node, Node | None], test: Test) -> list[Node]:
+    trail: list[Node] = []
+    node: Node | None = end
+    while node is not None:
+        if test(node):
+            trail.append(node)
+        node = before[node]
+    return trail[::-1]
+
+
+def fewest_way(graph: ModelGraph, test: Test) -> list[Node]:
+    """The nodes that pass `test` on the way that has fewest of them, in order."""
+    counts: dict[Node, int] = {}
+    before: dict[Node, Node | None] = {}
+    end = None
+    for node in ways(graph):
+        nearest = min(sources(node), key=lambda source: counts[source], default=None)
+        counts[node] = (counts[nearest] if nearest is not None else 0) + test(node)
+        before[node] = nearest
+        end = node
+    return _trail(end, before, test) if end is not None else []

@@ -1,0 +1,125 @@
+"""The weights behind an operation, whether a module holds them or a function is given them.
+
+    gain_of(node)    std * sqrt(fan_in): what a random W multiplies the norm of a gradient by, ||W||_F / sqrt(n_out)
+
+For Gaussian v, E||W^T v||^2 = ||W||_F^2 ||v||^2 / n_out. PyTorch's default gives 1/sqrt(3) = 0.58 for every Linear and Conv.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
+
+from netcheck.trace.composites import constant_value
+from netcheck.trace.kinds import Kind
+from netcheck.trace.values import TooCostly
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import Node
+
+_MOST_READ = 4_000_000  # elements of a weight that are read for its statistics; a larger one is read in part
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """The weights of one layer.
+
+    Attributes:
+        matrix: (n_out, fan_in): every filter as a row. A view of the user's own tensor, where that is possible.
+        fan_in: inputs that one output sums over.
+        stride: how many times fewer outputs than that share an input (a transposed convolution's stride, squared in 2d).
+        bias: (n_out,) or None.
+        name: the parameter's qualified name.
+    """
+
+    matrix: torch.Tensor
+    fan_in: float
+    bias: torch.Tensor | None
+    name: str
+
+    @property
+    def gain(self) -> float:
+        """std * sqrt(fan_in), from the mean square of the weights (so that a constant weight has one too)."""
+        part = sample(self.matrix)
+        return math.sqrt(float(part.double().square().mean()) * self.fan_in)
+
+    @property
+    def bias_square(self) -> float:
+        """The mean square of the bias."""
+        return 0.0 if self.bias is None or self.bias.numel() == 0 else float(self.bias.double().square().mean())
+
+
+def sample(matrix: torch.Tensor) -> torch.Tensor:
+    """All of a matrix (n_out, fan_in), or evenly spread rows of a large one."""
+    step = max(1, matrix.numel() // _MOST_READ)
+    return matrix[::step] if step > 1 else matrix
+
+
+def weight_of(node: Node) -> Weight | None:
+    """The weights that a weight layer multiplies by; None where they have no values (meta device) or no single matrix."""
+    try:
+        if node.module is not None:
+            return _of_module(node)
+        return _of_function(node)
+    except TooCostly:
+        return None
+
+
+def has_values(tensor: object) -> bool:
+    """Whether a tensor's numbers can be read."""
+    if not isinstance(tensor, torch.Tensor) or isinstance(tensor, FakeTensor) or tensor.is_meta:
+        return False
+    return tensor.is_floating_point() and tensor.layout is torch.strided and tensor.numel() > 0
+
+
+def _of_module(node: Node) -> Weight | None:
+    module = node.module
+    if isinstance(module, nn.MultiheadAttention):
+        return None
+    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+    if not has_values(weight):
+        return None
+    assert isinstance(weight, torch.Tensor)
+    name = f"{node.path}.weight" if node.path else "weight"
+    transposed = isinstance(module, nn.modules.conv._ConvTransposeNd)
+    stride = math.prod(module.stride) if transposed else 1
+    groups = int(getattr(module, "groups", 1))
+    return _weight(weight.detach(), bias, name, transposed=transposed, stride=stride, groups=groups)
+
+
+def _of_function(node: Node) -> Weight | None:
+    operand = next((s for s in node.inputs if not s.depends and s.shape is not None and len(s.shape) >= 2), None)
+    if operand is None:
+        return None
+    value = constant_value(operand)
+    if not has_values(value):
+        return None
+    bias_node = node.argument(2, "bias") if node.function.startswith(("linear", "conv")) else None
+    bias = constant_value(bias_node) if bias_node is not None and not getattr(bias_node, "depends", True) else None
+    name = str(operand.fx.target) if operand.op == "get_attr" else operand.name
+    if node.function.startswith("conv"):
+        transposed = node.kind is Kind.CONV and node.detail == "transpose"
+        return _weight(value.detach(), bias, name, transposed=transposed, stride=1, groups=1)
+    if node.function == "linear":
+        return _weight(value.detach(), bias, name)
+    first = node.inputs[0] is operand  # W @ x, or x @ W
+    matrix = value.detach() if first else value.detach().transpose(-2, -1)
+    return Weight(matrix.reshape(-1, matrix.shape[-1]), matrix.shape[-1], bias, name)
+
+
+def _weight(
+    weight: torch.Tensor, bias: object, name: str, *, transposed: bool = False, stride: int = 1, groups: int = 1
+) -> Weight | None:
+    if weight.dim() < 2:
+        return None
+    known_bias = bias.detach() if isinstance(bias, torch.Tensor) and has_values(bias) else None
+    if not transposed:  # (n_out, n_in / groups, *kernel)
+        matrix = weight.flatten(1)
+        return Weight(matrix, matrix.shape[1], known_bias, name)
+    kernel = math.prod(weight.shape[2:])  # (n_in, n_out / groups, *kernel): an output sums over kernel / stride places
+    return Weight(weight.transpose(0, 1).flatten(1), weight.shape[0] / groups * kernel / stride, known_bias, name)
