@@ -62,7 +62,7 @@ class Change:
         layers: other weights for some layers.
         activation: another activation for some.
         normalized: weight layers whose output is normalized over the batch.
-        skipped: weight layers that get a residual connection around them.
+        skipped: weight layers, and what follows them, that a residual connection leads around: the gradient takes that.
     """
 
     layers: Mapping[Node, Layer] = field(default_factory=dict)
@@ -115,6 +115,8 @@ class Network:
         """The moments of a node's value, and what the backward step through it multiplies the squared norm by."""
         if not given:
             return first_moments(node), {}
+        if node in change.skipped:
+            return passed_on(node, given)
         if node in self.stats:
             moments, squares = self._weight_layer(node, given, change)
         elif node.kind is Kind.NORM:
@@ -137,8 +139,6 @@ class Network:
         if node in change.normalized:
             spread = max(moments.q - moments.s, _TINY)
             moments, square = Moments(1.0, 0.0, 0.0), square / (spread + 1e-5)
-        if node in change.skipped:
-            moments, square = Moments(moments.q + before.q, moments.s + before.s, before.m), square + 1
         return moments, {other: square if other is source else 0.0 for other in given}
 
     def _backward(self, factor: Mapping[tuple[Node, Node], float]) -> float:
@@ -351,14 +351,16 @@ def multiplied(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict
 
 
 def joined(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
-    """Side by side."""
-    count = len(given)
+    """Side by side: each gets the share of the gradient that falls on its own elements."""
+    sizes = {source: math.prod(source.shape or (1,)) for source in given}
+    total = max(math.prod(node.shape or (1,)), sum(sizes.values()))
+    shares = {source: size / total for source, size in sizes.items()}
     mean = Moments(
-        sum(b.q for b in given.values()) / count,
-        sum(b.s for b in given.values()) / count,
-        sum(b.m for b in given.values()) / count,
+        sum(share * given[source].q for source, share in shares.items()) / sum(shares.values()),
+        sum(share * given[source].s for source, share in shares.items()) / sum(shares.values()),
+        sum(share * given[source].m for source, share in shares.items()) / sum(shares.values()),
     )
-    return mean, dict.fromkeys(given, 1.0)
+    return mean, shares
 
 
 def averaged(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:

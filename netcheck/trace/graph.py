@@ -23,9 +23,11 @@ from torch import fx, nn
 from netcheck.findings import Location
 from netcheck.trace import paths, places
 from netcheck.trace.behaviour import Activation
-from netcheck.trace.kinds import Kind, classify, is_weight_layer
+from netcheck.trace.classify import classify
+from netcheck.trace.kinds import Kind, is_weight_layer
 
 if TYPE_CHECKING:
+    from netcheck.trace.budget import Diagnosis
     from netcheck.trace.record import Call, Recording
 
 
@@ -42,7 +44,8 @@ class Node:
         depends: whether its value depends on the model's input.
         carries: whether a gradient flows through it to the input (or to an embedding).
         inputs: the nodes whose values it takes, in order of its arguments, each once.
-        users: the nodes that take its value, in execution order.
+        users: the nodes that take its value and that the result depends on, in execution order.
+        live: whether the result depends on it (an identity that handed its input through does not count).
         shape, dtype: of its value, or of the first tensor in it; None if it holds none.
         module: the leaf module called, or None.
         path: the module's qualified name; for a function, that of the module whose forward called it.
@@ -51,7 +54,7 @@ class Node:
     """
 
     __slots__ = (
-        "__dict__", "activation", "call", "carries", "depends", "detail", "dtype", "fx", "graph", "index", "inputs", "kind", "module",
+        "__dict__", "activation", "call", "carries", "depends", "detail", "dtype", "fx", "graph", "index", "inputs", "kind", "live", "module",
         "path", "pieces", "shape", "users",
     )  # fmt: skip
 
@@ -66,6 +69,7 @@ class Node:
         self.carries = False
         self.activation: Activation | None = None
         self.pieces = 1
+        self.live = False
         self.inputs: tuple[Node, ...] = ()
         self.users: list[Node] = []
         self.module = call.module if call else None
@@ -158,11 +162,21 @@ class ModelGraph:
         self.by_fx = {node.fx: node for node in self.nodes}
         for node in self.nodes:
             node.inputs = tuple(self.by_fx[fx_input] for fx_input in node.fx.all_input_nodes)
+        for node in self._find_live():
             for source in node.inputs:
                 source.users.append(node)
         self.lost = [self.by_fx[node] for node in recording.lost]
         self.reads = list(dict.fromkeys(self.by_fx[node] for node in recording.reads))
         classify(self)
+
+    def _find_live(self) -> list[Node]:
+        """Mark the nodes that the result depends on, and return them in execution order."""
+        for node in reversed(self.nodes):
+            node.live = node.live or node.op == "output"
+            if node.live:
+                for source in node.inputs:
+                    source.live = True
+        return [node for node in self.nodes if node.live]
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
@@ -209,6 +223,13 @@ class ModelGraph:
         Residual connections are ways around. ResNet-50 has 50 weight layers in depth and a plain depth of 6.
         """
         return paths.fewest(self, is_weight_layer)
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """The static gain of the graph, and what is to blame where it is outside the depth budget."""
+        from netcheck.trace.budget import diagnose
+
+        return diagnose(self)
 
     @property
     def unknown(self) -> list[Node]:

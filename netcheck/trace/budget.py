@@ -1,0 +1,156 @@
+"""The depth budget: how much gradient a net may lose or gain from its head to its first layer, and what costs it.
+
+    diagnose(graph) -> Diagnosis
+      +-- as built                          the static gain, in decades
+      +-- init, rectifier, norm, skip       the same estimate with one thing changed
+      +-- cause                             the cheapest single change that brings it inside the budget
+
+A tanh stack is risky because of its initialization, not because of tanh: only asking what would help can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+from typing import TYPE_CHECKING
+
+from netcheck.trace import behaviour
+from netcheck.trace.gain import Change, Layer, Network, following_activation
+from netcheck.trace.kinds import Kind, is_weight_layer
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+# Decades of gain, of either sign. On 560 small networks |gain| > 3 has precision 1.00 for "does not train with SGD", and no
+# net beyond 5 trained with any optimizer tried; no torchvision model at its own initialization is beyond 3.
+WARN = 3.0
+ERROR = 5.0
+_LOSES = 0.02  # decades on one layer from which it takes part in a loss
+
+
+class Cause(StrEnum):
+    """What to change first, cheapest first."""
+
+    INIT = "init"
+    SATURATION = "saturation"
+    NO_NORM = "no norm"
+    NO_SKIP = "no skip"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the estimate says of a graph.
+
+    Attributes:
+        gain: signed decades as built.
+        remedies: the gain with each change that applies, cheapest first.
+        cause: what the first sufficient change repairs (if none suffices, the one that comes closest); None inside the budget.
+        layers: the weight layers on the way from the head to the input, in order.
+    """
+
+    gain: float
+    remedies: Mapping[Cause, float]
+    cause: Cause | None
+    layers: tuple[Node, ...]
+    network: Network
+
+    @property
+    def remedy(self) -> float:
+        """The gain with the change that the cause names."""
+        return self.remedies[self.cause] if self.cause is not None else self.gain
+
+
+def diagnose(graph: ModelGraph) -> Diagnosis:
+    """Estimate the gain, and find its cause where it is outside the budget."""
+    network = Network(graph)
+    estimate = network.estimate()
+    layers = tuple(node for node in network.layers if node is not network.head)
+    if abs(estimate.gain) <= WARN:
+        return Diagnosis(estimate.gain, {}, None, layers, network)
+    remedies = {cause: network.estimate(change).gain for cause, change in changes(network).items()}
+    sufficient = [cause for cause, gain in remedies.items() if abs(gain) <= WARN]
+    cause = sufficient[0] if sufficient else min(remedies, key=lambda cause: abs(remedies[cause]), default=None)
+    return Diagnosis(estimate.gain, remedies, cause, layers, network)
+
+
+def changes(network: Network) -> dict[Cause, Change]:
+    """Every single change that applies to a network, cheapest first."""
+    layers = [node for node in network.layers if node is not network.head]
+    saturating = saturating_activations(network)
+    found = {Cause.INIT: Change(layers={node: recommended(node) for node in layers})}
+    if saturating:
+        relu = behaviour.relu()
+        rectified = {node: relu for node in saturating}
+        found[Cause.SATURATION] = Change(
+            layers={node: recommended(node, rectified) for node in layers}, activation=rectified
+        )
+    if any(not followed_by_norm(node) for node in layers):
+        found[Cause.NO_NORM] = Change(normalized=frozenset(node for node in layers if not followed_by_norm(node)))
+    skippable = frozenset(part for node in layers for part in around(node))
+    if skippable:
+        found[Cause.NO_SKIP] = Change(skipped=skippable)
+    return found
+
+
+def recommended(node: Node, instead: Mapping[Node, behaviour.Activation] | None = None) -> Layer:
+    """The initialization that the activation after a layer asks for; no bias."""
+    if node.kind in (Kind.RECURRENT, Kind.ATTENTION):
+        return Layer(1.0)
+    follower = following_activation(node)
+    if follower is None or follower.activation is None:
+        return Layer(1.0)
+    activation = (instead or {}).get(follower, follower.activation)
+    return Layer(activation.gain**2)
+
+
+def recommended_gain(node: Node) -> float:
+    """std * sqrt(fan_in) that a layer's activation asks for."""
+    return recommended(node).square ** 0.5
+
+
+def saturating_activations(network: Network) -> list[Node]:
+    """The activations on the way that are flat on both sides, and are no gates (whose output only scales another signal)."""
+    return [
+        node
+        for node in network.nodes
+        if node.kind is Kind.ACTIVATION and node.activation and node.activation.saturates and not is_gate(node)
+    ]
+
+
+def is_gate(node: Node) -> bool:
+    """Whether every use of a value is as a factor of another signal."""
+    users = [user for user in node.users if user.carries]
+    while len(users) == 1 and users[0].kind in (Kind.RESHAPE, Kind.RESIZE, Kind.SHIFT, Kind.SCALE, Kind.INDEX):
+        users = [user for user in users[0].users if user.carries]
+    return bool(users) and all(user.kind is Kind.GATE for user in users)
+
+
+def followed_by_norm(node: Node) -> bool:
+    """Whether a weight layer's output is normalized before anything nonlinear or another weight layer sees it."""
+    passing = (Kind.RESHAPE, Kind.DROPOUT, Kind.SHIFT, Kind.SCALE, Kind.PART, Kind.INDEX, Kind.IDENTITY)
+    user = next((user for user in node.users if user.carries), None)
+    while user is not None and user.kind in passing:
+        user = next((other for other in user.users if other.carries), None)
+    return user is not None and user.kind is Kind.NORM
+
+
+def around(node: Node) -> list[Node]:
+    """A weight layer and what follows it up to its activation, if a skip could lead around them: equal shapes."""
+    source = next((source for source in node.inputs if source.carries), None)
+    end = following_activation(node) or node
+    if source is None or source.shape != end.shape:
+        return []
+    between = [node]
+    while between[-1] is not end:
+        step = next((user for user in between[-1].users if user.carries and not is_weight_layer(user)), None)
+        if step is None:
+            return []
+        between.append(step)
+    return between
+
+
+def typical_gain(layers: tuple[Node, ...], network: Network) -> float:
+    """The median std * sqrt(fan_in) of some layers."""
+    return median(network.stats[node].square ** 0.5 for node in layers) if layers else 0.0
