@@ -1,10 +1,10 @@
-"""What an expression builds: the calls that it comes down to, and what a container-valued one holds. No torch.
+"""What an expression builds: the calls that it comes down to, and what a container holds. No torch.
 
     resolve(expr)   self.act = act if fancy else nn.ReLU()    ->  the calls behind names, choices and wrappers
     contents(expr)  nn.Sequential(*layers)                    ->  a Recipe, from what happened to `layers`
 
-Names are followed to what they were assigned in the same scope, `self.x` through the methods of the class, and
-helpers (`self._make_layer(...)`, `conv_bn(...)`) into what they return, also in another file of the tree.
+Names are followed to what they were assigned in the same scope, `self.x` through the methods of the class,
+and helpers (`self._make_layer(...)`, `conv_bn(...)`) into what they return, also in another file of the tree.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from netcheck.source.scopes import SELF, FileIndex, FunctionNode, Scope, index_f
 
 # Callables that return what they are given, as far as its place in the source goes.
 TRANSPARENT = frozenset(
-    "list tuple set iter reversed sorted deepcopy copy compile script weight_norm spectral_norm cast prepare".split()
+    {"list", "tuple", "set", "iter", "reversed", "sorted", "cast", "deepcopy", "copy", "compile", "script"}
+    | {"weight_norm", "spectral_norm", "prepare"}
 )
 Active = frozenset[tuple[int, str]]  # the (scope, key) pairs being followed: `x = f(x)` must end
 NOWHERE: Active = frozenset()
@@ -318,10 +319,10 @@ def pattern_text(key: ast.expr) -> str:
             return re.escape(str(key.value))
         case ast.JoinedStr():
             return "".join(pattern_text(v) if isinstance(v, ast.Constant) else ".+" for v in key.values)
-        case ast.BinOp(op=ast.Mod(), left=ast.Constant()):
-            return re.sub(r"%[-#0 +\d.]*[a-zA-Z]", ".+", re.escape(str(key.left.value)).replace("\\%", "%"))
+        case ast.BinOp(op=ast.Mod(), left=ast.Constant(value=template)):
+            return re.sub(r"%[-#0 +\d.]*[a-zA-Z]", ".+", re.escape(str(template)).replace("\\%", "%"))
         case ast.BinOp(op=ast.Add()):
             return pattern_text(key.left) + pattern_text(key.right)
-        case ast.Call(func=ast.Attribute(attr="format", value=ast.Constant())):
-            return re.sub(r"\\\{.*?\\\}", ".+", re.escape(str(key.func.value.value)))
+        case ast.Call(func=ast.Attribute(attr="format", value=ast.Constant(value=template))):
+            return re.sub(r"\\\{.*?\\\}", ".+", re.escape(str(template)))
     return ".+"

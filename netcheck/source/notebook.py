@@ -1,10 +1,10 @@
-"""Jupyter notebooks as Python text. Imports no torch.
+r"""Jupyter notebooks as Python text. Imports no torch.
 
 A notebook is JSON that holds one line of code on one line of the file:
 
      12    "source": [
-     13     "%matplotlib inline\\n",            13: pass
-     14     "model = nn.Linear(2, 3)\\n"        14: model = nn.Linear(2, 3)
+     13     "%matplotlib inline\n",            13: pass
+     14     "model = nn.Linear(2, 3)\n"        14: model = nn.Linear(2, 3)
 
 so the Python text puts every line of code on the line where the file has it, with empty lines between: a traceback,
 a syntax error and a finding then all name the line that an editor shows. Where the JSON is laid out otherwise (all on

@@ -71,9 +71,7 @@ class Scope:
             if isinstance(statement, ast.AugAssign):
                 found.add(self.key(statement.target))
             for target, _ in assignments(statement):
-                if isinstance(target, ast.Subscript):
-                    found.add(self.key(target.value))
-                elif isinstance(target, ast.Attribute):
+                if isinstance(target, ast.Subscript | ast.Attribute):
                     found.add(self.key(target.value))
             if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
                 function = statement.value.func
