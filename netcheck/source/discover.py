@@ -1,0 +1,316 @@
+"""Which files define models, and which symbols in them. Imports no torch.
+
+    files --bytes filter--> ast --> classes, instances, factories --> roots
+                                        ResNet  builds  BasicBlock      ResNet
+
+Only roots are reported: what another candidate builds is checked inside it. A file that mentions no library of neural
+networks is not even parsed, unless it names a model class that another file of the tree defines.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from netcheck.source import models
+from netcheck.source.builders import family, file_index
+from netcheck.source.imports import definitions
+from netcheck.source.parse import SIZE_LIMIT, Unreadable, parse, read
+from netcheck.source.scopes import FileIndex, FunctionNode, Scope, assignments, index_file
+from netcheck.source.walk import python_files
+
+LIBRARIES = (
+    b"torch",
+    b"lightning",
+    b"transformers",
+    b"timm",
+    b"fastai",
+    b"diffusers",
+    b"segmentation_models",
+)
+LARGEST = 64 * 2**20  # bytes; of a file larger than this not even a mention is looked for
+MAY_DEFINE = re.compile(  # a class with a base, a variable made by a call, a function that returns what it makes
+    rb"^[ \t]*class\s+\w+\s*\(|^\w+[^=\n(]*=\s*[\w.]*\(|->\s*[\"']?[\w.]*[A-Z]|^\s+return\s+[\w.]+\(|\"cells\"",
+    re.MULTILINE,
+)
+
+Kind = Literal["class", "instance", "factory"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that a file defines: `symbol` is a class, a variable that holds a model, or a function that makes one."""
+
+    file: str
+    symbol: str
+    kind: Kind
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file in which no model was looked for or found. `reason` follows the file's name in a sentence."""
+
+    file: str
+    reason: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What `discover` found, both in the order of the files."""
+
+    candidates: tuple[Candidate, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(eq=False)
+class Definition:
+    """A candidate before it is known whether another one contains it."""
+
+    candidate: Candidate
+    scope: Scope  # the class, the function, or the module of a variable
+    values: list[ast.expr] = field(default_factory=list)  # what a variable is assigned
+
+
+def discover(paths: Sequence[str]) -> Discovery:
+    """Find the models that files and folders define.
+
+    Args:
+        paths: files, each of which is answered for by a candidate or a reason; and folders, which are walked.
+
+    Returns:
+        The root models, and the files that cannot be read. Of files in folders that define no model nothing is said.
+    """
+    named = {path: None for path in paths if not os.path.isdir(path)}
+    walked = {file: None for path in paths if os.path.isdir(path) for file in python_files(path)}
+    files = list(named | walked)
+    skipped: list[Skipped] = []
+    indexes = list(parsed(files, named.keys(), skipped))
+    definitions_found = [
+        one
+        for files_index in indexes
+        for one in sorted(defined_in(files_index), key=lambda one: one.candidate.line)
+    ]
+    roots = roots_of(definitions_found)
+    order = {file: number for number, file in enumerate(files)}
+    answered = {one.file for one in skipped} | {root.candidate.file for root in roots}
+    everything = {one.candidate.file for one in definitions_found}
+    for file in named.keys() - answered:
+        inside = file in everything
+        skipped.append(
+            Skipped(file, "defines only models that others contain" if inside else "defines no model")
+        )
+    candidates = sorted((root.candidate for root in roots), key=lambda c: (order[c.file], c.line))
+    return Discovery(tuple(candidates), tuple(sorted(skipped, key=lambda s: order[s.file])))
+
+
+def parsed(files: Sequence[str], named: Iterable[str], skipped: list[Skipped]) -> Iterator[FileIndex]:
+    """The syntax trees of the files that may define a model; adds to `skipped` those that should but cannot be read."""
+    named = set(named)
+    others: list[str] = []  # they mention no library
+    known: set[str] = set()  # the names of the model classes so far
+    for file in files:
+        mention = mentions_library(file, skipped, is_named=file in named)
+        if mention is False:
+            others.append(file)
+        elif mention and (found := index_or_reason(file, skipped)):
+            known |= model_names(found)
+            yield found
+    while known and others:  # a class may derive from a model class of the tree, and another one from that
+        pattern = re.compile(rb"\b(?:" + b"|".join(re.escape(name.encode()) for name in known) + rb")\b")
+        naming = [file for file in others if names_one(file, pattern)]
+        others = [file for file in others if file not in set(naming)]
+        known = set()
+        for file in naming:
+            if found := index_or_reason(file, skipped):
+                known |= model_names(found)
+                yield found
+
+
+def mentions_library(file: str, skipped: list[Skipped], *, is_named: bool) -> bool | None:
+    """Whether a file mentions a library and may define something; None if it is answered for in `skipped`."""
+    try:
+        raw = read(file, LARGEST)
+    except Unreadable as error:
+        skipped.append(Skipped(file, str(error)))
+        return None
+    text = (
+        raw.replace(b"\0", b"") if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else raw
+    )  # UTF-16: a reason to give
+    wanted = any(name in text for name in LIBRARIES) and MAY_DEFINE.search(text) is not None
+    if len(raw) > SIZE_LIMIT and (wanted or is_named):
+        size, limit = len(raw) / 2**20, SIZE_LIMIT / 2**20
+        skipped.append(Skipped(file, f"is {size:.1f} MiB, more than the {limit:.0f} MiB that netcheck reads"))
+        return None
+    return len(raw) <= SIZE_LIMIT and (wanted or is_named)
+
+
+def names_one(file: str, pattern: re.Pattern[bytes]) -> bool:
+    """Whether a file names one of some classes, and may define something."""
+    try:
+        raw = read(file)
+    except Unreadable:
+        return False
+    return pattern.search(raw) is not None and MAY_DEFINE.search(raw) is not None
+
+
+def index_or_reason(file: str, skipped: list[Skipped]) -> FileIndex | None:
+    """The index of a file; None, and a reason in `skipped`, if it is no Python."""
+    try:
+        return index_file(parse(file))
+    except Unreadable as error:
+        skipped.append(Skipped(file, str(error), error.line))
+        return None
+
+
+def model_names(files: FileIndex) -> set[str]:
+    """The names of the model classes and factories of a file, by which other files may use them."""
+    return {
+        scope.node.name
+        for scopes in files.scopes.values()
+        for scope in scopes
+        if isinstance(scope.node, ast.ClassDef) and models.is_model(scope)
+    }
+
+
+def defined_in(files: FileIndex) -> Iterator[Definition]:
+    """Every model class, instance and factory at the top of a file."""
+    module = files.scopes[""][0]
+    path = files.file.path
+    top = [*files.file.tree.body, *models.own_statements_unguarded(files.file.tree.body)]
+    blocks = {id(s): s for s in top}
+    reachable = {id(child) for s in blocks.values() for child in (s, *blocks_of(s))}
+    for scopes in files.scopes.values():
+        scope = scopes[-1]
+        if scope.parent is not module or id(scope.node) not in reachable:
+            continue
+        assert not isinstance(scope.node, ast.Module)
+        line, name = scope.node.lineno, scope.node.name
+        if isinstance(scope.node, ast.ClassDef):
+            if models.is_model(scope) and models.can_run(scope):
+                yield Definition(Candidate(path, name, "class", line), scope)
+        elif models.is_addressable_factory(scope):
+            yield Definition(Candidate(path, name, "factory", line), scope)
+    yield from instances(module, blocks.values())
+
+
+def blocks_of(statement: ast.stmt) -> Iterator[ast.stmt]:
+    """The definitions directly inside an if, try or with statement."""
+    if isinstance(statement, ast.If) and models.is_never_imported(statement.test):
+        yield from statement.orelse
+    elif not isinstance(statement, ast.ClassDef | FunctionNode):
+        for name in ("body", "orelse", "finalbody"):
+            yield from getattr(statement, name, ())
+
+
+def instances(module: ast.AST | Scope, statements: Iterable[ast.stmt]) -> Iterator[Definition]:
+    """The variables at the top of a file that hold a model, each once."""
+    assert isinstance(module, Scope)
+    found: dict[str, Definition] = {}
+    for statement in statements:
+        for target, value in assignments(statement):
+            if not isinstance(target, ast.Name) or isinstance(value, ast.Name) or target.id.startswith("__"):
+                continue
+            if target.id in found:
+                found[target.id].values.append(value)
+            elif models.makes_model(value, module):
+                candidate = Candidate(module.file.path, target.id, "instance", statement.lineno)
+                found[target.id] = Definition(candidate, module, [value])
+    yield from found.values()
+
+
+def roots_of(found: list[Definition]) -> list[Definition]:
+    """The definitions that no other one builds; of a ring of classes that build each other, the first."""
+    by_node = {id(one.scope.node): one for one in found if one.candidate.kind != "instance"}
+    by_variable = {
+        (one.candidate.file, one.candidate.symbol): one for one in found if one.candidate.kind == "instance"
+    }
+    built = {id(one): set(parts_of(one, by_node, by_variable)) - {id(one)} for one in found}
+    inside = set().union(*built.values()) if built else set()
+    inside |= {
+        id(by_node[base]) for base in bases_of(found) if base in by_node and needs_arguments(by_node[base])
+    }
+    roots = [one for one in found if id(one) not in inside]
+    reached: set[int] = set()
+    reach(roots, built, reached)
+    for one in found:
+        if id(one) not in reached:
+            roots.append(one)
+            reach([one], built, reached)
+    return roots
+
+
+def bases_of(found: list[Definition]) -> Iterator[int]:
+    """The ids of the classes that others derive from."""
+    for one in found:
+        if one.candidate.kind == "class":
+            yield from (id(base.node) for base in family(one.scope) if base is not one.scope)
+
+
+def needs_arguments(one: Definition) -> bool:
+    """Whether a class cannot be built as it is: if others derive from it, it was made for them."""
+    for base in family(one.scope):
+        for scope in file_index(base).scopes.get(f"{base.qualname}.__init__", [])[-1:]:
+            assert isinstance(scope.node, FunctionNode)
+            return models.required_arguments(scope.node) > 1
+    return False
+
+
+def reach(start: Iterable[Definition], built: dict[int, set[int]], reached: set[int]) -> None:
+    """Add to `reached` all that the definitions in `start` build, and what that builds."""
+    pending = [id(one) for one in start]
+    while pending:
+        one = pending.pop()
+        if one not in reached:
+            reached.add(one)
+            pending += built[one]
+
+
+def parts_of(
+    one: Definition, by_node: dict[int, Definition], by_variable: dict[tuple[str, str], Definition]
+) -> Iterator[int]:
+    """The definitions that the code of one definition uses to build something."""
+    scope = one.scope
+    code: list[ast.AST] = list(one.values) if one.candidate.kind == "instance" else building_code(scope.node)
+    module = file_index(scope).scopes[""][0]
+    local = {name for name in file_index(scope).scopes if "." not in name}
+    names = {part.candidate.symbol for part in by_node.values()} | local | set(file_index(scope).imports)
+    followed: set[str] = set()
+    helpers: set[int] = set()
+    while code:
+        for node in ast.walk(code.pop()):
+            if not isinstance(node, ast.Name | ast.Attribute):
+                continue
+            if isinstance(node, ast.Name) and node.id in module.assigned and node.id not in followed:
+                followed.add(node.id)  # BLOCKS = {"basic": BasicBlock}
+                code += module.assigned[node.id]
+                variable = by_variable.get((scope.file.path, node.id))
+                if variable is not None:
+                    yield id(variable)
+            last = node.id if isinstance(node, ast.Name) else node.attr
+            if last in names:
+                for found in definitions(node, module):
+                    if id(found.node) in by_node:
+                        yield id(by_node[id(found.node)])
+                    elif found.node is not one.scope.node and id(found.node) not in helpers:
+                        helpers.add(id(found.node))  # one that builds: _resnet(BasicBlock, ...)
+                        code += building_code(found.node)
+
+
+def building_code(node: ast.AST) -> list[ast.AST]:
+    """The code of a class or function without its bases, decorators and annotations."""
+    if isinstance(node, ast.ClassDef):
+        return [part for statement in node.body for part in building_code(statement)]
+    if isinstance(node, FunctionNode):
+        defaults = [
+            default for default in (*node.args.defaults, *node.args.kw_defaults) if default is not None
+        ]
+        return [*defaults, *(part for statement in node.body for part in building_code(statement))]
+    if isinstance(node, ast.AnnAssign):
+        return [node.value] if node.value is not None else []
+    return [node]

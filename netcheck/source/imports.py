@@ -1,0 +1,115 @@
+"""Which file of the tree an import names, and which class or function a name in a file stands for. Imports no torch."""
+
+from __future__ import annotations
+
+import ast
+import os
+from functools import lru_cache
+
+from netcheck.source.scopes import FileIndex, FunctionNode, Scope, index, index_file
+
+HIGHEST = 8  # folders above a file in which an absolute import is looked for
+LONGEST = 6  # re-exports that follow each other
+NOT_FOLLOWED = frozenset({"torch"})  # its classes are known by name, and its files are long
+
+
+def definitions(expression: ast.expr, scope: Scope) -> list[Scope]:
+    """The classes or functions that a name or dotted name stands for, where their source is in the same tree."""
+    parts = dotted_parts(expression)
+    if not parts:
+        return []
+    if len(parts) == 1:
+        around: Scope | None = scope
+        files = index_file(scope.file)
+        while around is not None:
+            if around.node is scope.node or not isinstance(around.node, ast.ClassDef):
+                inner = ".<locals>." if isinstance(around.node, FunctionNode) else "."
+                name = f"{around.qualname}{inner}{parts[0]}" if around.qualname else parts[0]
+                if name in files.scopes:
+                    return files.scopes[name]
+            around = around.parent
+    return named(index_file(scope.file), parts)
+
+
+def dotted_parts(expression: ast.expr) -> tuple[str, ...]:
+    """`blocks.conv.ConvBlock` as its parts, () for anything but names and attributes."""
+    if isinstance(expression, ast.Name):
+        return (expression.id,)
+    if isinstance(expression, ast.Attribute):
+        base = dotted_parts(expression.value)
+        return (*base, expression.attr) if base else ()
+    return ()
+
+
+def named(files: FileIndex, parts: tuple[str, ...], depth: int = LONGEST) -> list[Scope]:
+    """What a dotted name means at the top of a file, through imports and re-exports."""
+    here = files.scopes.get(".".join(parts))
+    if here:
+        return here
+    target = files.imports.get(parts[0])
+    if target is None:
+        return starred(files, parts, depth)
+    return find(files.file.path, target, parts[1:], depth)
+
+
+def find(path: str, target: str, rest: tuple[str, ...], depth: int) -> list[Scope]:
+    """What `target` (".blocks.ConvBlock", "torch.nn"), imported by the file `path`, and then `.rest` mean."""
+    if depth == 0:
+        return []
+    level = len(target) - len(target.lstrip("."))
+    parts = [part for part in target[level:].split(".") if part] + list(rest)
+    for split in range(len(parts), -1, -1):  # the longest beginning that is a module
+        module = module_file(os.path.dirname(os.path.abspath(path)), level, ".".join(parts[:split]))
+        if module is None or split == len(parts):
+            continue
+        found = index(module)
+        return named(found, tuple(parts[split:]), depth - 1) if found else []
+    return []
+
+
+def starred(files: FileIndex, parts: tuple[str, ...], depth: int) -> list[Scope]:
+    """What a name means that may come from `from x import *`."""
+    target = files.imports.get("*")
+    if target is None or depth == 0:
+        return []
+    return find(
+        files.file.path, target.removesuffix("*").rstrip(".") or target.removesuffix("*"), parts, depth
+    )
+
+
+@lru_cache(maxsize=8192)
+def module_file(folder: str, level: int, module: str) -> str | None:
+    """The file of a module that a file in `folder` imports, if it is in the same tree.
+
+    Args:
+        folder: the absolute folder of the importing file.
+        level: the number of leading dots; 0 for an absolute import.
+        module: the dotted name after the dots, "" for the package itself.
+    """
+    parts = module.split(".") if module else []
+    if level:
+        base = folder
+        for _ in range(level - 1):
+            base = os.path.dirname(base)
+        return file_in(base, parts)
+    if not parts or parts[0] in NOT_FOLLOWED:
+        return None
+    base = folder
+    for _ in range(HIGHEST):
+        for root in (base, os.path.join(base, "src")):
+            found = file_in(root, parts)
+            if found:
+                return found
+        if os.path.exists(os.path.join(base, ".git")) or os.path.dirname(base) == base:
+            break
+        base = os.path.dirname(base)
+    return None
+
+
+def file_in(root: str, parts: list[str]) -> str | None:
+    """The file of the module `parts` under the folder `root`."""
+    place = os.path.join(root, *parts)
+    for candidate in (os.path.join(place, "__init__.py"), f"{place}.py" if parts else ""):
+        if candidate and os.path.isfile(candidate):
+            return candidate
+    return None

@@ -1,0 +1,142 @@
+"""Source files as syntax trees: reading, decoding, parsing, once for each version of a file. Imports no torch.
+
+read(path) -> bytes ----> parse(path) -> SourceFile(path, text lines, ast.Module)
+                     |
+notebook.py <--------+    an .ipynb becomes Python text first
+"""
+
+from __future__ import annotations
+
+import ast
+import codecs
+import io
+import os
+import stat
+import tokenize
+import warnings
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+from netcheck.source import notebook
+
+SIZE_LIMIT = 2 * 1024 * 1024  # bytes; an ast takes about a hundred times its source
+
+
+class Unreadable(Exception):
+    """A file that holds no Python that can be parsed. Its text says why, in words that follow the file's name.
+
+    Attributes:
+        line: the line at fault, if the fault has one.
+    """
+
+    def __init__(self, reason: str, line: int | None = None) -> None:
+        super().__init__(reason)
+        self.line = line
+
+
+@dataclass(frozen=True, eq=False)
+class SourceFile:
+    """One parsed file. Compared by identity: a file that changed on disk is another SourceFile."""
+
+    path: str
+    raw: bytes = field(repr=False)  # Python, also where the file is a notebook
+    tree: ast.Module = field(repr=False)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The text, split as the parser splits it."""
+        with io.TextIOWrapper(io.BytesIO(self.raw), self.encoding, errors="replace", newline=None) as text:
+            return text.read().split("\n")
+
+    @cached_property
+    def encoding(self) -> str:
+        """What the file's first two lines declare, UTF-8 by default."""
+        return tokenize.detect_encoding(io.BytesIO(self.raw).readline)[0]
+
+    def column(self, line: int, offset: int) -> int:
+        """The column, from 1 and in characters, of an ast offset, which counts bytes of UTF-8 from 0."""
+        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        if text.isascii():
+            return offset + 1
+        return len(text.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "replace")) + 1
+
+
+def read(path: str, limit: int = SIZE_LIMIT) -> bytes:
+    """The bytes of a regular file.
+
+    Raises:
+        Unreadable: it does not exist, may not be read, is no regular file, or is larger than `limit`.
+    """
+    try:
+        with open(path, "rb", opener=open_without_blocking) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise Unreadable("is not a regular file")
+            if status.st_size > limit:
+                raise Unreadable(
+                    f"is {status.st_size / 2**20:.1f} MiB, more than the {limit / 2**20:.0f} MiB that netcheck reads"
+                )
+            return file.read()
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror or error}") from error
+
+
+def open_without_blocking(path: str, flags: int) -> int:
+    """An opener that does not wait for a writer where `path` is a named pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def parse(path: str) -> SourceFile:
+    """The syntax tree of a Python file or notebook, from the cache where the file has not changed.
+
+    Raises:
+        Unreadable: there is no such file, or it is no Python: the reason, and the line of a syntax error.
+    """
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    found = parse_version(path, status.st_mtime_ns, status.st_size)
+    if isinstance(found, Unreadable):
+        raise found.with_traceback(None)
+    return found
+
+
+@lru_cache(maxsize=512)
+def parse_version(path: str, modified: int, size: int) -> SourceFile | Unreadable:
+    """`parse` for one version of a file. A failure is cached like a tree, so it is returned, not raised."""
+    try:
+        raw = read(path)
+        if path.endswith(".ipynb"):
+            raw = notebook.to_python(raw).encode("utf-8", "surrogatepass")
+        return SourceFile(path, raw, parse_bytes(raw))
+    except notebook.NotANotebook as error:
+        return Unreadable(f"is not a notebook: {error}")
+    except Unreadable as error:
+        return error
+
+
+def parse_bytes(raw: bytes) -> ast.Module:
+    """Parse Python source in whatever encoding it declares.
+
+    Raises:
+        Unreadable: the bytes are UTF-16 or UTF-32, binary, or not Python.
+    """
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)):
+        raise Unreadable("is UTF-16 or UTF-32 text, which Python cannot run; save it as UTF-8")
+    if b"\0" in raw:
+        line = raw.count(b"\n", 0, raw.index(b"\0")) + 1
+        raise Unreadable("holds null bytes, so it is not Python source", line)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as an invalid escape: not our subject
+            return ast.parse(raw)
+    except SyntaxError as error:
+        reason = f"has a syntax error: {error.msg}" if error.lineno else f"cannot be decoded: {error.msg}"
+        raise Unreadable(reason, error.lineno) from error
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"cannot be decoded as {error.encoding}") from error
+    except (RecursionError, MemoryError) as error:
+        raise Unreadable("is nested too deeply to be parsed") from error
+    except ValueError as error:
+        raise Unreadable(f"is not Python source: {error}") from error
