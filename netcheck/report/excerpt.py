@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -145,7 +146,7 @@ def source_lines(file: str, root: Path | None) -> list[str]:
     if file.startswith("<"):  # "<stdin>", "<ipython-input-3-...>": only linecache may know it
         return linecache.getlines(file)
     path = Path(file) if root is None else root / file
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, says no to a name that no file can have
         return linecache.getlines(file) if file in linecache.cache else []
     linecache.checkcache(str(path))
     return linecache.getlines(str(path))
