@@ -30,7 +30,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
-from netcheck.findings import Evidence, Finding, Location, Severity, Verdict
+from netcheck.errors import UsageError
+from netcheck.findings import Evidence, Finding, Severity, Verdict
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -105,6 +106,10 @@ class Rule:
         )
 
 
+class Notice(Rule):
+    """What the engine itself says about a check: documented like a rule, with nothing to run."""
+
+
 class StaticRule(Rule):
     """A rule that reads the graph alone."""
 
@@ -137,12 +142,15 @@ def registry() -> tuple[Rule, ...]:
 def require_complete(rule: type[Rule], *, known: dict[str, Rule]) -> None:
     """Say at load time, with file and line, what a rule class lacks."""
     missing = [part for part in ("code", "name", "severity", "__doc__") if not getattr(rule, part, None)]
-    missing += [part for part in ("BAD", "GOOD") if not getattr(rule, part)]
+    if not issubclass(rule, Notice):
+        missing += [part for part in ("BAD", "GOOD") if not getattr(rule, part)]
     problem = f"lacks {', '.join(missing)}" if missing else ""
     if not problem and rule.code in known:
         problem = f"reuses code {rule.code} of {type(known[rule.code]).__name__}"
     if problem:
-        raise TypeError(f"{inspect.getsourcefile(rule)}:{inspect.getsourcelines(rule)[1]}: rule {rule.__name__} {problem}")
+        raise TypeError(
+            f"{inspect.getsourcefile(rule)}:{inspect.getsourcelines(rule)[1]}: rule {rule.__name__} {problem}"
+        )
 
 
 def select(chosen: Iterable[str] = (), ignored: Iterable[str] = ()) -> Iterator[Rule]:
@@ -166,3 +174,31 @@ def match_length(rule: Rule, selector: str) -> int:
     if selector.lower() == rule.name:
         return len(rule.code)
     return len(selector) if selector and rule.code.startswith(selector.upper()) else -1
+
+
+def require_known(selectors: Iterable[str]) -> None:
+    """Raise a UsageError for the first selector that matches no rule."""
+    for selector in selectors:
+        if all(match_length(rule, selector) < 0 for rule in registry()):
+            raise UsageError(f"unknown rule {selector!r}{suggestion(selector)}")
+
+
+def find(code_or_name: str) -> Rule:
+    """The rule with this code or name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for rule in registry():
+        if code_or_name.upper() == rule.code or code_or_name.lower() == rule.name:
+            return rule
+    raise UsageError(f"unknown rule {code_or_name!r}{suggestion(code_or_name)}")
+
+
+def suggestion(selector: str) -> str:
+    """The end of a sentence about an unknown selector: the closest known one, else where all are listed."""
+    from difflib import get_close_matches
+
+    known = {text.lower(): text for rule in registry() for text in (rule.code, rule.name)}
+    close = get_close_matches(selector.lower(), known, n=1)
+    return f": did you mean {known[close[0]]}?" if close else ": `netcheck rules` lists all codes and names"

@@ -1,0 +1,265 @@
+"""The pipeline: a model and its inputs go in, a report comes out.
+
+    check_target(target) +-- load.target.load          names -> live models
+    check(model)         +-- instance                  class or factory -> live model
+                         +-- examine
+                               +-- example_inputs      given, else inferred
+                               +-- traced              forward, recorded as a graph
+                               +-- judge               what the rules see in it
+
+What goes wrong with the user's model on the way is a finding (NC0xx), not an exception: a run over many
+models reports on every one. Only a request that makes no sense raises (UsageError).
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError
+from netcheck.findings import Evidence, Finding, Location, Report, by_importance
+from netcheck.rules import base
+from netcheck.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from netcheck.load.inputs import ExampleInputs
+    from netcheck.trace.graph import ModelGraph
+
+MODEL_FAULTS = (LoadError, InputError, TraceError)  # what becomes a finding
+NOTHING_LOADED = ("NC001", "NC002", "NC007")  # with one of these there was no model to check
+
+
+def check(
+    model: Any,
+    inputs: Any = None,
+    *,
+    select: Iterable[str] | None = None,
+    ignore: Iterable[str] | None = None,
+) -> Report:
+    """Check one model and report what will train badly, where, and what to write instead.
+
+    Args:
+        model: an nn.Module, its class, or a function without arguments that builds one.
+        inputs: example inputs: a tensor, a tuple (*args), a dict (**kwargs), or None to infer them.
+        select: codes, beginnings of codes or names of the rules to run; None means all.
+        ignore: rules to leave out; the longer selector wins over a shorter one.
+
+    Raises:
+        UsageError: a selector matches no rule.
+    """
+    settings = Settings(select=selectors(select), ignore=selectors(ignore))
+    base.require_known((*settings.chosen, *settings.ignore))
+    report = Report(model=getattr(model, "__name__", type(model).__name__))
+    return examine(report, lambda: instance(model), lambda module: example_inputs(module, inputs), settings)
+
+
+def check_target(target: str, settings: Settings) -> list[Report]:
+    """Check every model that `target` names: a report for each, or one that says why none could be loaded."""
+    from netcheck.load import target as loading
+
+    try:
+        loaded = loading.load(target)
+    except MODEL_FAULTS as error:
+        report = Report(model=target, target=target)
+        return [finish(report, [failure(error)], settings)]
+    reports = []
+    for one in loaded:
+        report = Report(model=one.name, target=one.target)
+        reports.append(
+            examine(report, one.build, lambda module: specified_inputs(module, settings), settings)
+        )
+    return reports
+
+
+def examine(
+    report: Report,
+    build: Callable[[], nn.Module],
+    inputs_for: Callable[[nn.Module], ExampleInputs],
+    settings: Settings,
+) -> Report:
+    """Fill `report` in: build the model, find its inputs, trace it, judge it."""
+    start = time.perf_counter()
+    findings: list[Finding] = []
+    try:
+        module = build()
+        report.model = type(module).__name__
+        example = inputs_for(module)
+        report.inputs = example.description
+        report.graph = traced(module, example.args, example.kwargs)
+        report.summary = report.graph.summary()
+        if report.summary.tensors == "real":
+            findings.append(value_dependent())
+        findings += judge(report.graph, settings)
+    except MODEL_FAULTS as error:
+        findings.append(failure(error))
+    report.seconds = time.perf_counter() - start
+    return finish(report, findings, settings)
+
+
+def instance(model: Any) -> nn.Module:
+    """`model`, or what its class or the function builds.
+
+    Raises:
+        NeedsArguments: it cannot be called without arguments.
+        LoadError: it raises, or builds something else than an nn.Module.
+    """
+    from torch import nn
+
+    if isinstance(model, nn.Module):
+        return model
+    name = getattr(model, "__qualname__", repr(model))
+    if not callable(model):
+        raise LoadError(
+            f"cannot check a {type(model).__name__}",
+            help="give an nn.Module, its class, or a function without arguments that builds one",
+        )
+    if missing := required_arguments(model):
+        raise NeedsArguments(
+            f"{name} cannot be built without {', '.join(missing)}",
+            help=f"give the model itself, or a function that builds it: lambda: {name}(...)",
+        )
+    try:
+        module = model()
+    except Exception as error:
+        raise LoadError(f"{name}() raised {exception_text(error)}", help="make it build its model") from error
+    if not isinstance(module, nn.Module):
+        raise LoadError(f"{name}() built a {type(module).__name__}", help="return an nn.Module from it")
+    return module
+
+
+def required_arguments(function: Callable[..., Any]) -> list[str]:
+    """The names of the arguments without which `function` cannot be called."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # builtins without a signature: calling it will tell
+        return []
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in variadic]
+
+
+def example_inputs(module: nn.Module, inputs: Any) -> ExampleInputs:
+    """The inputs that were given as values, else inferred ones."""
+    from netcheck.load import inputs as finding_inputs
+
+    return finding_inputs.infer_inputs(module) if inputs is None else finding_inputs.given(inputs)
+
+
+def specified_inputs(module: nn.Module, settings: Settings) -> ExampleInputs:
+    """The inputs that were given as text on the command line, else inferred ones."""
+    from netcheck.load import inputs as finding_inputs
+
+    return (
+        finding_inputs.parse_specs(settings.inputs)
+        if settings.inputs
+        else finding_inputs.infer_inputs(module)
+    )
+
+
+def traced(module: nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) -> ModelGraph:
+    """The graph of what `module` does on these inputs."""
+    from netcheck.trace import trace
+
+    return trace(module, tuple(args), dict(kwargs))
+
+
+def judge(graph: ModelGraph, settings: Settings) -> Iterator[Finding]:
+    """What the selected static rules see in `graph`; a rule that raises is a finding itself."""
+    for rule in base.select(settings.chosen, settings.ignore):
+        if isinstance(rule, base.StaticRule):
+            try:
+                yield from list(rule.check(graph))
+            except Exception as error:
+                yield rule_failed(rule, error)
+
+
+def finish(report: Report, findings: list[Finding], settings: Settings) -> Report:
+    """Put the findings into `report`, without the notices that were ignored."""
+    # `--select NC1` must not hide that a model could not be checked: only `--ignore` does.
+    kept = {rule.code for rule in base.select(("ALL", *settings.chosen), settings.ignore)}
+    for found in findings:
+        if found.code in kept:
+            report.findings.append(found)
+        elif report.summary is None:
+            report.skipped.append(f"{found.message} ({found.code}, ignored)")
+    report.findings = by_importance(report.findings)
+    return report
+
+
+def failure(error: NetcheckError) -> Finding:
+    """The finding for a model that could not be checked."""
+    cause = error.__cause__
+    return notice(
+        error.code,
+        str(error),
+        help=error.help,
+        evidence=exception_text(cause) if cause and str(cause) not in str(error) else "",
+        locations=(error.location,) if error.location else (),
+        modules=(error.module,) if error.module else (),
+    )
+
+
+def value_dependent() -> Finding:
+    """The finding for a model whose forward needs values."""
+    return notice(
+        "NC005",
+        "forward depends on the values of its tensors: only the way that it took on these inputs was checked",
+        help="give inputs that take the way that you want checked",
+    )
+
+
+def rule_failed(rule: base.Rule, error: Exception) -> Finding:
+    """The finding for a rule that raised."""
+    return notice(
+        "NC008",
+        f"the rule {rule.name} ({rule.code}) failed on this model; what the other rules found stands",
+        help=f"report this together with the model; --ignore {rule.code} checks without the rule",
+        evidence=f"{exception_text(error)} at {place_text(error)}",
+    )
+
+
+def notice(
+    code: str,
+    message: str,
+    *,
+    help: str,
+    evidence: str = "",
+    locations: tuple[Location, ...] = (),
+    modules: tuple[str, ...] = (),
+) -> Finding:
+    """A finding that the engine itself makes."""
+    rule = base.find(code)
+    number = Evidence(value=1.0, unit="failures", text=evidence)
+    return Finding(
+        rule.code, rule.name, rule.severity, message, help, number, modules=modules, locations=locations
+    )
+
+
+def exception_text(error: BaseException) -> str:
+    """The class of an exception and the first line of its text."""
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def place_text(error: BaseException) -> str:
+    """The innermost place that an exception passed: "poor_init.py:57"."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+
+
+def exit_code(reports: Sequence[Report], settings: Settings) -> int:
+    """0: nothing as bad as `fail_on`; 1: findings; 2: nothing could be loaded from any target."""
+    if reports and all(any(f.code in NOTHING_LOADED for f in report) for report in reports):
+        return 2
+    failed = any(report.at_least(settings.fail_on) for report in reports)
+    return int(failed and not settings.exit_zero)
+
+
+def selectors(chosen: Iterable[str] | None) -> tuple[str, ...]:
+    """Selectors as a tuple; one string is one selector, not its letters."""
+    return (chosen,) if isinstance(chosen, str) else tuple(chosen or ())

@@ -1,0 +1,130 @@
+"""The report that a program reads: JSON, schema 1.
+
+The document:
+
+    schema      int, 1. It grows only when a key changes its meaning or goes; new keys may come at any time.
+    netcheck    str, netcheck's version
+    models      list of models, in the order in which they were checked
+    errors      list of str: a sentence for each target of which nothing could be checked
+
+A model:
+
+    model       str, the model's class or the target that the user gave
+    target      str, how the user named it (`model.py:Net`); "" for a model that was given as an object
+    ok          bool, no warning and no error
+    inputs      str, which example input was used and how it was found; "" if it came to none
+    seconds     float, how long the check took
+    summary     a summary, or null if the model could not be traced
+    findings    list of findings, worst first
+    skipped     list of str: what was not checked, a sentence each
+
+A summary:
+
+    operations     int, operations that forward made
+    weight_layers  int, operations with a weight that multiplies their input
+    parameters     int, scalars, shared ones counted once
+    depth          int, the most weight layers on any way from input to output
+    plain_depth    int, the fewest
+    unknown        list of str, an entry for each operation that was not understood
+    tensors        "fake": nothing was computed; "real": values were needed, so forward ran on the CPU
+    layers         list of layers: path, operation, kind (str), shape (list of int, batch first, or null),
+                   parameters (int), place (a location or null), note (str)
+
+A finding:
+
+    code, name     str, the rule's ("NC501", "poor-init")
+    severity       "error", "warning" or "info"
+    verdict        "suspected" (static only), "confirmed" or "cleared" (measured to do no harm)
+    message        str, the fact
+    help           str, what to write instead; may have several lines
+    evidence       value (float), unit (str), text (str, the whole phrase), limit (float or null)
+    modules        list of str, module paths, "" for the model itself
+    locations      list of locations, the one to look at first in front
+    count          int, how many occurrences the finding stands for
+
+A location:
+
+    file           str
+    line, column   int, from 1
+    end_line, end_column   int, past the last character, or null
+    function       str, qualified name of the function that holds the line; "" if not known
+
+Numbers that JSON lacks are the strings "NaN", "Infinity" and "-Infinity".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from enum import Enum
+from typing import Any
+
+import netcheck
+from netcheck.findings import Report, by_importance
+
+SCHEMA = 1
+
+Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+
+
+def render(reports: Sequence[Report]) -> str:
+    """All reports as one JSON document in ASCII, indented, with a newline at the end."""
+    return json.dumps(document(reports), indent=2, allow_nan=False) + "\n"
+
+
+def document(reports: Sequence[Report]) -> dict[str, Any]:
+    """All reports as the document that this module describes."""
+    return {
+        "schema": SCHEMA,
+        "netcheck": netcheck.__version__,
+        "models": [model_entry(report) for report in reports],
+        "errors": [
+            plain(f"{report.target or report.model}: {report.findings[0].message}")
+            for report in reports
+            if report.summary is None and report.findings
+        ],
+    }
+
+
+def model_entry(report: Report) -> dict[str, Any]:
+    """One report as plain JSON data."""
+    entry = {
+        "model": report.model,
+        "target": report.target,
+        "ok": report.ok,
+        "inputs": report.inputs,
+        "seconds": report.seconds,
+        "summary": None if report.summary is None else asdict(report.summary),
+        "findings": [finding.to_dict() for finding in by_importance(report.findings)],
+        "skipped": report.skipped,
+    }
+    return {key: plain(value) for key, value in entry.items()}
+
+
+def plain(value: Any) -> Json:
+    """`value` in the types that strict JSON has: foreign scalars become numbers, the unknown its text."""
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else named_float(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):  # a scalar of numpy or torch
+        try:
+            return plain(value.item())
+        except (RuntimeError, ValueError, TypeError):
+            return str(value)
+    return str(value)
+
+
+def named_float(value: float) -> str:
+    """The string that stands for a number that JSON lacks."""
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

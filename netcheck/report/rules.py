@@ -1,0 +1,65 @@
+"""A rule's documentation, and the catalogue of rules. Needs the rule classes alone: imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from netcheck.rules.base import Example, Rule
+
+
+def page(rule: Rule) -> str:
+    """The documentation of one rule as Markdown: what it is, why, what to write instead."""
+    before, references = split_references(rule.documentation)
+    parts = [
+        f"# {rule.name} ({rule.code})",
+        f"Severity: at most {rule.severity.value}.",
+        before,
+        *example("Example", rule.BAD),
+        *example("Use instead", rule.GOOD),
+        *titles("Flagged", rule.BAD),
+        *titles("Left alone", rule.GOOD),
+        references,
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def pages(rules: Iterable[Rule]) -> str:
+    """The documentation of several rules, one after the other."""
+    return "\n".join(page(rule) for rule in rules)
+
+
+def catalogue(rules: Sequence[Rule]) -> str:
+    """All rules as a table: code, name, the highest severity and what it looks for."""
+    from tabulate import tabulate
+
+    table = [(rule.code, rule.name, rule.severity.value, rule.summary) for rule in rules]
+    return (
+        tabulate(table, ("code", "name", "severity", "summary"), tablefmt="simple", disable_numparse=True)
+        + "\n"
+    )
+
+
+def split_references(documentation: str) -> tuple[str, str]:
+    """The documentation before its references, and the references, which belong at the end of the page."""
+    before, heading, after = documentation.partition("## References")
+    return before.strip(), (heading + after).strip()
+
+
+def example(title: str, examples: Sequence[Example]) -> list[str]:
+    """The first example as a section, or nothing."""
+    if not examples:
+        return []
+    first = examples[0]
+    return [f"## {title}", sentence(first.title), f"```python\n{first.source.strip()}\n```"]
+
+
+def titles(title: str, examples: Sequence[Example]) -> list[str]:
+    """What all examples are, as a list; nothing where the one already shown is the only one."""
+    if len(examples) < 2:
+        return []
+    return [f"## {title}", "\n".join(f"- {example.title}" for example in examples)]
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital and a colon, as it stands before code."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.:')}:"

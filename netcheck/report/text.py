@@ -1,0 +1,256 @@
+"""The report that a person reads.
+
+    TanhStack (examples/lecture/tanh_stack.py:TanhStack)
+      inputs: float32 2x64, inferred from layers.0
+
+    error[NC501] poor-init: the gradient loses 5.0 decades on its way through 20 tanh layers
+      --> examples/lecture/tanh_stack.py:12:46
+       |
+    12 |         self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(20)])
+       |                                      ^^^^^^^^^^^^^^^^^
+       |
+       = modules: layers.0 ... layers.19 (20)
+       = also at: examples/lecture/tanh_stack.py:17:17  x = torch.tanh(layer(x))
+       = evidence: static gain -5.0 decades over 20 weight layers, budget +-3.0
+       = help: initialize with nn.init.xavier_uniform_(layer.weight, gain=5/3)
+
+    Checked 1 model, 42 operations: 1 error.
+
+    render() +-- model() +-- finding() +-- excerpt() and notes()
+             |           +-- layers()
+             +-- closing()
+
+Everything comes from plain data: a report that was made in another process renders like one made in this.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from netcheck.findings import Finding, Layer, Location, Report, Severity, Verdict, by_importance
+from netcheck.report.excerpt import excerpt, gutter_width, printed, source_lines
+from netcheck.report.terminal import Painter, printable, shorten
+
+MOST_PLACES = 3  # other locations of one finding that are listed without --verbose
+MOST_UNKNOWN = 5  # operations not understood that are listed without --verbose
+
+VERDICTS = {
+    Verdict.CONFIRMED: "confirmed: measured, or read off the graph or the weights",
+    Verdict.CLEARED: "cleared: measured to do no harm here, so it does not fail the run",
+}
+
+
+def render(
+    reports: Sequence[Report],
+    *,
+    colour: bool,
+    verbose: bool = False,
+    quiet: bool = False,
+    root: Path | None = None,
+) -> str:
+    """All reports as text that ends with a newline, or "" if there is nothing to say.
+
+    Args:
+        reports: one a model.
+        colour: whether to use ANSI colours.
+        verbose: also show cleared findings, all places of a finding and the table of layers.
+        quiet: show findings and nothing else.
+        root: directory that paths are shown relative to, and that relative paths start from; None means the
+            current directory.
+    """
+    paint = Painter(colour)
+    root = Path.cwd() if root is None else root
+    blocks = [
+        block for report in reports for block in model(report, paint, root, verbose=verbose, quiet=quiet)
+    ]
+    if not quiet:
+        blocks.append(closing(reports, paint, verbose=verbose))
+    return "\n\n".join(blocks) + "\n" if blocks else ""
+
+
+def model(report: Report, paint: Painter, root: Path, *, verbose: bool, quiet: bool) -> list[str]:
+    """The blocks about one model: its header, its layers if verbose, its findings."""
+    findings = [f for f in by_importance(report.findings) if f.counts or verbose]
+    if quiet and not findings:
+        return []
+    blocks = [header(report, paint, root, clean=not findings, quiet=quiet)]
+    if verbose and report.summary and report.summary.layers:
+        blocks.append(layers(report.summary.layers, root))
+    return blocks + [finding(f, paint, root, verbose=verbose) for f in findings]
+
+
+def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bool) -> str:
+    """The model's name and target, its inputs, and its size."""
+    name, target = paint(name_of(report.model), "heading"), display_path(report.target, root)
+    title = f"{name} ({target})" if target and target != report.model else name
+    if quiet:
+        return title
+    lines = [f"{title}: {paint('no findings', 'good')}" if clean else title]
+    if report.inputs:
+        lines.append(f"  inputs: {printable(report.inputs)}")
+    if report.summary:
+        s = report.summary
+        shortest = f" ({s.plain_depth} on the shortest way)" if s.plain_depth != s.depth else ""
+        size = f"{counted(s.weight_layers, 'weight layer')}, {counted(s.parameters, 'parameter')}"
+        lines.append(f"  traced: {counted(s.operations, 'operation')}, {size}, depth {s.depth}{shortest}")
+    lines += [f"  skipped: {printable(sentence)}" for sentence in report.skipped]
+    return "\n".join(lines)
+
+
+def finding(found: Finding, paint: Painter, root: Path, *, verbose: bool) -> str:
+    """One finding: what, where, the source, and the notes under it."""
+    style = found.severity.value if found.counts else "faint"
+    label = paint(f"{found.severity.value}[{found.code}]", style)
+    first, *rest = printable_lines(found.message)
+    lines = [f"{label} {paint(f'{found.name}: {first}', 'heading')}", *(f"    {line}" for line in rest)]
+    gutter = 1
+    if found.location:
+        gutter = gutter_width(found.location)
+        lines.append(f"{' ' * gutter}{paint('-->', 'gutter')} {place_text(found.location, root)}")
+        lines += excerpt(found.location, root, paint, style)
+    for name, text in notes(found, root, verbose=verbose):
+        opening = f"{' ' * gutter} {paint('=', 'gutter')} {paint(name + ':', 'label')} "
+        indent = " " * (gutter + 5 + len(name))
+        lines.append(opening + f"\n{indent}".join(printable_lines(text)))
+    return "\n".join(lines)
+
+
+def notes(found: Finding, root: Path, *, verbose: bool) -> Iterable[tuple[str, str]]:
+    """What is said under the source excerpt, as pairs of a label and a text of one or more lines."""
+    modules = [module for module in found.modules if module]
+    if modules:
+        yield ("module" if len(modules) == 1 else "modules"), abbreviate(modules)
+    elif found.count > 1:
+        yield "count", f"{found.count} times"
+    others = found.locations[1:] if verbose else found.locations[1 : 1 + MOST_PLACES]
+    if others:
+        left_out = len(found.locations) - 1 - len(others)
+        more = [f"and {counted(left_out, 'more place')} (--verbose shows all)"] if left_out else []
+        yield "also at", "\n".join([*(place_with_code(place, root) for place in others), *more])
+    if found.evidence.text:
+        yield "evidence", found.evidence.text
+    if found.verdict in VERDICTS:
+        yield "verdict", VERDICTS[found.verdict]
+    if found.help:
+        yield "help", found.help
+
+
+def closing(reports: Sequence[Report], paint: Painter, *, verbose: bool) -> str:
+    """The last lines: how much was checked, what was found, and what was not understood."""
+    traced = [report.summary for report in reports if report.summary]
+    failed = len(reports) - len(traced)
+    operations = sum(summary.operations for summary in traced)
+    checked = f"{counted(len(traced), 'model')}, {counted(operations, 'operation')}"
+    lines = [f"Checked {checked}: {tally(reports, paint)}."]
+    if failed:
+        lines.append(f"Could not check {counted(failed, 'model')}: see above.")
+    if skipped := sum(len(report.skipped) for report in reports):
+        lines.append(f"Skipped {counted(skipped, 'part')}: see above.")
+    unknown = Counter(name for summary in traced for name in summary.unknown)
+    if unknown:
+        listed = unknown.most_common(None if verbose else MOST_UNKNOWN)
+        names = ", ".join(f"{name_of(name)} ({n} times)" if n > 1 else name_of(name) for name, n in listed)
+        more = f" and {len(unknown) - len(listed)} more kinds" if len(unknown) > len(listed) else ""
+        total = sum(unknown.values())
+        fact = f"{counted(total, 'operation')} {'was' if total == 1 else 'were'} not understood by any rule"
+        lines.append(f"{fact}: {names}{more}.")
+    return "\n".join(lines)
+
+
+def tally(reports: Sequence[Report], paint: Painter) -> str:
+    """How many findings of each severity: "2 errors, 1 warning"."""
+    findings = [f for report in reports for f in report.findings]
+    counts = Counter(f.severity for f in findings if f.counts)
+    parts = [
+        paint(f"{n} info" if severity is Severity.INFO else counted(n, severity.value), severity.value)
+        for severity in reversed(Severity)
+        if (n := counts[severity])
+    ]
+    if cleared := sum(not f.counts for f in findings):
+        parts.append(f"{cleared} cleared")
+    return ", ".join(parts) or paint("no findings", "good")
+
+
+def layers(rows: Sequence[Layer], root: Path) -> str:
+    """The table of layers, one row an operation."""
+    from tabulate import tabulate
+
+    table = [
+        (
+            name_of(row.path) or "(root)",
+            name_of(row.operation),
+            name_of(row.kind),
+            "?" if row.shape is None else "x".join(map(str, row.shape)) or "scalar",
+            f"{row.parameters:,}" if row.parameters else "",
+            place_text(row.place, root) if row.place else "",
+            printable(row.note),
+        )
+        for row in rows
+    ]
+    headers = ("module", "operation", "kind", "output", "parameters", "place", "note")
+    right = ("left", "left", "left", "left", "right", "left", "left")
+    return tabulate(
+        table, headers, tablefmt="simple", colalign=right, disable_numparse=True, preserve_whitespace=False
+    )
+
+
+def abbreviate(modules: Sequence[str]) -> str:
+    """Module paths in few words: "blocks.0.fc ... blocks.19.fc (20)" for a run whose numbers count up."""
+    if len(modules) <= 3:
+        return ", ".join(map(name_of, modules))
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for module in modules:
+        groups.setdefault(tuple(re.split(r"\d+", module)), []).append(module)
+    parts = []
+    for members in groups.values():
+        if len(members) > 3:
+            parts.append(f"{name_of(members[0])} ... {name_of(members[-1])} ({len(members)})")
+        else:
+            parts += map(name_of, members)
+    if len(parts) <= 6:
+        return ", ".join(parts)
+    return f"{', '.join(parts[:3])} ... {parts[-1]} ({len(modules)} in all)"
+
+
+def place_text(place: Location, root: Path) -> str:
+    """`file:line:column`, the file relative to `root` where it lies below it."""
+    return f"{display_path(place.file, root)}:{place.line}:{place.column}"
+
+
+def place_with_code(place: Location, root: Path) -> str:
+    """A place and the line that stands there."""
+    lines = source_lines(place.file, root)
+    code = lines[place.line - 1].strip() if 1 <= place.line <= len(lines) else ""
+    text = shorten("".join(printed(code)), 80)
+    return f"{place_text(place, root)}  {text}".rstrip()
+
+
+def display_path(file: str, root: Path) -> str:
+    """A file, or a target that starts with one, as shown: relative to `root` if it lies below it."""
+    if os.path.isabs(file):
+        relative = (
+            os.path.relpath(file, root)
+            if os.path.splitdrive(file)[0] == os.path.splitdrive(root)[0]
+            else file
+        )
+        file = file if relative.startswith(os.pardir) else relative
+    return printable(shorten(file, 200))
+
+
+def name_of(text: str) -> str:
+    """A name from the user's code, on one line and not endless."""
+    return printable(shorten(text))
+
+
+def printable_lines(text: str) -> list[str]:
+    """The lines of a text of ours that may quote the user's; at least one."""
+    return [printable(line) for line in text.splitlines()] or [""]
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, in the plural where it needs one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,133 @@
+"""NC0: what netcheck says about the check itself. The engine reports these; none has anything to run."""
+
+from __future__ import annotations
+
+from netcheck.findings import Severity
+from netcheck.rules.base import Notice
+
+
+class CannotLoad(Notice):
+    """A file could not be imported, or a model could not be built from it.
+
+    ## Why is this bad?
+    Nothing of the model was checked. netcheck runs the code that it checks: the file is imported and the
+    model is built as your own program would build it, so an import that fails there fails here.
+
+    ## What to do
+    Run netcheck in the environment in which the model runs, from the project's root. The message names the
+    exception and the line that raised it. Work that belongs to a script (training, downloads, reading files
+    that only one machine has) should stand under `if __name__ == "__main__":`.
+    """
+
+    code = "NC001"
+    name = "cannot-load"
+    severity = Severity.ERROR
+
+
+class NeedsArguments(Notice):
+    """A module class cannot be built without arguments, so it was not checked.
+
+    ## Why is this bad?
+    A class such as `Block(channels, stride)` is many models: netcheck does not guess which one you mean.
+    Where another model in the file builds it, it is checked as a part of that one.
+
+    ## What to do
+    Name a function without arguments that builds the model as you use it, and check that:
+
+    ```python
+    def model():
+        return Block(channels=64, stride=2)
+    ```
+
+    `netcheck blocks.py:model` then checks it. Defaults for the arguments do as well.
+    """
+
+    code = "NC002"
+    name = "needs-arguments"
+    severity = Severity.WARNING
+
+
+class CannotRun(Notice):
+    """The model's forward raised on the example inputs, or did something that cannot be recorded.
+
+    ## Why is this bad?
+    The model was built but not traced, so no rule could look at it. Either the example inputs do not fit the
+    model, or the model does not run at all.
+
+    ## What to do
+    The message names the operation, the shapes that it met and the line of forward that ran it. If the shapes
+    are not those that you train on, give your own: `--input 8x3x32x32`, once for each argument of forward, or
+    `--input ids=long:8x128` by name. From Python: `netcheck.check(model, inputs)`.
+    """
+
+    code = "NC003"
+    name = "cannot-run"
+    severity = Severity.ERROR
+
+
+class NoInputs(Notice):
+    """No example input was given, and none could be inferred.
+
+    ## Why is this bad?
+    netcheck has to run forward once to see what the model does, and it does not know with what.
+
+    ## What to do
+    Give an input for each argument of forward: its sizes with the batch first (`--input 8x3x32x32`), its type
+    where that is not float32 (`--input long:8x128`), its name where it has one (`--input mask=bool:8x128`).
+    From Python: `netcheck.check(model, inputs)` with a tensor, a tuple of positional or a dict of keyword
+    arguments.
+    """
+
+    code = "NC004"
+    name = "no-inputs"
+    severity = Severity.WARNING
+
+
+class ValueDependentPath(Notice):
+    """Forward looks at the values of its tensors, so only the way that it took this once was checked.
+
+    ## Why is this bad?
+    It need not be. But `if x.sum() > 0:` has two ways, and `for _ in range(int(n)):` has many: what stands on
+    the others was not seen. Such a model runs with real tensors instead of fake ones, so the check is also
+    slower, and the values of the example inputs matter.
+
+    ## What to do
+    Give inputs that take the way that you want checked, or check the branches as models of their own.
+    """
+
+    code = "NC005"
+    name = "value-dependent-path"
+    severity = Severity.INFO
+
+
+class Crashed(Notice):
+    """The process that ran the model died, or took longer than `--timeout`.
+
+    ## Why is this bad?
+    Nothing that this target holds was checked. netcheck runs the code that it checks in a process of its own,
+    so a crash there ends neither netcheck nor the checks of other targets.
+
+    ## What to do
+    Import the file and run the model's forward by hand: what ends netcheck's process will end that one too.
+    Raise `--timeout` for a model that only takes long to build. A process that was killed by signal 9 most
+    likely ran out of memory: give smaller inputs with `--input`.
+    """
+
+    code = "NC007"
+    name = "crashed"
+    severity = Severity.ERROR
+
+
+class RuleFailed(Notice):
+    """A rule raised an exception on this model; what the other rules found stands.
+
+    ## Why is this bad?
+    What the rule looks for was not looked for. This is a defect of the rule, not of your model.
+
+    ## What to do
+    Report it together with the model. `--ignore` with the rule's code checks the model without it.
+    """
+
+    code = "NC008"
+    name = "rule-failed"
+    severity = Severity.WARNING

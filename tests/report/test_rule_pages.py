@@ -1,0 +1,84 @@
+"""The documentation that `netcheck rule` and `netcheck rules` print."""
+
+from __future__ import annotations
+
+from netcheck.findings import Severity
+from netcheck.report.rules import catalogue, page, pages
+from netcheck.rules.base import Example, StaticRule, registry
+
+
+class Documented(StaticRule):
+    """A first line that says
+    what it is.
+
+    ## Why is this bad?
+    Because.
+
+    ## References
+    - A paper.
+    """
+
+    code = "NC999"
+    name = "documented"
+    severity = Severity.WARNING
+    BAD = (Example("a bad one.", "model = bad()\n"), Example("another", "x"))
+    GOOD = (Example("a good one", "model = good()"),)
+
+
+PAGE = """\
+# documented (NC999)
+
+Severity: at most warning.
+
+A first line that says
+what it is.
+
+## Why is this bad?
+Because.
+
+## Example
+
+A bad one:
+
+```python
+model = bad()
+```
+
+## Use instead
+
+A good one:
+
+```python
+model = good()
+```
+
+## Flagged
+
+- a bad one.
+- another
+
+## References
+- A paper.
+"""
+
+
+def test_a_page() -> None:
+    assert page(Documented()) == PAGE
+
+
+def test_pages_follow_each_other() -> None:
+    assert pages([Documented(), Documented()]) == PAGE + "\n" + PAGE
+
+
+def test_the_catalogue_has_a_row_for_each_rule() -> None:
+    table = catalogue((Documented(),)).splitlines()
+    assert table[0].split() == ["code", "name", "severity", "summary"]
+    assert table[2].split(maxsplit=3) == [
+        "NC999",
+        "documented",
+        "warning",
+        "A first line that says what it is.",
+    ]
+    for rule in registry():
+        assert rule.code in catalogue(registry())
+        assert page(rule).startswith(f"# {rule.name} ({rule.code})\n")

@@ -1,0 +1,134 @@
+"""Imports run one way, and what needs no torch imports none."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "netcheck"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# What each part may import: the parts before it. A package is one part.
+ORDER = [
+    "findings",
+    "errors",
+    "settings",
+    "source",
+    "load",
+    "trace",
+    "measure",
+    "rules",
+    "engine",
+    "api",
+    "report",
+    "worker",
+    "cli",
+    "pytest_plugin",
+    "__main__",
+]
+
+# A report prints itself: `str(report)`, `report.to_dict()`. These two imports run when they are called.
+EXCEPTIONS = {("findings", "report")}
+
+# Parts that must load without torch. The rules must too: `netcheck rules` only reads their documentation.
+WITHOUT_TORCH = {
+    "findings",
+    "errors",
+    "settings",
+    "source",
+    "rules",
+    "report",
+    "engine",
+    "api",
+    "worker",
+    "cli",
+}
+WITHOUT_TORCH |= {"__init__", "__main__", "pytest_plugin"}
+
+
+def part_of(file: Path) -> str:
+    """The part of the package that a file belongs to: its top folder, or its own name."""
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(file: Path, *, at_module_level: bool = False) -> Iterator[str]:
+    """The dotted names that a file imports, leaving out those that only type checkers see."""
+    package = ("netcheck", *file.relative_to(PACKAGE).parent.parts)
+    for node in statements(ast.parse(file.read_text("utf-8")), into_functions=not at_module_level):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(filter(None, (base, node.module)))
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def statements(tree: ast.AST, *, into_functions: bool) -> Iterator[ast.AST]:
+    """Every node below `tree` that runs, when the module is imported or also later."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            for other in node.orelse:
+                yield other
+                yield from statements(other, into_functions=into_functions)
+        elif into_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield node
+            yield from statements(node, into_functions=into_functions)
+
+
+def parts_imported(file: Path) -> set[str]:
+    """The other parts of netcheck that a file imports."""
+    names = [name.split(".") for name in imports(file)]
+    known = {part_of(other) for other in FILES}
+    return {name[1] for name in names if name[0] == "netcheck" and len(name) > 1 and name[1] in known}
+
+
+def test_every_part_has_its_place() -> None:
+    assert {part_of(file) for file in FILES} - {"__init__"} <= set(ORDER)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_run_one_way(file: Path) -> None:
+    part = part_of(file)
+    if part == "__init__":
+        assert not parts_imported(file), "the public API is imported when it is used"
+        return
+    for other in parts_imported(file) - {part}:
+        assert (part, other) in EXCEPTIONS or ORDER.index(other) < ORDER.index(part), (
+            f"{part} imports {other}"
+        )
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_what_needs_no_torch_imports_none(file: Path) -> None:
+    at_import = {name.split(".")[0] for name in imports(file, at_module_level=True)}
+    if part_of(file) in WITHOUT_TORCH:
+        assert not at_import & {"torch", "numpy", "networkx", "tabulate"}
+    if part_of(file) in {"findings", "errors", "settings", "source"}:
+        assert "torch" not in {name.split(".")[0] for name in imports(file)}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_click_is_for_the_command_line_alone(file: Path) -> None:
+    uses_click = any(name.split(".")[0] == "click" for name in imports(file))
+    assert not uses_click or part_of(file) == "cli"
+
+
+def test_the_checks_here_see_what_they_look_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
+    file = tmp_path / "load" / "inputs.py"
+    file.parent.mkdir()
+    file.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import hidden\n"
+        "try:\n    import torch.nn\nexcept ImportError:\n    pass\n"
+        "from ..rules import base\n"
+        "from . import target\n"
+        "def f():\n    from netcheck.cli import cli\n    import click\n"
+        "class C:\n    import numpy\n"
+    )
+    now = {"typing.TYPE_CHECKING", "torch.nn", "netcheck.rules.base", "netcheck.load.target", "numpy"}
+    assert set(imports(file, at_module_level=True)) == now
+    assert set(imports(file)) == now | {"netcheck.cli.cli", "click"}

@@ -1,0 +1,242 @@
+"""The pipeline, with a loader, inputs, a trace and rules made for the test."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from netcheck import engine
+from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError, UsageError
+from netcheck.findings import Evidence, Finding, Location, Severity, Summary
+from netcheck.rules import base
+from netcheck.settings import Settings
+
+
+@dataclass
+class Graph:
+    """A traced model of one operation."""
+
+    tensors: str = "fake"
+    calls: list[Any] = field(default_factory=list)
+
+    def summary(self) -> Summary:
+        return Summary(1, 1, 1, 1, 1, tensors=self.tensors)
+
+
+class Finds(base.StaticRule):
+    """Finds something in every graph."""
+
+    code = "NC997"
+    name = "finds"
+    severity = Severity.WARNING
+
+    def check(self, graph: Any) -> Iterator[Finding]:
+        yield self.finding("found", help="", evidence=Evidence(1.0, "times", "once"))
+
+
+class Raises(base.StaticRule):
+    """Raises after its first finding."""
+
+    code = "NC998"
+    name = "raises"
+    severity = Severity.ERROR
+
+    def check(self, graph: Any) -> Iterator[Finding]:
+        yield self.finding("half", help="", evidence=Evidence(1.0, "times", "once"))
+        raise ZeroDivisionError("by zero")
+
+
+@pytest.fixture(autouse=True)
+def rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    notices = [rule for rule in base.registry() if isinstance(rule, base.Notice)]
+    monkeypatch.setattr(base, "registry", lambda: (*notices, Finds()))
+
+
+@pytest.fixture(autouse=True)
+def graph(monkeypatch: pytest.MonkeyPatch) -> Graph:
+    """Put fakes in the places of the trace, the inputs and the loader."""
+    made = Graph()
+
+    def trace(model: nn.Module, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Graph:
+        made.calls.append((model, args, kwargs))
+        return made
+
+    def example(description: str) -> Any:
+        return lambda given=None: SimpleNamespace(args=("x",), kwargs={"k": given}, description=description)
+
+    inputs = SimpleNamespace(
+        infer_inputs=example("inferred"), given=example("given"), parse_specs=example("specified")
+    )
+    monkeypatch.setattr(importlib.import_module("netcheck.trace"), "trace", trace, raising=False)
+    for name, fake in (("inputs", inputs), ("target", SimpleNamespace(load=None))):
+        monkeypatch.setitem(sys.modules, f"netcheck.load.{name}", fake)
+        monkeypatch.setattr(importlib.import_module("netcheck.load"), name, fake, raising=False)
+    return made
+
+
+def codes(report: Any) -> list[str]:
+    return [finding.code for finding in report]
+
+
+def raiser(error: BaseException) -> Any:
+    def function(*args: Any, **kwargs: Any) -> Any:
+        raise error
+
+    return function
+
+
+class Net(nn.Linear):
+    """A module class that needs no arguments."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 1)
+
+
+@pytest.mark.parametrize("model", [Net(), Net, lambda: Net()], ids=["module", "class", "factory"])
+def test_a_model_a_class_or_a_factory_is_checked(model: Any, graph: Graph) -> None:
+    report = engine.check(model)
+    assert report.model == "Net"
+    assert codes(report) == ["NC997"]
+    assert report.graph is graph
+    assert report.summary == graph.summary()
+    assert report.inputs == "inferred"
+    assert report.seconds > 0
+
+
+def test_given_inputs_reach_the_trace(graph: Graph) -> None:
+    value = torch.ones(2)
+    assert engine.check(Net(), value).inputs == "given"
+    ((_, args, kwargs),) = graph.calls
+    assert args == ("x",)
+    assert kwargs["k"] is value
+
+
+def factory_that_raises() -> nn.Module:
+    raise RuntimeError("no data\nsecond line")
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "message"),
+    [
+        (nn.Linear, "NC002", "Linear cannot be built without in_features, out_features"),
+        (factory_that_raises, "NC001", r"factory_that_raises\(\) raised RuntimeError: no data$"),
+        (lambda: 3, "NC001", "built a int"),
+        (3, "NC001", "cannot check a int"),
+    ],
+)
+def test_what_builds_no_model_is_a_finding(model: Any, code: str, message: str) -> None:
+    report = engine.check(model)
+    assert codes(report) == [code]
+    assert re.search(message, report.findings[0].message)
+    assert report.findings[0].help
+    assert report.summary is None
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(TraceError("forward raised"), "NC003"), (InputError("none could be inferred"), "NC004")],
+)
+def test_what_cannot_run_is_a_finding_with_its_place(
+    error: NetcheckError, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error.help, error.location, error.module = "do this", Location("model.py", 3), "layers.0"
+    error.__cause__ = RuntimeError("shapes\nsecond line")
+    monkeypatch.setattr(engine, "traced", raiser(error))
+    (finding,) = engine.check(Net()).findings
+    assert finding.code == code
+    assert finding.message == str(error)
+    assert finding.help == "do this"
+    assert finding.evidence.text == "RuntimeError: shapes"
+    assert finding.location == Location("model.py", 3)
+    assert finding.modules == ("layers.0",)
+
+
+def test_a_defect_is_not_taken_for_a_fault_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "traced", raiser(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        engine.check(Net())
+
+
+def test_a_model_that_needs_values_is_told_so(graph: Graph) -> None:
+    graph.tensors = "real"
+    report = engine.check(Net())
+    assert codes(report) == ["NC997", "NC005"]
+    assert codes(engine.check(Net(), ignore=["NC005"])) == ["NC997"]
+
+
+def test_a_rule_that_raises_leaves_the_others_findings(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = (*base.registry(), Raises())
+    monkeypatch.setattr(base, "registry", lambda: found)
+    report = engine.check(Net())
+    assert codes(report) == ["NC997", "NC008"]
+    failed = report.findings[1]
+    assert "raises (NC998) failed" in failed.message
+    assert failed.evidence.text.startswith("ZeroDivisionError: by zero at test_engine.py:")
+    assert "NC008" not in codes(engine.check(Net(), ignore=["NC998"]))
+
+
+def test_selection() -> None:
+    assert codes(engine.check(Net(), select=["NC0"])) == []
+    assert codes(engine.check(Net(), select="finds")) == ["NC997"]
+    assert codes(engine.check(Net(), select=["NC9"], ignore=["NC99"])) == []
+    assert codes(engine.check(Net(), select=["NC997"], ignore=["NC99"])) == ["NC997"]
+    with pytest.raises(UsageError, match=r"unknown rule 'fimds': did you mean finds\?"):
+        engine.check(Net(), ignore=["fimds"])
+
+
+def test_selecting_rules_does_not_hide_that_a_model_could_not_be_checked() -> None:
+    assert codes(engine.check(nn.Linear, select=["NC997"])) == ["NC002"]
+    ignored = engine.check(nn.Linear, ignore=["NC002"])
+    assert codes(ignored) == []
+    assert "(NC002, ignored)" in ignored.skipped[0]
+
+
+def use_loader(monkeypatch: pytest.MonkeyPatch, load: Any) -> None:
+    monkeypatch.setattr(sys.modules["netcheck.load.target"], "load", load)
+
+
+def test_a_target_gives_a_report_for_each_of_its_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = [
+        SimpleNamespace(name="Net", target="m.py:Net", build=Net),
+        SimpleNamespace(name="Block", target="m.py:Block", build=raiser(NeedsArguments("Block needs n"))),
+    ]
+    use_loader(monkeypatch, lambda target: loaded)
+    net, block = engine.check_target("m.py", Settings())
+    assert (net.model, net.target, codes(net), net.inputs) == ("Net", "m.py:Net", ["NC997"], "inferred")
+    assert (block.model, block.target, codes(block)) == ("Block", "m.py:Block", ["NC002"])
+    given = engine.check_target("m.py", Settings(inputs=("2x3",)))
+    assert given[0].inputs == "specified"
+
+
+def test_a_target_that_cannot_be_loaded_is_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_loader(monkeypatch, raiser(LoadError("there is no file m.py")))
+    (report,) = engine.check_target("m.py", Settings())
+    assert (report.model, report.target, codes(report)) == ("m.py", "m.py", ["NC001"])
+
+
+def test_exit_codes() -> None:
+    clean, warned = engine.check(Net(), select=["NC0"]), engine.check(Net())
+    unloaded = engine.check(nn.Linear)
+    table = [
+        ([], Settings(), 0),
+        ([clean], Settings(), 0),
+        ([clean, warned], Settings(), 1),
+        ([warned], Settings(fail_on=Severity.ERROR), 0),
+        ([warned], Settings(fail_on=Severity.INFO), 1),
+        ([warned], Settings(exit_zero=True), 0),
+        ([unloaded], Settings(), 2),
+        ([unloaded], Settings(exit_zero=True), 2),
+        ([unloaded, clean], Settings(), 1),
+        ([unloaded, clean], Settings(fail_on=Severity.ERROR), 0),
+    ]
+    for reports, settings, code in table:
+        assert engine.exit_code(reports, settings) == code

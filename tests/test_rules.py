@@ -1,0 +1,154 @@
+"""Every rule against its own examples: it flags each of BAD and none of GOOD, and says what a rule must say."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netcheck import engine
+from netcheck.errors import UsageError
+from netcheck.findings import Report, Severity
+from netcheck.rules import base
+from netcheck.rules.base import Example, Notice, Rule, StaticRule, registry
+
+PRELUDE = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n"
+EXAMPLES = [
+    pytest.param(rule, example, flagged, id=f"{rule.code}-{'bad' if flagged else 'good'}-{example.title}")
+    for rule in registry()
+    if isinstance(rule, StaticRule)
+    for flagged, examples in ((True, rule.BAD), (False, rule.GOOD))
+    for example in examples
+]
+
+
+def model_of(example: Example, folder: Path) -> Any:
+    """What the example's source defines as `model`, imported from a file so that its lines can be found."""
+    import torch
+
+    file = folder / "example.py"
+    file.write_text(PRELUDE + example.source)
+    spec = importlib.util.spec_from_file_location("example", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["example"] = importlib.util.module_from_spec(spec)
+    torch.manual_seed(0)
+    spec.loader.exec_module(module)
+    return module.model
+
+
+def report_on(example: Example, code: str, folder: Path) -> Report:
+    """What netcheck says of an example when it runs the rule `code` alone."""
+    model = model_of(example, folder)
+    if not example.inputs:
+        return engine.check(model, select=[code])
+    from netcheck.load.inputs import parse_specs
+
+    given = parse_specs(example.inputs.split())
+    return engine.check(model, given.kwargs or tuple(given.args), select=[code])
+
+
+@pytest.fixture(autouse=True)
+def forget_the_example() -> Iterator[None]:
+    yield
+    sys.modules.pop("example", None)
+
+
+@pytest.mark.parametrize(("rule", "example", "flagged"), EXAMPLES)
+def test_an_example_is_flagged_if_it_is_bad(
+    rule: Rule, example: Example, flagged: bool, tmp_path: Path
+) -> None:
+    report = report_on(example, rule.code, tmp_path)
+    assert report.summary is not None, f"the example does not run:\n{report}"
+    found = [finding for finding in report if finding.code == rule.code]
+    assert bool(found) == flagged, str(report)
+    for finding in found:
+        assert finding.name == rule.name
+        assert finding.severity <= rule.severity
+        assert finding.message
+        assert finding.help
+        assert finding.evidence.text
+
+
+@pytest.mark.parametrize("rule", registry(), ids=lambda rule: rule.code)
+def test_a_rule_says_what_a_rule_must_say(rule: Rule) -> None:
+    assert re.fullmatch(r"NC\d{3}", rule.code)
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
+    assert isinstance(rule.severity, Severity)
+    assert rule.summary.endswith(".")
+    assert "## Why is this bad?" in rule.documentation
+    if isinstance(rule, Notice):
+        assert "## What to do" in rule.documentation
+    else:
+        assert "## References" in rule.documentation
+        titles = [example.title for example in (*rule.BAD, *rule.GOOD)]
+        assert len(set(titles)) == len(titles)
+
+
+def test_codes_and_names_are_unique() -> None:
+    rules = registry()
+    assert len({rule.code for rule in rules}) == len({rule.name for rule in rules}) == len(rules)
+    assert [rule.code for rule in rules] == sorted(rule.code for rule in rules)
+
+
+class Complete(StaticRule):
+    """A rule."""
+
+    code = "NC999"
+    name = "complete"
+    severity = Severity.ERROR
+    BAD = GOOD = (Example("a title", "model = 1"),)
+
+
+def test_a_rule_that_lacks_a_part_is_refused_with_its_place() -> None:
+    base.require_complete(Complete, known={})
+    with pytest.raises(TypeError, match="reuses code NC999 of Complete"):
+        base.require_complete(Complete, known={"NC999": Complete()})
+    lacking = type("Lacking", (Complete,), {"__doc__": "", "BAD": (), "__module__": __name__})
+    with pytest.raises((TypeError, OSError)):
+        base.require_complete(lacking, known={})
+
+
+def test_a_selector_names_a_rule_by_code_beginning_or_name() -> None:
+    rule = Complete()
+    lengths = {
+        "ALL": 0,
+        "all": 0,
+        "NC": 2,
+        "nc9": 3,
+        "NC999": 5,
+        "complete": 5,
+        "NC8": -1,
+        "comp": -1,
+        "": -1,
+    }
+    for selector, length in lengths.items():
+        assert base.match_length(rule, selector) == length
+
+
+def test_of_two_selectors_the_longer_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "registry", lambda: (Complete(),))
+    table = [
+        ((), (), True),
+        (("NC1",), (), False),
+        (("ALL",), ("NC9",), False),
+        (("NC999",), ("NC9",), True),
+        (("NC9",), ("NC999",), False),
+        (("NC9",), ("NC9",), False),
+        ((), ("ALL",), False),
+    ]
+    for chosen, ignored, selected in table:
+        assert bool(list(base.select(chosen, ignored))) == selected
+
+
+def test_a_rule_is_found_by_code_or_name() -> None:
+    assert base.find("nc001") is base.find("cannot-load") is registry()[0]
+    with pytest.raises(UsageError, match=r"unknown rule 'canot-load': did you mean cannot-load\?"):
+        base.find("canot-load")
+    with pytest.raises(UsageError, match="`netcheck rules` lists all"):
+        base.find("zzzzzz")

@@ -1,0 +1,50 @@
+"""What a run was asked to do, and what it may not be asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netcheck.errors import UsageError
+from netcheck.findings import Severity
+from netcheck.settings import Settings, split_selectors
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"format": "xml"}, "unknown format 'xml': choose one of text, json"),
+        ({"timeout": 0}, "--timeout 0 makes no sense"),
+        ({"timeout": float("nan")}, "--timeout nan makes no sense"),
+        ({"timeout": float("inf")}, "--timeout inf makes no sense"),
+        ({"jobs": 0}, "--jobs 0 makes no sense"),
+        ({"verbose": True, "quiet": True}, "contradict"),
+        ({"output_file": Path()}, "is a directory"),
+        ({"output_file": Path("no/such/directory/report.txt")}, "there is no directory"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        Settings(**options)
+
+
+def test_options_become_settings() -> None:
+    settings = Settings.from_options(
+        targets=("a.py",), select=("NC1, NC501", "poor-init,"), ignore=(), fail_on="error"
+    )
+    assert settings.select == ("NC1", "NC501", "poor-init")
+    assert settings.fail_on is Severity.ERROR
+    assert Settings.from_options() == Settings()
+
+
+def test_extended_selections_come_on_top_of_what_is_selected() -> None:
+    assert Settings().chosen == ()
+    assert Settings(select=("NC1",)).chosen == ("NC1",)
+    assert Settings(extend_select=("NC1",)).chosen == ("ALL", "NC1")
+    assert Settings(select=("NC1",), extend_select=("NC5",)).chosen == ("NC1", "NC5")
+
+
+def test_selectors_are_split_at_commas() -> None:
+    assert split_selectors((" NC1 ,,NC2", "", "x")) == ("NC1", "NC2", "x")
