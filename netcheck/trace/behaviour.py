@@ -1,12 +1,12 @@
 """What an elementwise function does to a signal and its gradient, measured on numbers.
 
-A pre-activation is taken as Gaussian with mean square q (mean-field theory: Poole et al. 2016, Schoenholz et al. 2017).
-For an activation f and z ~ N(0, q):
+A pre-activation is taken as Gaussian (mean-field theory: Poole et al. 2016, Schoenholz et al. 2017). For an activation f
+and z ~ N(m, v):
 
-    second_moment(q)   E[f(z)^2]            mean square of its output
-    mean(q)            E[f(z)]
-    slope(q)           sqrt(E[f'(z)^2])     what one backward pass through it multiplies a gradient's norm by
-    overlap(q, c)      E[f(z1) f(z2)]       z1, z2 of correlation c: two samples at one unit
+    second moment   E[f(z)^2]            mean square of its output
+    mean            E[f(z)]
+    slope           sqrt(E[f'(z)^2])     what one backward pass through it multiplies a gradient's norm by
+    overlap         E[f(z1) f(z2)]       z1, z2 of correlation c: two samples at one unit
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _COARSE = torch.linspace(-6, 6, 121, dtype=torch.float64)
 _COARSE_WEIGHTS = torch.exp(-_COARSE**2 / 2) / torch.exp(-_COARSE**2 / 2).sum()
 _TAIL = (4.0, 6.0)  # where an activation that saturates is flat: far out for a unit-variance input, and still met
 _FLAT = 0.1  # share of its steepest slope below which it counts as flat there
-_QUANTUM = 0.05  # decades: the statistics are smooth in log q, so nearby values share one computation
+_QUANTUM = 0.05  # decades of variance
 
 
 class Activation:
@@ -50,8 +50,8 @@ class Activation:
         low, high = float(values[0]), float(values[-1])
         self.zero_centred = abs(low + high) <= 0.2 * abs(high - low)
         self.linear = float(size.max() - size.min()) <= 1e-6 * max(self.steepest, 1e-12)
-        self._moments: dict[int, tuple[float, float, float]] = {}
-        self._overlaps: dict[tuple[int, int], float] = {}
+        self._moments: dict[tuple[int, int], tuple[float, float, float]] = {}
+        self._overlaps: dict[tuple[int, int, int], float] = {}
 
     @property
     def saturates(self) -> bool:
@@ -63,13 +63,12 @@ class Activation:
         """Flat, or much flatter, on one side (ReLU and its smooth and leaky relatives)."""
         return self.saturates_low != self.saturates_high
 
-    def moments(self, q: float) -> tuple[float, float, float]:
-        """(second moment, mean, slope) for pre-activations of mean square `q`."""
-        key = round(math.log10(max(q, 1e-30)) / _QUANTUM)
+    def moments(self, variance: float, mean: float = 0.0) -> tuple[float, float, float]:
+        """(second moment, mean, slope) for Gaussian pre-activations."""
+        key = _rounded(variance, mean)
         known = self._moments.get(key)
         if known is None:
-            z = _Z * 10 ** (key * _QUANTUM / 2)
-            values, slopes = evaluated(self.function, z)
+            values, slopes = evaluated(self.function, _spread(key, _Z))
             known = (
                 float((_WEIGHTS * values**2).sum()),
                 float((_WEIGHTS * values).sum()),
@@ -78,16 +77,16 @@ class Activation:
             self._moments[key] = known
         return known
 
-    def overlap(self, q: float, correlation: float) -> float:
-        """E[f(z1) f(z2)] for two samples' pre-activations of mean square `q` and the given correlation."""
-        key = (round(math.log10(max(q, 1e-30)) / _QUANTUM), round(max(-1.0, min(1.0, correlation)) * 50))
+    def overlap(self, variance: float, mean: float, correlation: float) -> float:
+        """E[f(z1) f(z2)] for the pre-activations of two samples at one unit, of the given correlation."""
+        key = (*_rounded(variance, mean), round(max(-1.0, min(1.0, correlation)) * 50))
         known = self._overlaps.get(key)
         if known is None:
-            scale, c = 10 ** (key[0] * _QUANTUM / 2), key[1] / 50
+            c = key[2] / 50
             z1 = _COARSE[:, None]  # (121, 1)
             z2 = c * z1 + math.sqrt(max(0.0, 1 - c * c)) * _COARSE[None, :]  # (121, 121)
-            first = self.function(scale * _COARSE)  # (121,)
-            second = self.function((scale * z2).flatten()).view_as(z2) @ _COARSE_WEIGHTS  # (121,)
+            first = self.function(_spread(key[:2], _COARSE))  # (121,)
+            second = self.function(_spread(key[:2], z2.flatten())).view_as(z2) @ _COARSE_WEIGHTS  # (121,)
             known = float((_COARSE_WEIGHTS * first * second).sum())
             self._overlaps[key] = known
         return known
@@ -102,6 +101,17 @@ class Activation:
         if self.saturates:
             return 5 / 3 / max(self.moments(1e-6)[2], 0.1) if self.zero_centred else 1.0
         return 1 / max(self.moments(1.0)[2], 0.1)
+
+
+def _rounded(variance: float, mean: float) -> tuple[int, int]:
+    """log v in steps of a twentieth of a decade, m in tenths of a standard deviation: nearby values share one computation."""
+    steps = round(math.log10(max(variance, 1e-30)) / _QUANTUM)
+    return steps, max(-400, min(400, round(10 * mean / 10 ** (steps * _QUANTUM / 2))))
+
+
+def _spread(key: tuple[int, int], z: torch.Tensor) -> torch.Tensor:
+    """Standard Gaussian points with the variance and mean that a rounded key stands for."""
+    return (z + key[1] / 10) * 10 ** (key[0] * _QUANTUM / 2)
 
 
 def evaluated(function: Function, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

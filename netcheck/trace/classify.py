@@ -20,6 +20,7 @@ from netcheck.trace.kinds import FUNCTIONS, MODULES, Kind
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
+_DRAWS = frozenset(("bernoulli", "dropout", "feature_dropout", "alpha_dropout", "multinomial"))
 _AFFINE = {Kind.ADD: Kind.SHIFT, Kind.GATE: Kind.SCALE}
 _NO_GRADIENT = frozenset((Kind.COMPARE, Kind.DETACH, Kind.CONSTANT, Kind.RANDOM, Kind.PARAMETER))
 
@@ -58,6 +59,7 @@ def consider_operands(node: Node) -> None:
     """Refine the table's answer by which operands depend on the input."""
     if node.op in ("placeholder", "output", "get_attr"):
         return
+    node.random = node.kind is Kind.RANDOM or node.function in _DRAWS or any(s.random for s in node.inputs if not s.depends)
     if not node.depends:
         only_constant = all(source.kind in (Kind.CONSTANT, Kind.RANDOM) for source in node.inputs)
         if node.kind is not Kind.RANDOM:
@@ -66,6 +68,8 @@ def consider_operands(node: Node) -> None:
     varying = sum(source.depends for source in node.inputs)
     if node.kind in _AFFINE and varying < 2 and not repeats_operand(node):
         node.kind = _AFFINE[node.kind]
+        if node.kind is Kind.SCALE and node.random:
+            node.kind, node.detail = Kind.DROPOUT, dropout_sort(node)
     elif node.kind is Kind.MATMUL and varying < 2 and len(node.inputs) > 1:
         node.kind = Kind.LINEAR
     elif node.kind is Kind.CONSTANT:
@@ -78,6 +82,17 @@ def consider_operands(node: Node) -> None:
         node.depends = False  # takes only the shape
     elif node.kind is Kind.UNKNOWN and all(source.kind is Kind.CONSTANT for source in node.inputs):
         node.kind = Kind.CONSTANT
+
+
+def dropout_sort(node: Node) -> str:
+    """What a random mask drops together: whole samples ("path"), whole channels, or single elements."""
+    mask = next((source.shape for source in node.inputs if source.random), None) or ()
+    shape = node.shape or ()
+    if all(size == 1 for size in mask[1:]):
+        return "path"
+    if len(mask) == len(shape) and len(shape) > 2 and all(size == 1 for size in mask[2:]):
+        return "channel"
+    return "elementwise"
 
 
 def repeats_operand(node: Node) -> bool:

@@ -289,9 +289,12 @@ def normalized(
         spread, shared = before.q - before.m**2, before.s - before.m**2
     if node.detail == "local":
         return before, {source: 1.0}
-    spread = max(spread, 1e-12) + float(getattr(node.module, "eps", 1e-5) or 0.0)
-    moments = Moments(square + offset, square * max(shared, 0.0) / spread + offset, mean)
-    return moments, {source: square / spread, **{other: 0.0 for other in given if other is not source}}
+    if node.detail == "unit":  # to length 1, not to mean square 1
+        square /= (node.shape or (1,))[-1]
+    divisor = max(spread, 1e-12) + float(getattr(node.module, "eps", 1e-5) or 0.0)
+    left = square * max(spread, 0.0) / divisor  # a depthwise layer's output may be smaller than epsilon
+    moments = Moments(left + offset, square * max(shared, 0.0) / divisor + offset, mean)
+    return moments, {source: square / divisor, **{other: 0.0 for other in given if other is not source}}
 
 
 def affine(
@@ -318,8 +321,9 @@ def activated(
         return Moments(before.q * 0.3, before.s * 0.3, 0.0), {source: 0.3, **others}
     if activation is None:
         return before, {source: 1.0, **others}
-    second, mean, slope = activation.moments(before.q)
-    shared = activation.overlap(before.q, before.s / before.q if before.q > 0 else 0.0)
+    variance = max(before.q - before.m**2, 1e-4 * before.q, _TINY)
+    second, mean, slope = activation.moments(variance, before.m)
+    shared = activation.overlap(variance, before.m, (before.s - before.m**2) / variance)
     return Moments(second, min(shared, second), mean), {source: slope**2, **others}
 
 

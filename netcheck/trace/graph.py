@@ -42,6 +42,7 @@ class Node:
         kind: what the operation is, whether it was written as a module, a function, a method or an operator.
         detail: its sort ("batch" of a norm, "channel" of a dropout); see `netcheck.trace.kinds`.
         depends: whether its value depends on the model's input.
+        random: whether it is, or is made of, fresh random numbers (and not of the input).
         carries: whether a gradient flows through it to the input (or to an embedding).
         inputs: the nodes whose values it takes, in order of its arguments, each once.
         users: the nodes that take its value and that the result depends on, in execution order.
@@ -55,7 +56,7 @@ class Node:
 
     __slots__ = (
         "__dict__", "activation", "call", "carries", "depends", "detail", "dtype", "fx", "graph", "index", "inputs", "kind", "live", "module",
-        "path", "pieces", "shape", "users",
+        "path", "pieces", "random", "shape", "users",
     )  # fmt: skip
 
     def __init__(self, graph: ModelGraph, index: int, node: fx.Node, call: Call | None) -> None:
@@ -70,6 +71,7 @@ class Node:
         self.activation: Activation | None = None
         self.pieces = 1
         self.live = False
+        self.random = False
         self.inputs: tuple[Node, ...] = ()
         self.users: list[Node] = []
         self.module = call.module if call else None
