@@ -185,7 +185,7 @@ def show(text: str, *, colour: bool = False) -> None:
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    click.echo(encodable(text, sys.stdout.encoding), nl=False, color=colour)
+    click.echo(encodable(text, sys.stdout.encoding), file=sys.stdout, nl=False, color=colour)
 
 
 def complain(sentence: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -84,11 +85,9 @@ def test_files_named_like_commands_can_be_reached(checks: Checks) -> None:
 
 
 def test_options_become_settings(checks: Checks) -> None:
-    invoke(
-        *"a.py b.py --input 8x3 --input ids=long:2 --select NC1,NC2 --select poor-init".split(),
-        *"--extend-select NC3 --ignore NC4 --format json --fail-on info --exit-zero".split(),
-        *"--timeout 7.5 -j 3 -v --no-color".split(),
-    )
+    selection = "--select NC1,NC2 --select poor-init --extend-select NC3 --ignore NC4"
+    output = "--format json --fail-on info --exit-zero -v --no-color"
+    invoke(*shlex.split(f"a.py b.py --input 8x3 --input ids=long:2 {selection} {output} --timeout 7.5 -j 3"))
     assert checks.settings == Settings(
         targets=("a.py", "b.py"),
         inputs=("8x3", "ids=long:2"),
@@ -162,7 +161,7 @@ def test_quiet(checks: Checks) -> None:
     ("arguments", "sentence"),
     [
         (["check"], "Missing argument 'TARGET...'."),
-        (["--selct", "NC1", "a.py"], "No such option '--selct'. Did you mean"),
+        (["--selct", "NC1", "a.py"], "No such option '--selct'. (Did you mean"),
         (["--format", "xml", "a.py"], "'xml' is not one of 'text', 'json'."),
         (["--timeout", "soon", "a.py"], "'soon' is not a valid float."),
         (["--timeout", "-1", "a.py"], "--timeout -1 makes no sense"),

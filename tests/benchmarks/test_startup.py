@@ -2,7 +2,7 @@
 
     pytest tests/benchmarks/test_startup.py --benchmark-only
 
-The ratios stand in parentheses after the times; `netcheck --version` should stay below three times `import click`.
+The ratios stand in parentheses after the times: `netcheck --version` should stay below three times click.
 """
 
 from __future__ import annotations
