@@ -90,8 +90,8 @@ class Rule:
         Several nodes that one line built (a loop) share one location; `count` defaults to the number of nodes.
         """
         nodes = list(at)
-        places = [place for node in nodes for place in (node.built_at,) if place]
-        places += [place for node in nodes for place in (node.called_at,) if place]
+        places = [node.built_at if node.module is not None else node.called_at for node in nodes]
+        places += [node.called_at for node in nodes]
         return Finding(
             code=self.code,
             name=self.name,
@@ -101,7 +101,7 @@ class Rule:
             evidence=evidence,
             verdict=verdict,
             modules=tuple(dict.fromkeys(node.path for node in nodes)),
-            locations=tuple(dict.fromkeys(places)),
+            locations=tuple(dict.fromkeys(place for place in places if place is not None)),
             count=max(1, len(nodes)) if count is None else count,
         )
 

@@ -52,6 +52,7 @@ class Activation:
         self.linear = float(size.max() - size.min()) <= 1e-6 * max(self.steepest, 1e-12)
         self._moments: dict[tuple[int, int], tuple[float, float, float]] = {}
         self._overlaps: dict[tuple[int, int, int], float] = {}
+        self._folded: dict[tuple[int, int, int, int], tuple[float, float, float]] = {}
 
     @property
     def saturates(self) -> bool:
@@ -75,6 +76,27 @@ class Activation:
                 math.sqrt(float((_WEIGHTS * slopes**2).sum())),
             )
             self._moments[key] = known
+        return known
+
+    def moments_after_rectified_sum(self, positive: float, variance: float) -> tuple[float, float, float]:
+        """(second moment, mean, slope) for z = |g| + b, g ~ N(0, positive), b ~ N(0, variance).
+
+        What a residual net with a rectifier after each sum (He et al. 2015) carries: a stream that is never negative, and
+        walks up by what each branch adds. A Gaussian of the same mean would lose a share of it at every block.
+        """
+        key = (*_rounded(positive, 0.0), *_rounded(variance, 0.0))
+        known = self._folded.get(key)
+        if known is None:
+            stream = (_COARSE.abs() * math.sqrt(positive))[:, None]  # (121, 1)
+            z = stream + (_COARSE * math.sqrt(variance))[None, :]  # (121, 121)
+            weights = (_COARSE_WEIGHTS[:, None] * _COARSE_WEIGHTS[None, :]).flatten()  # (14641,)
+            values, slopes = evaluated(self.function, z.flatten())
+            known = (
+                float((weights * values**2).sum()),
+                float((weights * values).sum()),
+                math.sqrt(float((weights * slopes**2).sum())),
+            )
+            self._folded[key] = known
         return known
 
     def overlap(self, variance: float, mean: float, correlation: float) -> float:

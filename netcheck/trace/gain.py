@@ -9,6 +9,7 @@ way multiplies; what comes back by several ways (a skip and its branch) adds in 
     q     E[h^2]           mean square of a unit
     s     E[h_a h_b]       the part of it that two samples a, b share: what batch normalization takes away
     m     E[h]             mean over the units: what layer normalization takes away
+    p     E[r^2]           of a rectified part r >= 0 in a sum h = r + b: the stream of a residual net
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Moments:
     q: float = 1.0
     s: float = 0.0
     m: float = 0.0
+    p: float = 0.0
 
     def scaled(self, square: float, shift_square: float = 0.0) -> Moments:
         """After multiplication with independent zero-mean weights of that gain squared, plus a bias."""
@@ -321,10 +323,21 @@ def activated(
         return Moments(before.q * 0.3, before.s * 0.3, 0.0), {source: 0.3, **others}
     if activation is None:
         return before, {source: 1.0, **others}
+    if before.p > 0.1 * before.q:
+        branch = max(before.q - before.p, 1e-3 * before.q)
+        second, mean, slope = activation.moments_after_rectified_sum(before.p, branch)
+        shared = second - slope**2 * (before.q - before.s)
+        return rectified(activation, second, shared, mean), {source: slope**2, **others}
     variance = max(before.q - before.m**2, 1e-4 * before.q, _TINY)
     second, mean, slope = activation.moments(variance, before.m)
     shared = activation.overlap(variance, before.m, (before.s - before.m**2) / variance)
-    return Moments(second, min(shared, second), mean), {source: slope**2, **others}
+    return rectified(activation, second, shared, mean), {source: slope**2, **others}
+
+
+def rectified(activation: Activation, second: float, shared: float, mean: float) -> Moments:
+    """The moments after an activation; what a rectifier lets through is the rectified part of sums to come."""
+    positive = second if activation.saturates_low and not activation.saturates_high else 0.0
+    return Moments(second, min(max(shared, mean**2), second), mean, positive)
 
 
 def expected_maximum(pieces: int) -> float:
@@ -342,7 +355,8 @@ def summed(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Nod
     mean = sum(before.m for before in given.values())
     cross = mean**2 - sum(before.m**2 for before in given.values())
     q = sum(before.q for before in given.values()) + cross
-    return Moments(q, sum(b.s for b in given.values()) + cross, mean), dict.fromkeys(given, 1.0)
+    positive = sum(before.p for before in given.values())
+    return Moments(q, sum(b.s for b in given.values()) + cross, mean, positive), dict.fromkeys(given, 1.0)
 
 
 def multiplied(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:

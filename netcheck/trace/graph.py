@@ -20,15 +20,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx, nn
 
-from netcheck.findings import Location
+from netcheck.findings import Layer, Location, Summary
 from netcheck.trace import paths, places
 from netcheck.trace.behaviour import Activation
 from netcheck.trace.classify import classify
 from netcheck.trace.kinds import Kind, is_weight_layer
 
 if TYPE_CHECKING:
+    from netcheck.source.locate import Definition
     from netcheck.trace.budget import Diagnosis
     from netcheck.trace.record import Call, Recording
+
+_SHOWN = frozenset((
+    Kind.LINEAR, Kind.CONV, Kind.EMBEDDING, Kind.RECURRENT, Kind.ATTENTION, Kind.ACTIVATION, Kind.SOFTMAX, Kind.NORM,
+    Kind.DROPOUT, Kind.ADD, Kind.POOL, Kind.UNKNOWN, Kind.SCRIPT,
+))  # fmt: skip
 
 
 class Node:
@@ -153,12 +159,15 @@ class ModelGraph:
         nodes: all operations in the order in which forward ran them.
         tensors: "fake" if nothing was computed, "real" if forward needed values.
         lost: nodes that stand for tensors which no recorded operation made.
+        origin: the function or variable that the model came from, where its class does not tell how it was built.
         reads: nodes whose values forward looked at: only the recorded path was seen.
     """
 
     def __init__(self, model: nn.Module, recording: Recording, *, tensors: str) -> None:
         self.model = model
         self.recording = recording
+        self.origin: Definition | None = None
+        self._built: dict[str, Location | None] = {}
         self.tensors = tensors
         self.nodes = [Node(self, i, node, recording.calls.get(node)) for i, node in enumerate(recording.graph.nodes)]
         self.by_fx = {node.fx: node for node in self.nodes}
@@ -226,12 +235,47 @@ class ModelGraph:
         """
         return paths.fewest(self, is_weight_layer)
 
+    def built_at(self, path: str) -> Location | None:
+        """The line that built the submodule `path`."""
+        if path not in self._built:
+            self._built[path] = places.built(self.model, path, self.origin)
+        return self._built[path]
+
     @cached_property
     def diagnosis(self) -> Diagnosis:
         """The static gain of the graph, and what is to blame where it is outside the depth budget."""
         from netcheck.trace.budget import diagnose
 
         return diagnose(self)
+
+    def summary(self) -> Summary:
+        """The graph in plain numbers."""
+        return Summary(
+            operations=sum(node.op.startswith("call") for node in self.nodes),
+            weight_layers=sum(is_weight_layer(node) for node in self.nodes),
+            parameters=sum(p.numel() for p in self.model.parameters()),
+            depth=self.depth,
+            plain_depth=self.plain_depth,
+            unknown=tuple(f"{node.target} in {node.path or self.class_name}" for node in self.unknown),
+            layers=tuple(self._layers()),
+            tensors=self.tensors,
+        )
+
+    def _layers(self) -> Iterator[Layer]:
+        """The operations that a table of layers shows: those with parameters, and those that change a gradient's size."""
+        counted: set[int] = set()
+        for node in self.nodes:
+            if node.kind not in _SHOWN or not node.depends:
+                continue
+            parameters = list(node.module.parameters()) if node.module is not None else self._parameters_of(node)
+            new = [p for p in parameters if id(p) not in counted]
+            counted.update(id(p) for p in new)
+            place = (node.built_at if node.module is not None else None) or node.called_at
+            yield Layer(node.path, node.target, str(node.kind), node.shape, sum(p.numel() for p in new), place)
+
+    def _parameters_of(self, node: Node) -> list[torch.Tensor]:
+        """The parameters that a function is given directly."""
+        return [self.recording.attributes[str(s.fx.target)] for s in node.inputs if s.fx.target in self.recording.names]
 
     @property
     def unknown(self) -> list[Node]:
