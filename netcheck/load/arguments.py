@@ -1,0 +1,142 @@
+"""Arguments for a class or factory that needs some: from defaults, from config classes, from what the user gave.
+
+Nothing is guessed: a number or a string that has no default is the user's to give. A parameter is filled only where one
+value is meant: a configuration class that can be built as it is.
+
+    def __init__(self, config: ModelConfig)      annotated with a class whose fields all have defaults
+    def __init__(self, config)                   GPT, where the same file defines such a GPTConfig
+    def __init__(self, config)                   with a `config_class` on the class, as transformers has it
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from netcheck.errors import LoadError, NeedsArguments
+from netcheck.findings import Location
+from netcheck.load.guard import user_code
+
+CONFIG_ENDINGS = ("Config", "Configuration", "Args", "Arguments", "Options", "HParams", "Settings", "Params")
+EXAMPLES = {int: "64", float: "0.1", bool: "true", str: '"..."'}  # shown, never used
+
+
+def bind(
+    callee: Callable[..., Any], name: str, args: Sequence[Any], kwargs: Mapping[str, Any], place: Location
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments to call a class or factory with.
+
+    Args:
+        callee: the class or function.
+        name: how the user names it, for messages.
+        args: positional arguments that the user gave.
+        kwargs: keyword arguments that the user gave.
+        place: where it is defined.
+
+    Raises:
+        LoadError: what the user gave does not fit.
+        NeedsArguments: parameters are left that have no value.
+    """
+    try:
+        signature = inspect.signature(callee)
+    except (TypeError, ValueError):
+        return tuple(args), dict(kwargs)
+    try:
+        bound = signature.bind_partial(*args, **kwargs)
+    except TypeError as error:
+        help = f"its parameters are {signature}; correct args and kwargs in [[tool.netcheck.model]]"
+        raise LoadError(
+            f"{name} does not take the arguments given: {error}", help=help, location=place
+        ) from error
+    filled = dict(kwargs)
+    missing = []
+    for parameter in signature.parameters.values():
+        required = parameter.default is parameter.empty and parameter.kind not in (
+            parameter.VAR_POSITIONAL,
+            parameter.VAR_KEYWORD,
+        )
+        if not required or parameter.name in bound.arguments:
+            continue
+        config = config_class(callee, parameter)
+        if config is None or parameter.kind is parameter.POSITIONAL_ONLY:
+            missing.append(parameter)
+        else:
+            with user_code(f"building {config.__name__} for {name}", place.file, place.line):
+                filled[parameter.name] = config()
+    if missing:
+        raise needs_arguments(callee, name, missing, place)
+    return tuple(args), filled
+
+
+def config_class(callee: Callable[..., Any], parameter: inspect.Parameter) -> type | None:
+    """The class to build a parameter's value from, or None if there is not exactly one that is meant."""
+    annotation = annotation_of(callee, parameter)
+    if annotation is not parameter.empty:
+        fits = isinstance(annotation, type) and is_config(annotation) and builds_as_it_is(annotation)
+        return annotation if fits else None
+    declared = getattr(callee, "config_class", None)
+    if isinstance(declared, type) and parameter.name == "config":
+        return declared if builds_as_it_is(declared) else None
+    beside = vars(sys.modules.get(callee.__module__, typing)).values()
+    ending = parameter.name.replace("_", "").lower()
+    fitting = [
+        value
+        for value in beside
+        if isinstance(value, type)
+        and value.__module__ == callee.__module__
+        and dataclasses.is_dataclass(value)
+        and value.__name__.lower().endswith(ending)
+        and builds_as_it_is(value)
+    ]
+    own = [value for value in fitting if value.__name__.lower() == f"{callee.__name__}{ending}".lower()]
+    chosen = own or fitting
+    return chosen[0] if len(chosen) == 1 else None
+
+
+def annotation_of(callee: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """A parameter's annotation as an object, where it can be evaluated."""
+    function = callee.__init__ if isinstance(callee, type) else callee  # type: ignore[misc]
+    try:
+        return typing.get_type_hints(function).get(parameter.name, parameter.annotation)
+    except Exception:  # names that only a type checker knows
+        return parameter.annotation
+
+
+def is_config(kind: type) -> bool:
+    """Whether a class holds configuration: a dataclass, or one named as such."""
+    return dataclasses.is_dataclass(kind) or kind.__name__.endswith(CONFIG_ENDINGS)
+
+
+def builds_as_it_is(kind: type) -> bool:
+    """Whether a class can be called without arguments."""
+    try:
+        inspect.signature(kind).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def needs_arguments(
+    callee: Callable[..., Any], name: str, missing: Sequence[inspect.Parameter], place: Location
+) -> NeedsArguments:
+    """The error that names what is missing and the lines that would give it."""
+    names = [parameter.name for parameter in missing]
+    listed = ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
+    values = [(p.name, EXAMPLES.get(annotation_of(callee, p), "64")) for p in missing]
+    python = ", ".join(f"{key}={value.title() if value == 'true' else value}" for key, value in values)
+    toml = ", ".join(f"{key} = {value}" for key, value in values)
+    symbol = name.rpartition(":")[2]
+    help = (
+        f"give them, with your own values, either by a factory in the file:\n\n"
+        f"    def netcheck_model() -> nn.Module:\n"
+        f"        return {symbol}({python})\n\n"
+        f"or in pyproject.toml:\n\n"
+        f"    [[tool.netcheck.model]]\n"
+        f'    target = "{name}"\n'
+        f"    kwargs = {{ {toml} }}\n"
+    )
+    return NeedsArguments(f"{symbol} cannot be built without {listed}", help=help, location=place)

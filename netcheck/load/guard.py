@@ -1,0 +1,96 @@
+"""Running user code: whatever it raises becomes a LoadError that names the user's own line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from netcheck.errors import LoadError, NetcheckError
+from netcheck.findings import Location
+
+INSTALLED = tuple(
+    os.path.realpath(path) + os.sep
+    for path in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    if path
+)
+OWN = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
+
+
+@contextmanager
+def user_code(doing: str, file: str, line: int = 1) -> Iterator[None]:
+    """Turn what the block raises into a LoadError.
+
+    Args:
+        doing: the beginning of the sentence: "importing model.py".
+        file: the file to blame where no line of user code is in the traceback.
+        line: the line to blame there.
+
+    Raises:
+        LoadError: the block raised anything, SystemExit included. An interrupt from the keyboard goes through.
+    """
+    try:
+        yield
+    except NetcheckError:
+        raise
+    except KeyboardInterrupt as error:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            raise  # a person pressed Ctrl-C; in a worker that signal is ignored, so there the file raised it
+        raise load_error(doing, error, file, line) from error
+    except BaseException as error:
+        raise load_error(doing, error, file, line) from error
+
+
+def load_error(doing: str, error: BaseException, file: str, line: int) -> LoadError:
+    """The LoadError for what user code raised."""
+    place = user_line(error) or Location(file, line)
+    return LoadError(f"{doing} raised {describe(error)}", help=advice(error), location=place)
+
+
+def describe(error: BaseException) -> str:
+    """The type and first line of an exception, whatever its `__str__` does."""
+    try:
+        text = str(error).strip()
+    except BaseException:
+        text = ""
+    first = text.splitlines()[0] if text else ""
+    if len(first) > 300:
+        first = first[:300] + " ..."
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def user_line(error: BaseException) -> Location | None:
+    """The last line of user code in a traceback: not of an installed package, not of netcheck."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return Location(error.filename, error.lineno, max(1, error.offset or 1))
+    found = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        path = frame.f_code.co_filename
+        if not path.startswith("<") and not is_installed(path):
+            found = Location(path, line, function=frame.f_code.co_qualname.removesuffix("<module>"))
+    return found
+
+
+def is_installed(path: str) -> bool:
+    """Whether a file belongs to Python, an installed package or netcheck."""
+    real = os.path.realpath(path)
+    return real.startswith((*INSTALLED, OWN)) or f"{os.sep}site-packages{os.sep}" in real
+
+
+def advice(error: BaseException) -> str:
+    """What to do about an exception."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return (
+            f"install {error.name.partition('.')[0]} in the environment that netcheck runs in, "
+            "or run netcheck from the folder that the import is relative to"
+        )
+    if isinstance(error, SystemExit):
+        return 'put what is only for running the file as a script under `if __name__ == "__main__":`'
+    if isinstance(error, MemoryError):
+        return "build a smaller model, or raise the memory limit"
+    if isinstance(error, RecursionError):
+        return "end the recursion: a function or class calls itself without a case that stops"
+    return "make the file run by itself first: `python` on it must not raise this"

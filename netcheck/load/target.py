@@ -1,0 +1,194 @@
+"""From the name of a model to the live model.
+
+Target("model.py", "Net") --import--> class Net --arguments--> Net() --weights--> Loaded
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from netcheck.errors import LoadError
+from netcheck.findings import Location
+from netcheck.load.arguments import bind
+from netcheck.load.guard import describe, user_code
+from netcheck.load.modules import import_file, import_module
+from netcheck.load.weights import load_weights
+from netcheck.source.locate import Definition, locate_definition
+from netcheck.source.targets import Target, expand
+
+
+class NotAModel(LoadError):
+    """What a target names is no model: a class that is no nn.Module, a factory that returns something else."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A live model and where it came from.
+
+    Attributes:
+        name: its class, or what the user calls it.
+        model: the model, as its code left it: nothing is set to train or eval.
+        factory: builds another one with a fresh initialization; None for a variable, whose code ran once.
+        location: the line that defines the class or factory, or built the variable.
+        defined: the same, as `source.places.built_at` wants it.
+        namespace: the module that it came from, with whatever else the file defines.
+        target: what was asked for.
+    """
+
+    name: str
+    model: nn.Module
+    factory: Callable[[], nn.Module] | None
+    location: Location
+    defined: Definition
+    namespace: ModuleType = field(repr=False)
+    target: Target
+
+
+def load(
+    target: Target | str,
+    *,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    weights: str | None = None,
+) -> Loaded:
+    """Import a target, build its model, load its weights.
+
+    Args:
+        target: what to load; a text must name exactly one model.
+        args: positional arguments for the class or factory.
+        kwargs: keyword arguments for it.
+        weights: the path of a checkpoint for the model.
+
+    Raises:
+        LoadError: the file, class or factory raised, or there is no such thing.
+        NeedsArguments: the class cannot be built without arguments that were not given.
+        NotAModel: the target names something else.
+    """
+    if isinstance(target, str):
+        target = only_target(target)
+    namespace = import_file(target.file, [target.symbol]) if target.file else import_module(target.module)
+    value = find_symbol(namespace, target)
+    defined = definition_of(value, target)
+    place = locate_definition(defined) or Location(target.file or target.module, target.line or 1)
+    if isinstance(value, nn.Module):
+        model, factory = value, None
+    else:
+        factory = factory_of(value, target, args, kwargs or {}, place)
+        model = factory()
+    if weights is not None:
+        load_weights(model, weights)
+    name = target.symbol if not isinstance(value, type) else value.__name__
+    return Loaded(name, model, factory, place, defined, namespace, target)
+
+
+def only_target(text: str) -> Target:
+    """The one target that a text names."""
+    found = expand([text])
+    if len(found.targets) == 1:
+        return found.targets[0]
+    if not found.targets:
+        reason = (
+            f"{found.skipped[0].file} {found.skipped[0].reason}"
+            if found.skipped
+            else f"{text} defines no model"
+        )
+        raise LoadError(reason, help="name a file that defines a model, or file.py:Symbol")
+    names = ", ".join(target.name for target in found.targets[:8])
+    raise LoadError(f"{text} defines {len(found.targets)} models", help=f"name one of them: {names}")
+
+
+def find_symbol(namespace: ModuleType, target: Target) -> Any:
+    """What a dotted symbol stands for in a module."""
+    value: Any = namespace
+    with user_code(f"reading {target.name}", target.file, target.line or 1):
+        for part in target.symbol.split("."):
+            try:
+                value = getattr(value, part)
+            except AttributeError as error:
+                raise missing(namespace, target) from error
+    return value
+
+
+def missing(namespace: ModuleType, target: Target) -> LoadError:
+    """The error for a symbol that a module does not have."""
+    names = [name for name, value in vars(namespace).items() if is_modelish(value, namespace)]
+    help = f"it has {', '.join(sorted(names)[:8])}" if names else "correct the name after the colon"
+    place = Location(target.file or target.module, target.line or 1)
+    return LoadError(f"{target.file or target.module} has no {target.symbol}", help=help, location=place)
+
+
+def is_modelish(value: Any, namespace: ModuleType) -> bool:
+    """Whether a value of a module is worth naming: a model, or a model class of this module."""
+    if isinstance(value, type):
+        return issubclass(value, nn.Module) and value.__module__ == namespace.__name__
+    return isinstance(value, nn.Module)
+
+
+def definition_of(value: Any, target: Target) -> Definition:
+    """Where a class, factory or variable is defined."""
+    subject = inspect.unwrap(value) if callable(value) and not isinstance(value, nn.Module) else None
+    if isinstance(subject, type) or inspect.isfunction(subject):
+        try:
+            file = inspect.getsourcefile(subject)
+        except (TypeError, OSError):
+            file = None
+        code = getattr(subject, "__code__", None)
+        return Definition(file or target.file, subject.__qualname__, code.co_firstlineno if code else 0)
+    return Definition(target.file, target.symbol)
+
+
+def factory_of(
+    value: Any, target: Target, args: Sequence[Any], kwargs: Mapping[str, Any], place: Location
+) -> Callable[[], nn.Module]:
+    """A function without parameters that builds a fresh model, whatever the target is."""
+    if isinstance(value, type) and not issubclass(value, nn.Module):
+        raise NotAModel(
+            f"{target.name} is not an nn.Module",
+            help="name a model class, a model or a factory",
+            location=place,
+        )
+    if not callable(value):
+        kind = type(value).__name__
+        raise NotAModel(
+            f"{target.name} is a {kind}, not a model", help="name a model or a factory", location=place
+        )
+    positional, named = bind(value, target.name, args, kwargs, place)
+    return functools.partial(build, value, positional, named, target, place)
+
+
+def build(
+    callee: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], target: Target, place: Location
+) -> nn.Module:
+    """Call a class or factory.
+
+    Raises:
+        LoadError: it raised.
+        NotAModel: it returned something else.
+    """
+    with user_code(f"building {target.symbol}", place.file, place.line):
+        model = callee(*args, **kwargs)
+    if isinstance(model, nn.Module):
+        if "_modules" not in vars(model):
+            help = "call super().__init__() first in __init__"
+            raise LoadError(f"{target.symbol} does not initialize nn.Module", help=help, location=place)
+        return model
+    raise NotAModel(
+        f"{target.symbol} returned a {describe_type(model)}, not an nn.Module",
+        help="return the model itself",
+        location=place,
+    )
+
+
+def describe_type(value: object) -> str:
+    """The name of a value's type, whatever its metaclass does."""
+    try:
+        return type(value).__name__
+    except BaseException as error:
+        return describe(error)

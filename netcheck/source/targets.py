@@ -1,0 +1,117 @@
+"""What a user names on the command line, as a list of models to check. Imports no torch.
+
+model.py                every model that the file defines
+src/                    every model under the folder
+model.py:Net            this one, whatever it is
+package.module          as a file
+package.module:make     as a file with a symbol; the module is looked for, not imported
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netcheck.source.discover import Candidate, Skipped, discover
+from netcheck.source.imports import file_in
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One model to check.
+
+    Attributes:
+        file: the path of its source, "" if only Python's import system can find its module.
+        symbol: the class, variable or function; may be dotted ("models.Net").
+        module: the dotted module if it was named so, else "".
+        line: where it is defined, 0 if that is not known.
+        discovered: whether netcheck found it, rather than the user naming it.
+    """
+
+    file: str
+    symbol: str
+    module: str = ""
+    line: int = 0
+    discovered: bool = False
+
+    @property
+    def name(self) -> str:
+        """How a user names it: `model.py:Net`."""
+        return f"{self.module or self.file}:{self.symbol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The models to check, and what was named but cannot be."""
+
+    targets: tuple[Target, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def expand(arguments: Sequence[str]) -> Targets:
+    """List the models that the arguments name, each once, in the order of the arguments.
+
+    A file or folder that does not exist is in `skipped`, as is a file in which no model was found.
+    """
+    parts = [split(argument) for argument in arguments]
+    paths = list(dict.fromkeys(path for path, symbol, _ in parts if path and not symbol))
+    found = discover([path for path in paths if os.path.lexists(path)])
+    skipped = [Skipped(path, "does not exist") for path in paths if not os.path.lexists(path)]
+    targets: list[Target] = []
+    for argument, (path, symbol, module) in zip(arguments, parts, strict=True):
+        if symbol and not path and not module:
+            skipped.append(Skipped(argument.rpartition(":")[0], "does not exist"))
+        elif symbol:
+            targets.append(Target(path, symbol, module))
+        elif path:
+            targets += [discovered(one, module) for one in found.candidates if belongs(one.file, path)]
+        else:
+            skipped.append(Skipped(argument, "is neither a file nor a folder nor a module that can be found"))
+    once: dict[str, Target] = {}
+    for target in targets:
+        once.setdefault(f"{target.file}:{target.symbol}", target)
+    return Targets(tuple(once.values()), (*skipped, *found.skipped))
+
+
+def discovered(candidate: Candidate, module: str = "") -> Target:
+    """The target that a candidate is."""
+    return Target(candidate.file, candidate.symbol, module, candidate.line, discovered=True)
+
+
+def belongs(file: str, path: str) -> bool:
+    """Whether a discovered file is the one named, or lies in the folder named."""
+    return file == path or path in (".", "") or file.startswith(path.rstrip(os.sep) + os.sep)
+
+
+def split(argument: str) -> tuple[str, str, str]:
+    """An argument as (path, symbol, dotted module), each "" where it has none."""
+    if os.path.lexists(argument):
+        return argument, "", ""
+    head, colon, symbol = argument.rpartition(":")
+    if colon and is_dotted(symbol) and not symbol[0].isdigit():
+        if os.path.lexists(head):
+            return head, symbol, ""
+        if is_dotted(head) and not head.endswith((".py", ".ipynb")):
+            return module_path(head), symbol, head
+        return "", symbol, ""
+    if is_dotted(argument) and not argument.endswith((".py", ".ipynb")):
+        path = module_path(argument)
+        return path, "", argument if path else ""
+    return argument, "", ""
+
+
+def is_dotted(text: str) -> bool:
+    """Whether a text is a dotted name."""
+    return all(part.isidentifier() for part in text.split("."))
+
+
+def module_path(module: str) -> str:
+    """The file of a dotted module on the path that Python would search, "" if it is not there; imports nothing."""
+    here = os.getcwd()
+    for root in (here, os.path.join(here, "src"), *sys.path):
+        found = file_in(root or here, module.split("."))
+        if found:
+            return os.path.relpath(found) if found.startswith(here + os.sep) else found
+    return ""
