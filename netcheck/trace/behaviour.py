@@ -52,7 +52,7 @@ class Activation:
         self.linear = float(size.max() - size.min()) <= 1e-6 * max(self.steepest, 1e-12)
         self._moments: dict[tuple[int, int], tuple[float, float, float]] = {}
         self._overlaps: dict[tuple[int, int, int], float] = {}
-        self._folded: dict[tuple[int, int, int, int], tuple[float, float, float]] = {}
+        self._folded: dict[tuple[int, int, int], tuple[float, float, float]] = {}
 
     @property
     def saturates(self) -> bool:
@@ -78,26 +78,32 @@ class Activation:
             self._moments[key] = known
         return known
 
-    def moments_after_rectified_sum(self, positive: float, variance: float) -> tuple[float, float, float]:
-        """(second moment, mean, slope) for z = |g| + b, g ~ N(0, positive), b ~ N(0, variance).
+    def moments_after_rectified_sum(self, positive: float, share: float, variance: float) -> tuple[float, float, float]:
+        """(second moment, mean, slope) for z = r + b, b ~ N(0, variance), r = |g| for a `share` of units and 0 for the rest.
 
-        What a residual net with a rectifier after each sum (He et al. 2015) carries: a stream that is never negative, and
-        walks up by what each branch adds. A Gaussian of the same mean would lose a share of it at every block.
+        What a residual net with a rectifier after each sum (He et al. 2015) carries: a stream that is never negative
+        (`positive` is its mean square), and walks up by what each branch adds. A Gaussian would lose a part of it at
+        every block.
         """
-        key = (*_rounded(positive, 0.0), *_rounded(variance, 0.0))
+        share = max(0.1, min(1.0, round(share * 10) / 10))
+        key = (*_rounded(positive, 0.0)[:1], *_rounded(variance, 0.0)[:1], round(share * 10))
         known = self._folded.get(key)
+        square, spread = 10 ** (key[0] * _QUANTUM), 10 ** (key[1] * _QUANTUM)
         if known is None:
-            stream = (_COARSE.abs() * math.sqrt(positive))[:, None]  # (121, 1)
-            z = stream + (_COARSE * math.sqrt(variance))[None, :]  # (121, 121)
+            stream = (_COARSE.abs() * math.sqrt(square / share))[:, None]  # (121, 1)
+            branch = (_COARSE * math.sqrt(spread))[None, :]  # (1, 121)
             weights = (_COARSE_WEIGHTS[:, None] * _COARSE_WEIGHTS[None, :]).flatten()  # (14641,)
-            values, slopes = evaluated(self.function, z.flatten())
+            values, slopes = evaluated(self.function, torch.stack(((stream + branch).flatten(), (0 * stream + branch).flatten())))
+            parts = torch.tensor([share, 1 - share], dtype=torch.float64)
             known = (
-                float((weights * values**2).sum()),
-                float((weights * values).sum()),
-                math.sqrt(float((weights * slopes**2).sum())),
+                float(parts @ (values**2 @ weights)),
+                float(parts @ (values @ weights)),
+                math.sqrt(float(parts @ (slopes**2 @ weights))),
             )
             self._folded[key] = known
-        return known
+        second, mean, slope = known
+        exact = (positive + variance) / (square + spread)  # what rounding took must not add up over a hundred blocks
+        return second * exact, mean * math.sqrt(exact), slope
 
     def overlap(self, variance: float, mean: float, correlation: float) -> float:
         """E[f(z1) f(z2)] for the pre-activations of two samples at one unit, of the given correlation."""

@@ -9,7 +9,7 @@ way multiplies; what comes back by several ways (a skip and its branch) adds in 
     q     E[h^2]           mean square of a unit
     s     E[h_a h_b]       the part of it that two samples a, b share: what batch normalization takes away
     m     E[h]             mean over the units: what layer normalization takes away
-    p     E[r^2]           of a rectified part r >= 0 in a sum h = r + b: the stream of a residual net
+    p, r  E[r^2], E[r]     of a rectified part r >= 0 in a sum h = r + b: the stream of a residual net
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from netcheck.trace import paths
 from netcheck.trace.composites import constant_value
 from netcheck.trace.kinds import Kind, is_weight_layer
 from netcheck.trace.values import TooCostly
-from netcheck.trace.weights import has_values, weight_of
+from netcheck.trace.weights import Weight, has_values, weight_of
 
 if TYPE_CHECKING:
     from netcheck.trace.behaviour import Activation
@@ -42,6 +42,7 @@ class Moments:
     s: float = 0.0
     m: float = 0.0
     p: float = 0.0
+    r: float = 0.0
 
     def scaled(self, square: float, shift_square: float = 0.0) -> Moments:
         """After multiplication with independent zero-mean weights of that gain squared, plus a bias."""
@@ -54,6 +55,7 @@ class Layer:
 
     square: float
     bias_square: float = 0.0
+    weight: Weight | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ def layer_of(node: Node) -> Layer:
     weight = weight_of(node)
     if weight is None:
         return Layer(recommended_square(node))
-    return Layer(max(weight.gain**2, _TINY), weight.bias_square)
+    return Layer(max(weight.gain**2, _TINY), weight.bias_square, weight)
 
 
 def attention_layer(node: Node) -> Layer:
@@ -325,7 +327,8 @@ def activated(
         return before, {source: 1.0, **others}
     if before.p > 0.1 * before.q:
         branch = max(before.q - before.p, 1e-3 * before.q)
-        second, mean, slope = activation.moments_after_rectified_sum(before.p, branch)
+        share = before.r**2 / before.p * math.pi / 2  # 1/2 for a rectified Gaussian, 1 for the size of one
+        second, mean, slope = activation.moments_after_rectified_sum(before.p, share, branch)
         shared = second - slope**2 * (before.q - before.s)
         return rectified(activation, second, shared, mean), {source: slope**2, **others}
     variance = max(before.q - before.m**2, 1e-4 * before.q, _TINY)
@@ -337,7 +340,7 @@ def activated(
 def rectified(activation: Activation, second: float, shared: float, mean: float) -> Moments:
     """The moments after an activation; what a rectifier lets through is the rectified part of sums to come."""
     positive = second if activation.saturates_low and not activation.saturates_high else 0.0
-    return Moments(second, min(max(shared, mean**2), second), mean, positive)
+    return Moments(second, min(max(shared, mean**2), second), mean, positive, mean if positive else 0.0)
 
 
 def expected_maximum(pieces: int) -> float:
@@ -356,7 +359,8 @@ def summed(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Nod
     cross = mean**2 - sum(before.m**2 for before in given.values())
     q = sum(before.q for before in given.values()) + cross
     positive = sum(before.p for before in given.values())
-    return Moments(q, sum(b.s for b in given.values()) + cross, mean, positive), dict.fromkeys(given, 1.0)
+    rectified_mean = sum(before.r for before in given.values())
+    return Moments(q, sum(b.s for b in given.values()) + cross, mean, positive, rectified_mean), dict.fromkeys(given, 1.0)
 
 
 def multiplied(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:

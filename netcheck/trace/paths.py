@@ -102,3 +102,20 @@ def fewest_way(graph: ModelGraph, test: Test) -> list[Node]:
         before[node] = nearest
         end = node
     return _trail(end, before, test) if end is not None else []
+
+
+def unavoidable(graph: ModelGraph, test: Test) -> list[Node]:
+    """The nodes that pass `test` and stand on every way from input to main output."""
+    found: list[Node] = []
+    passed: dict[Node, int] = {}  # a bit for each of `found` that every way to this node passes
+    node = None
+    for node in ways(graph):
+        before = [passed[source] for source in sources(node)]
+        common = before[0] if before else 0
+        for other in before[1:]:
+            common &= other
+        if test(node):
+            common |= 1 << len(found)
+            found.append(node)
+        passed[node] = common
+    return [each for bit, each in enumerate(found) if node is not None and passed[node] >> bit & 1]

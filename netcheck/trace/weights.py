@@ -60,6 +60,36 @@ def sample(matrix: torch.Tensor) -> torch.Tensor:
     return matrix[::step] if step > 1 else matrix
 
 
+def is_constant(matrix: torch.Tensor) -> bool:
+    """Whether all weights have one value (zero, or any other)."""
+    first = matrix.flatten()[:1]
+    return bool((sample(matrix) == first).all()) and bool((matrix == first).all())
+
+
+_MOST_ROWS = 256  # of a matrix whose orthogonality is tested
+_NEARLY = 0.05  # relative: orthogonal_ gives 1e-6, a random square matrix about 1
+
+
+def is_isometric(weight: Weight) -> bool:
+    """Whether a layer's rows (or columns) are orthogonal and of one length, or mirrored halves [W, -W] of such a matrix.
+
+    Saxe et al. 2014 (orthogonal), Balduzzi et al. 2017 (looks-linear). Convolutions that are zero but for one tap count as
+    the matrix of that tap.
+    """
+    matrix = weight.matrix.double()
+    matrix = matrix[:, matrix.abs().amax(0) > 0]
+    half = matrix.shape[1] // 2
+    if matrix.shape[1] % 2 == 0 and half and torch.equal(matrix[:, :half], -matrix[:, half:]):
+        matrix = matrix[:, :half]
+    if min(matrix.shape) < 2:
+        return False
+    rows = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    rows = rows[:_MOST_ROWS]
+    gram = rows @ rows.T  # (r, r)
+    size = gram.diagonal().mean()
+    return bool((gram - size * torch.eye(len(gram), dtype=gram.dtype)).abs().max() <= _NEARLY * size)
+
+
 def weight_of(node: Node) -> Weight | None:
     """The weights that a weight layer multiplies by; None where they have no values (meta device) or no single matrix."""
     try:
@@ -123,3 +153,27 @@ def _weight(
         return Weight(matrix, matrix.shape[1], known_bias, name)
     kernel = math.prod(weight.shape[2:])  # (n_in, n_out / groups, *kernel): an output sums over kernel / stride places
     return Weight(weight.transpose(0, 1).flatten(1), weight.shape[0] / groups * kernel / stride, known_bias, name)
+
+
+def trained_matrices(node: Node) -> list[torch.Tensor]:
+    """Every weight matrix (n_out, fan_in) of a layer that trains and has values: one, or those of an RNN or attention."""
+    if node.module is not None and node.kind in (Kind.RECURRENT, Kind.ATTENTION):
+        members = [p for name, p in node.module.named_parameters() if "weight" in name and p.dim() > 1]
+        return [p.detach().flatten(1) for p in members if has_values(p) and p.requires_grad]
+    weight = weight_of(node)
+    return [weight.matrix] if weight is not None and _trains(node) else []
+
+
+def _trains(node: Node) -> bool:
+    """Whether any parameter behind a layer's weights asks for a gradient."""
+    if node.module is not None:
+        return any(p.requires_grad for name, p in node.module.named_parameters() if not name.endswith("bias"))
+    pending = [source for source in node.inputs if not source.depends]
+    while pending:
+        source = pending.pop()
+        if source.op == "get_attr":
+            value = node.graph.recording.attributes[str(source.fx.target)]
+            if isinstance(value, torch.Tensor) and value.dim() > 1 and value.requires_grad:
+                return True
+        pending += source.inputs
+    return False

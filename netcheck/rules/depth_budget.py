@@ -1,0 +1,91 @@
+"""What the rules of the depth budget share: one estimate, one cause, one finding (see `netcheck.trace.budget`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Severity
+
+if TYPE_CHECKING:
+    from netcheck.trace.budget import Diagnosis
+    from netcheck.trace.graph import Node
+
+REMEDIES = {
+    "init": "the recommended initialization",
+    "saturation": "rectifiers and their initialization",
+    "no norm": "a BatchNorm after each weight layer",
+    "no skip": "identity skips around the layers",
+}
+
+
+def severity(diagnosis: Diagnosis) -> Severity:
+    """Error where no net measured trained with any optimizer, warning before."""
+    from netcheck.trace.budget import ERROR
+
+    return Severity.ERROR if abs(diagnosis.gain) > ERROR + diagnosis.budget - 3 else Severity.WARNING
+
+
+def evidence(diagnosis: Diagnosis) -> Evidence:
+    """The static gain as built and with the cause removed."""
+    text = (
+        f"static gain {decades(diagnosis.gain)} decades over {len(diagnosis.layers)} weight layers, "
+        f"budget ±{diagnosis.budget:.0f}"
+    )
+    if diagnosis.cause is not None:
+        text += f"; with {REMEDIES[diagnosis.cause]} {decades(diagnosis.remedy)}"
+    return Evidence(round(diagnosis.gain, 2), "decades", text, limit=diagnosis.budget)
+
+
+def fate(diagnosis: Diagnosis) -> str:
+    """What happens to the gradient, in words."""
+    factor = 10 ** min(abs(diagnosis.gain), 300)
+    size = f"{factor:.1g}" if factor < 1e4 else f"10^{abs(diagnosis.gain):.0f}"
+    verb = "shrinks" if diagnosis.gain < 0 else "grows"
+    return f"the gradient {verb} {size}-fold over {len(diagnosis.layers)} weight layers"
+
+
+def others(diagnosis: Diagnosis) -> str:
+    """The other single changes that would do, with their gains."""
+    good = [
+        f"{REMEDIES[cause]} ({decades(gain)})"
+        for cause, gain in diagnosis.remedies.items()
+        if cause != diagnosis.cause and abs(gain) <= 3
+    ]
+    return f"\nor: {', or '.join(good)}" if good else ""
+
+
+def decades(gain: float) -> str:
+    """A signed number of decades with a real minus sign; beyond 100 the size says no more."""
+    if abs(gain) > 100:
+        return "< −100" if gain < 0 else "> 100"
+    return f"{gain:+.1f}".replace("-", "−") if round(gain, 1) else "0.0"
+
+
+def name_of(activations: Iterable[Node]) -> str:
+    """The commonest activation, as a person calls it: "tanh", "ReLU"; several are joined."""
+    names = [activation_name(node) for node in activations]
+    return max(set(names), key=names.count) if names else "nothing"
+
+
+def activation_name(node: Node) -> str:
+    """A module's class without "nn.", a function's bare name; composites by their behaviour."""
+    if node.detail in ("crelu", "maxout"):
+        return {"crelu": "CReLU", "maxout": "Maxout"}[node.detail]
+    if node.module is not None:
+        return type(node.module).__name__
+    if node.function in ("mul", "add", "sub", "div", "where", "truediv", "cat"):
+        return node.owner or "an activation"
+    return str(node.function)
+
+
+def initializer(gain: float, saturates: bool) -> str:
+    """The call of torch.nn.init that gives weights a gain: std * sqrt(fan_in) = gain."""
+    if saturates:
+        return "nn.init.xavier_uniform_(layer.weight" + (", gain=5/3)" if abs(gain - 5 / 3) < 0.1 else ")")
+    if abs(gain - math.sqrt(2)) < 0.12:
+        return 'nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")'
+    if abs(gain - 1) < 0.1:
+        return 'nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")'
+    return f"nn.init.normal_(layer.weight, std={gain:.2f} / fan_in ** 0.5)"

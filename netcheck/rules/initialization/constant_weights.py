@@ -1,0 +1,235 @@
+"""NC502: weights that are all equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, StaticRule
+
+if TYPE_CHECKING:
+    import torch
+
+    from netcheck.trace.graph import ModelGraph, Node
+
+
+class ConstantWeights(StaticRule):
+    """All weights of a layer have the same value, so its units stay copies of each other, or get no gradient at all.
+
+    ## What it does
+    Reads the weights of every layer that trains. One whose weights are all zero, or all the same number, is reported.
+
+    ## Why is this bad?
+    Units with equal weights compute the same value and get the same gradient: however long they train, they remain one
+    unit. With zeros, moreover, no gradient passes to the layers before.
+
+    ## When it is fine
+    In the head (the last weight layer): its units get different gradients from different labels. In the last layer of a
+    residual branch or before a gate, started at zero on purpose, so that the block starts as the identity. In
+    normalizations, biases, and layers with a single weight. In filters that are not trained.
+
+    ## Evidence
+    In the calibration set no net with constant or zero weights trained, at any depth, with any optimizer or rate.
+
+    ## References
+    - Goodfellow, Bengio and Courville 2016, Deep Learning, section 8.4: breaking symmetry.
+    - Goyal et al. 2017, Accurate, Large Minibatch SGD, section 5.1: zero-initialized residual branches.
+    """
+
+    code = "NC502"
+    name = "constant-weights"
+    severity = Severity.ERROR
+    BAD = (
+        Example(
+            "hidden layers filled with zeros",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4))
+for layer in model:
+    if isinstance(layer, nn.Linear):
+        nn.init.zeros_(layer.weight)
+""",
+            "8x16",
+        ),
+        Example(
+            "a convolution filled with one number",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.head = nn.Linear(8, 4)
+        nn.init.constant_(self.conv.weight, 0.05)
+
+    def forward(self, x):
+        return self.head(F.relu(self.conv(x)).mean((2, 3)))
+
+model = Net()
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "a bare parameter, never initialized",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(16, 32))
+        self.head = nn.Linear(32, 4)
+
+    def forward(self, x):
+        return self.head(torch.tanh(x @ self.weight))
+
+model = Net()
+""",
+            "8x16",
+        ),
+    )
+    GOOD = (
+        Example(
+            "PyTorch's own initialization",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4))
+""",
+            "8x16",
+        ),
+        Example(
+            "a head that starts at zero",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+nn.init.zeros_(model[2].weight)
+""",
+            "8x16",
+        ),
+        Example(
+            "residual branches that end in zero",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(32, 32), nn.Linear(32, 32)
+        nn.init.zeros_(self.two.weight)
+
+    def forward(self, x):
+        return x + self.two(F.relu(self.one(x)))
+
+model = nn.Sequential(nn.Linear(16, 32), Block(), Block(), nn.Linear(32, 4))
+""",
+            "8x16",
+        ),
+        Example(
+            "a low-rank update whose second factor starts at zero",
+            """
+class LowRank(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.base, self.down, self.up = nn.Linear(32, 32), nn.Linear(32, 4, bias=False), nn.Linear(4, 32, bias=False)
+        nn.init.zeros_(self.up.weight)
+
+    def forward(self, x):
+        return self.base(x) + self.up(self.down(x))
+
+model = nn.Sequential(LowRank(), nn.ReLU(), nn.Linear(32, 4))
+""",
+            "8x32",
+        ),
+        Example(
+            "a fixed averaging filter",
+            """
+class Blur(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, groups=3, bias=False)
+        nn.init.constant_(self.conv.weight, 1 / 9)
+        self.conv.weight.requires_grad_(False)
+        self.head = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x):
+        return self.head(self.conv(x)).mean((2, 3))
+
+model = Blur()
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "gates modulated from zero",
+            """
+class Modulated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.modulation = nn.Linear(32, 32), nn.Linear(8, 64)
+        self.norm = nn.LayerNorm(32, elementwise_affine=False)
+        nn.init.zeros_(self.modulation.weight)
+        self.head = nn.Linear(32, 4)
+
+    def forward(self, x, condition):
+        scale, shift = self.modulation(condition).chunk(2, dim=1)
+        x = self.layer(x)
+        return self.head(F.relu(self.norm(x) * (1 + scale) + shift))
+
+model = Modulated()
+""",
+            "x=8x32 condition=8x8",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """One finding for all layers of one constant."""
+        from netcheck.trace.kinds import is_weight_layer
+        from netcheck.trace.weights import trained_matrices
+
+        constants: dict[float, list[Node]] = {}
+        for node in graph:
+            if is_weight_layer(node) and node.live and node.depends:
+                values = {constant_of(matrix) for matrix in trained_matrices(node)}
+                if len(values) == 1 and (value := values.pop()) is not None and not is_excused(node, value):
+                    constants.setdefault(value, []).append(node)
+        for value, nodes in constants.items():
+            size = sum(matrix.numel() for node in nodes for matrix in trained_matrices(node))
+            layers = f"{len(nodes)} layers" if len(nodes) > 1 else "a layer"
+            yield self.finding(
+                f"all weights of {layers} are {value:g}: "
+                + ("no gradient passes" if value == 0 else "the units are copies of each other and remain so"),
+                help="draw them at random: `nn.init.kaiming_normal_(layer.weight)`",
+                evidence=Evidence(1, "distinct values", f"1 distinct value ({value:g}) in {size:,} weights", limit=2),
+                at=nodes,
+                verdict=Verdict.CONFIRMED,
+            )
+
+
+def constant_of(matrix: torch.Tensor) -> float | None:
+    """The one value of a matrix, or None if it has several (or too few units to be symmetric)."""
+    from netcheck.trace.weights import is_constant
+
+    if min(matrix.shape) < 2 and matrix.shape[0] < 2:
+        return None
+    return float(matrix.flatten()[0]) if is_constant(matrix) else None
+
+
+def is_excused(node: Node, value: float) -> bool:
+    """Whether a constant is harmless here: in the head; zero at the end of a branch that is added, or that scales."""
+    from netcheck.trace.kinds import Kind, is_weight_layer
+
+    pending, seen, joins = list(node.users), set(), True
+    weight_after = False
+    while pending:
+        user = pending.pop()
+        if user in seen:
+            continue
+        seen.add(user)
+        if is_weight_layer(user) or user.kind is Kind.MATMUL:
+            weight_after, joins = True, False
+        elif user.kind is Kind.OUTPUT:
+            joins = False
+        elif user.kind in (Kind.ADD, Kind.GATE):
+            weight_after = weight_after or has_weights_after(user)
+        else:
+            pending += user.users
+    return not weight_after or (joins and value == 0)
+
+
+def has_weights_after(node: Node) -> bool:
+    """Whether a value passes another weight layer."""
+    from netcheck.rules.dropout.elementwise_dropout_on_feature_map import weight_layers_after
+
+    return bool(weight_layers_after(node))

@@ -1,0 +1,260 @@
+"""NC501: weights whose scale does not fit their activation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from statistics import median
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity
+from netcheck.rules import depth_budget
+from netcheck.rules.base import Example, StaticRule
+
+if TYPE_CHECKING:
+    from netcheck.trace.budget import Diagnosis
+    from netcheck.trace.graph import ModelGraph, Node
+
+_FAR = 2.0  # times the recommended gain, or less than one over it: worth a word by itself
+_DEFAULT = 3**-0.5  # std * sqrt(fan_in) of every Linear and Conv as PyTorch initializes it
+_NOTABLE = 1.5  # decades: half the budget; before that PyTorch's default is nothing to talk about
+
+
+class PoorInit(StaticRule):
+    """Weights are so small or so large for their activation that the gradient vanishes or explodes with depth.
+
+    ## What it does
+    Reads the actual weights. A random weight matrix multiplies the norm of a gradient that passes it by
+    std·√fan_in, an activation by the rms of its slope. The product over the way that a gradient cannot avoid is the
+    net's static gain. Where that is outside ±3 decades, and initializing every layer for its activation would bring it
+    inside, the initialization is the cause.
+
+    A single layer off by more than a factor of 2 is reported as info, if nothing normalizes its output and no skip leads
+    around it.
+
+    ## Why is this bad?
+    The loss is multiplicative. PyTorch's default gives every Linear and Conv a gain of 1/√3 = 0.58, whatever its fan_in:
+    0.25 decades are lost at every tanh layer, 0.40 at every ReLU layer. Twenty such layers let 1/100,000 of the gradient
+    through, and the first layers do not train while the last ones do.
+
+    ## When it is fine
+    In shallow nets (up to about seven ReLU layers at the default), before a normalization (which undoes any scale), and in
+    the branches of residual nets, which the gradient may pass by.
+
+    ## Evidence
+    Over 560 small networks, a static gain beyond 3 decades had precision 1.00 and recall 0.65 for "does not train with SGD
+    at any of three rates". No torchvision model at its own initialization is beyond it.
+
+    ## References
+    - He et al. 2015, Delving Deep into Rectifiers, section 2.2: gain √2 for ReLU.
+    - Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks.
+    - Schoenholz et al. 2017, Deep Information Propagation: depth scales of untrained nets.
+    """
+
+    code = "NC501"
+    name = "poor-init"
+    severity = Severity.ERROR
+    BAD = (
+        Example(
+            "twenty tanh layers at PyTorch's default",
+            """
+layers = []
+for _ in range(20):
+    layers += [nn.Linear(64, 64), nn.Tanh()]
+model = nn.Sequential(*layers, nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+        Example(
+            "a plain stack of convolutions and ReLU at PyTorch's default",
+            """
+layers = [nn.Conv2d(3, 32, 3, padding=1), nn.ReLU()]
+for _ in range(15):
+    layers += [nn.Conv2d(32, 32, 3, padding=1), nn.ReLU()]
+model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 64, 10))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "weights drawn far too large",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(128, 128) for _ in range(8))
+        for layer in self.layers:
+            nn.init.normal_(layer.weight, std=1.0)
+        self.head = nn.Linear(128, 10)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = F.relu(layer(x))
+        return self.head(x)
+
+model = Net()
+""",
+            "8x128",
+        ),
+        Example(
+            "Xavier's gain of 1 before ReLU, thirty layers deep",
+            """
+def layer():
+    linear = nn.Linear(100, 100)
+    nn.init.xavier_normal_(linear.weight)
+    return nn.Sequential(linear, nn.ReLU())
+
+model = nn.Sequential(*[layer() for _ in range(30)], nn.Linear(100, 10))
+""",
+            "8x100",
+        ),
+    )
+    GOOD = (
+        Example(
+            "the same depth, initialized for tanh",
+            """
+layers = []
+for _ in range(20):
+    linear = nn.Linear(64, 64)
+    nn.init.xavier_uniform_(linear.weight, gain=5 / 3)
+    nn.init.zeros_(linear.bias)
+    layers += [linear, nn.Tanh()]
+model = nn.Sequential(*layers, nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+        Example(
+            "three layers at PyTorch's default",
+            """
+model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
+""",
+            "8x784",
+        ),
+        Example(
+            "tiny weights that a normalization scales up again",
+            """
+def layer():
+    conv = nn.Conv2d(16, 16, 3, padding=1, bias=False)
+    nn.init.normal_(conv.weight, std=0.01)
+    return nn.Sequential(conv, nn.BatchNorm2d(16), nn.ReLU())
+
+model = nn.Sequential(nn.Conv2d(3, 16, 3), *[layer() for _ in range(10)], nn.Flatten(), nn.Linear(16 * 36, 10))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "small weights in residual branches",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(64), nn.Linear(64, 256), nn.Linear(256, 64)
+        nn.init.normal_(self.up.weight, std=0.02)
+        nn.init.normal_(self.down.weight, std=0.02)
+
+    def forward(self, x):
+        return x + self.down(F.gelu(self.up(self.norm(x))))
+
+model = nn.Sequential(*[Block() for _ in range(20)], nn.LayerNorm(64), nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """The budget's finding if the initialization is the cause; otherwise single layers far off, as info."""
+        diagnosis = graph.diagnosis
+        if diagnosis.cause == "init":
+            yield self.overrun(diagnosis)
+        elif diagnosis.cause is None:
+            yield from self.far_off(graph, diagnosis)
+
+    def overrun(self, diagnosis: Diagnosis) -> Finding:
+        """All layers that lose (or amplify) as one finding."""
+        at_fault = layers_at_fault(diagnosis)
+        built, wanted, activation, initializer = summary(at_fault, diagnosis)
+        source = " (PyTorch's default)" if abs(built - _DEFAULT) < 0.02 else ""
+        return self.finding(
+            f"weights start at std·√fan_in = {built:.2g}{source} where {activation} needs {wanted:.2g}: "
+            f"{depth_budget.fate(diagnosis)}",
+            help=f"initialize each layer with `{initializer}` and a zero bias{depth_budget.others(diagnosis)}",
+            evidence=depth_budget.evidence(diagnosis),
+            at=at_fault,
+            severity=depth_budget.severity(diagnosis),
+        )
+
+    def far_off(self, graph: ModelGraph, diagnosis: Diagnosis) -> Iterator[Finding]:
+        """Layers inside a sufficient budget whose own gain is off by more than a factor of two."""
+        layers = [node for node in unavoidable_layers(graph, diagnosis) if is_far_off(node, diagnosis)]
+        if abs(diagnosis.gain) < _NOTABLE:
+            layers = [node for node in layers if abs(gain_of(node, diagnosis) - _DEFAULT) > 0.02]
+        if not layers:
+            return
+        built, wanted, activation, initializer = summary(layers, diagnosis)
+        yield self.finding(
+            f"weights start at std·√fan_in = {built:.2g} where {activation} needs {wanted:.2g}",
+            help=f"initialize with `{initializer}`",
+            evidence=Evidence(
+                round(built / wanted, 3), "times the recommended gain",
+                f"{built / wanted:.2g} times the recommended gain, usual range 0.5 to 2", limit=_FAR,
+            ),  # fmt: skip
+            at=layers,
+            severity=Severity.INFO,
+        )
+
+
+def gain_of(node: Node, diagnosis: Diagnosis) -> float:
+    """A layer's std * sqrt(fan_in) as built."""
+    return float(diagnosis.network.stats[node].square ** 0.5)
+
+
+def ratio(node: Node, diagnosis: Diagnosis) -> float:
+    """How many times the recommended gain a layer has."""
+    from netcheck.trace.budget import recommended_gain
+
+    return gain_of(node, diagnosis) / recommended_gain(node)
+
+
+def is_far_off(node: Node, diagnosis: Diagnosis) -> bool:
+    """Whether a layer's gain is outside [1/2, 2] times the recommended one."""
+    return not 1 / _FAR <= ratio(node, diagnosis) <= _FAR
+
+
+def layers_at_fault(diagnosis: Diagnosis) -> list[Node]:
+    """The layers that are off in the direction in which the gradient goes; all, if none stands out."""
+    from netcheck.trace.budget import followed_by_norm
+
+    wrong = [
+        node
+        for node in diagnosis.layers
+        if not followed_by_norm(node)
+        and (ratio(node, diagnosis) < 0.95 if diagnosis.gain < 0 else ratio(node, diagnosis) > 1.05)
+    ]
+    return wrong or list(diagnosis.layers)
+
+
+def unavoidable_layers(graph: ModelGraph, diagnosis: Diagnosis) -> list[Node]:
+    """The layers with weights of their own that every way passes and no normalization follows."""
+    from netcheck.trace import paths
+    from netcheck.trace.budget import followed_by_norm
+
+    inside = set(diagnosis.layers)
+    return [
+        node
+        for node in paths.unavoidable(graph, lambda node: node in inside)
+        if diagnosis.network.stats[node].weight is not None and not followed_by_norm(node)
+    ]
+
+
+def summary(layers: list[Node], diagnosis: Diagnosis) -> tuple[float, float, str, str]:
+    """(median gain, median recommended gain, the activation, the initializer) of some layers."""
+    from netcheck.trace.budget import recommended_gain
+
+    followers = [diagnosis.network.following[node] for node in layers]
+    activations = [node for node in followers if node is not None]
+    wanted = median(recommended_gain(node) for node in layers)
+    saturates = any(node.activation is not None and node.activation.saturates for node in activations)
+    return (
+        median(gain_of(node, diagnosis) for node in layers),
+        wanted,
+        depth_budget.name_of(activations) if activations else "a linear layer",
+        depth_budget.initializer(wanted, saturates),
+    )

@@ -1,0 +1,165 @@
+"""NC101: zero-centred saturating activations too deep for any initialization."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Finding, Severity
+from netcheck.rules import depth_budget
+from netcheck.rules.base import Example, StaticRule
+
+if TYPE_CHECKING:
+    from netcheck.trace.budget import Diagnosis
+    from netcheck.trace.graph import ModelGraph, Node
+
+
+class TanhStack(StaticRule):
+    """Tanh-like activations are stacked so deep that no initialization keeps the gradient; a rectifier would.
+
+    ## What it does
+    Estimates the static gain of the net (see NC501). Where it is outside the budget, initializing for the activation does
+    not bring it back, and putting a rectifier in the place of every activation that is flat on both sides around zero
+    (tanh, hardtanh, softsign, arctan, a user's own: told by behaviour, not by name) does, the activation is the cause.
+
+    A tanh stack that suffers from its initialization alone is reported as poor-init (NC501), which is cheaper to mend.
+
+    ## Why is this bad?
+    A saturated unit has a slope near 0. Even at tanh's own gain of 5/3 some units are always in the flat part, which costs
+    a few hundredths of a decade a layer: little in ten layers, too much in a hundred. A rectifier is flat on one side only
+    and linear on the other, so that at its own gain nothing is lost.
+
+    ## When it is fine
+    Up to some fifty layers at the gain of 5/3; behind normalizations; in gates (of an RNN, of squeeze-and-excitation) and on
+    the output, where the range is the purpose.
+
+    ## Evidence
+    Decades lost a layer, measured: tanh 0.25 at PyTorch's default, 0.04 at gain 5/3; softsign 0.30 and 0.05; ReLU 0.01 at √2.
+
+    ## References
+    - Glorot and Bengio 2010, section 3: saturation of deep sigmoid and tanh nets.
+    - Nair and Hinton 2010, Rectified Linear Units Improve Restricted Boltzmann Machines.
+    """
+
+    code = "NC101"
+    name = "tanh-stack"
+    severity = Severity.ERROR
+    BAD = (
+        Example(
+            "softsign in two hundred layers, at the recommended gain",
+            """
+layers = []
+for _ in range(200):
+    linear = nn.Linear(64, 64)
+    nn.init.xavier_uniform_(linear.weight, gain=1.0)
+    nn.init.zeros_(linear.bias)
+    layers += [linear, nn.Softsign()]
+model = nn.Sequential(*layers, nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+        Example(
+            "a hand-written squashing function, behind layer norms that its own slope outruns",
+            """
+class Squash(nn.Module):
+    def forward(self, x):
+        return torch.atan(8 * x)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(64, 64) for _ in range(40))
+        for layer in self.layers:
+            nn.init.kaiming_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self.squash = Squash()
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = self.squash(F.layer_norm(layer(x), (64,)))
+        return self.head(x)
+
+model = Net()
+""",
+            "8x64",
+        ),
+    )
+    GOOD = (
+        Example(
+            "rectifiers at their own gain",
+            """
+layers = []
+for _ in range(200):
+    linear = nn.Linear(64, 64)
+    nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+    nn.init.zeros_(linear.bias)
+    layers += [linear, nn.ReLU()]
+model = nn.Sequential(*layers, nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+        Example(
+            "twenty tanh layers, initialized for tanh",
+            """
+layers = []
+for _ in range(20):
+    linear = nn.Linear(64, 64)
+    nn.init.xavier_uniform_(linear.weight, gain=5 / 3)
+    nn.init.zeros_(linear.bias)
+    layers += [linear, nn.Tanh()]
+model = nn.Sequential(*layers, nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+        Example(
+            "twenty tanh layers at PyTorch's default: the cause is the initialization",
+            """
+model = nn.Sequential(*[nn.Sequential(nn.Linear(64, 64), nn.Tanh()) for _ in range(20)], nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+        Example(
+            "tanh as a gate, and on the output",
+            """
+class Gated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.value, self.gate = nn.Linear(32, 32), nn.Linear(32, 32)
+
+    def forward(self, x):
+        return x + F.relu(self.value(x)) * torch.tanh(self.gate(x))
+
+model = nn.Sequential(*[Gated() for _ in range(12)], nn.Linear(32, 4), nn.Tanh())
+""",
+            "8x32",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """The budget's finding if saturation around zero is the cause."""
+        diagnosis = graph.diagnosis
+        if diagnosis.cause == "saturation" and (stack := blamed(diagnosis, zero_centred=True)):
+            yield saturation(self, diagnosis, stack)
+
+
+def blamed(diagnosis: Diagnosis, *, zero_centred: bool) -> list[Node]:
+    """The saturating activations, if most of them are of the asked sort."""
+    from netcheck.trace.budget import saturating_activations
+
+    found = saturating_activations(diagnosis.network)
+    of_sort = [node for node in found if node.activation and node.activation.zero_centred is zero_centred]
+    return of_sort if 2 * len(of_sort) > len(found) or (zero_centred and 2 * len(of_sort) == len(found)) else []
+
+
+def saturation(rule: StaticRule, diagnosis: Diagnosis, stack: list[Node]) -> Finding:
+    """The finding of a budget overrun that saturating activations cause."""
+    name = depth_budget.name_of(stack)
+    return rule.finding(
+        f"{len(stack)} {name} activations in a row: {depth_budget.fate(diagnosis)}",
+        help=f"replace {name} by nn.ReLU() and initialize with "
+        f"`{depth_budget.initializer(2**0.5, saturates=False)}` and zero biases{depth_budget.others(diagnosis)}",
+        evidence=depth_budget.evidence(diagnosis),
+        at=stack,
+        severity=depth_budget.severity(diagnosis),
+    )

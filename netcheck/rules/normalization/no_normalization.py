@@ -1,0 +1,168 @@
+"""NC301: depth without normalization."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Finding, Severity
+from netcheck.rules import depth_budget
+from netcheck.rules.base import Example, StaticRule
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph
+
+
+class NoNormalization(StaticRule):
+    """The net is too deep, or its sums too many, to keep its gradient without normalization.
+
+    ## What it does
+    Estimates the static gain of the net (see NC501). Where it is outside the budget, neither a better initialization nor
+    rectifiers bring it inside, and normalizing the output of the weight layers does, the missing normalization is the
+    cause.
+
+    ## Why is this bad?
+    In a residual net without normalization every block adds its branch's variance to the stream: at a branch gain of 1 the
+    signal and the gradient double, block after block. Fifty blocks are a factor of 10^15 in variance. With a norm in the
+    branch each block adds a fixed amount, and the growth is that of a sum, not of a product.
+
+    ## When it is fine
+    In nets inside the budget; where the branches start at zero (a zero last layer, Fixup, SkipInit, LayerScale); in
+    self-normalizing nets (SELU with LeCun's initialization); with weight standardization.
+
+    ## References
+    - Ioffe and Szegedy 2015, Batch Normalization.
+    - De and Smith 2020, Batch Normalization Biases Residual Blocks Towards the Identity Function.
+    - Zhang, Dauphin and Ma 2019, Fixup Initialization: residual nets without normalization.
+    """
+
+    code = "NC301"
+    name = "no-normalization"
+    severity = Severity.ERROR
+    BAD = (
+        Example(
+            "forty residual blocks of gain 1, and nothing that normalizes",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(64, 64), nn.Linear(64, 64)
+        nn.init.kaiming_normal_(self.one.weight)
+        nn.init.kaiming_normal_(self.two.weight)
+
+    def forward(self, x):
+        return x + self.two(F.relu(self.one(F.relu(x))))
+
+model = nn.Sequential(*[Block() for _ in range(40)], nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+        Example(
+            "the same with convolutions",
+            """
+class Block(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1),
+        )
+        for module in self.branch:
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x):
+        return x + self.branch(x)
+
+model = nn.Sequential(nn.Conv2d(3, 16, 3), *[Block(16) for _ in range(40)], nn.Flatten(), nn.Linear(16 * 36, 10))
+""",
+            "4x3x8x8",
+        ),
+    )
+    GOOD = (
+        Example(
+            "a norm in each branch",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(64)
+        self.one, self.two = nn.Linear(64, 64), nn.Linear(64, 64)
+        nn.init.kaiming_normal_(self.one.weight)
+        nn.init.kaiming_normal_(self.two.weight)
+
+    def forward(self, x):
+        return x + self.two(F.relu(self.one(self.norm(x))))
+
+model = nn.Sequential(*[Block() for _ in range(40)], nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+        Example(
+            "branches that start at zero",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(64, 64), nn.Linear(64, 64)
+        nn.init.kaiming_normal_(self.one.weight)
+        nn.init.zeros_(self.two.weight)
+
+    def forward(self, x):
+        return x + self.two(F.relu(self.one(x)))
+
+model = nn.Sequential(*[Block() for _ in range(40)], nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+        Example(
+            "branches scaled by a learned factor that starts small",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(64, 64), nn.Linear(64, 64)
+        self.scale = nn.Parameter(1e-4 * torch.ones(64))
+        nn.init.kaiming_normal_(self.one.weight)
+        nn.init.kaiming_normal_(self.two.weight)
+
+    def forward(self, x):
+        return x + self.scale * self.two(F.relu(self.one(x)))
+
+model = nn.Sequential(*[Block() for _ in range(40)], nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+        Example(
+            "self-normalizing: SELU with LeCun's initialization",
+            """
+layers = []
+for _ in range(30):
+    linear = nn.Linear(64, 64)
+    nn.init.kaiming_normal_(linear.weight, nonlinearity="linear")
+    nn.init.zeros_(linear.bias)
+    layers += [linear, nn.SELU()]
+model = nn.Sequential(*layers, nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """The budget's finding if only normalization helps."""
+        from netcheck.trace.budget import followed_by_norm
+
+        diagnosis = graph.diagnosis
+        if diagnosis.cause != "no norm":
+            return
+        bare = [node for node in diagnosis.layers if not followed_by_norm(node)]
+        images = any(node.shape is not None and len(node.shape) == 4 for node in bare)
+        norm = "nn.BatchNorm2d(channels)" if images else "nn.LayerNorm(features)"
+        yield self.finding(
+            f"{len(bare)} weight layers without normalization: {depth_budget.fate(diagnosis)}",
+            help=f"put `{norm}` into each block, before its weight layers, or start each branch at zero "
+            f"(`nn.init.zeros_` on its last layer){depth_budget.others(diagnosis)}",
+            evidence=depth_budget.evidence(diagnosis),
+            at=bare,
+            severity=depth_budget.severity(diagnosis),
+        )

@@ -1,0 +1,195 @@
+"""NC401: a deep net without a way around its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity
+from netcheck.rules import depth_budget
+from netcheck.rules.base import Example, StaticRule
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+_NOTE = 18  # plain depth from which it is worth a word: He et al. 2015 lose accuracy between 18 and 34
+_WARN = 30
+
+
+class NoSkipConnection(StaticRule):
+    """The net is deep and has no skip connections: every way from input to output passes many weight layers.
+
+    ## What it does
+    Counts the fewest weight layers on any way from input to output, the net's plain depth. A residual connection is a way
+    around, so ResNet-50, with 50 layers, has a plain depth of 6. From 18 it is reported as info, from 30 as a warning.
+
+    ## Why is this bad?
+    Even where initialization and normalization keep the size of the gradient, its direction becomes noise: in a plain net
+    the gradients at neighbouring inputs decorrelate exponentially with depth (shattered gradients), and the layers do not
+    train together. With skips the decay is polynomial.
+
+    ## When it is fine
+    With orthogonal weights (dynamical isometry), and in CReLU nets with a looks-linear initialization (NC503): both are
+    linear maps to begin with, at any depth.
+
+    ## Evidence
+    BatchNorm MLPs without skips: at depth 15, 10 of 10 trained; at 30, 2 of 6; at 50, 2 of 7. With skips 64 of 64. On
+    ImageNet a plain 34-layer net has a higher training error than a plain 18-layer one.
+
+    ## References
+    - He et al. 2015, Deep Residual Learning, section 4.1.
+    - Balduzzi et al. 2017, The Shattered Gradients Problem.
+    - Xiao et al. 2018, Dynamical Isometry and a Mean Field Theory of CNNs: orthogonal initialization.
+    """
+
+    code = "NC401"
+    name = "no-skip-connection"
+    severity = Severity.WARNING
+    BAD = (
+        Example(
+            "a plain net of 34 convolutions, with batch normalization",
+            """
+def layer(channels):
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
+    )
+
+model = nn.Sequential(nn.Conv2d(3, 16, 3), *[layer(16) for _ in range(32)], nn.Flatten(), nn.Linear(16 * 36, 10))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "twenty layers of an MLP, well initialized: worth a word",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(64, 64) for _ in range(20))
+        self.head = nn.Linear(64, 10)
+        for layer in self.layers:
+            nn.init.kaiming_normal_(layer.weight)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = F.relu(layer(x))
+        return self.head(x)
+
+model = Net()
+""",
+            "8x64",
+        ),
+        Example(
+            "blocks that compute their shortcut and drop it",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.shortcut = nn.Identity()
+
+    def forward(self, x):
+        shortcut = self.shortcut(x)
+        return F.relu(self.norm(self.conv(x)))
+
+model = nn.Sequential(nn.Conv2d(3, 8, 3), *[Block() for _ in range(30)], nn.Flatten(), nn.Linear(8 * 36, 10))
+""",
+            "4x3x8x8",
+        ),
+    )
+    GOOD = (
+        Example(
+            "the same depth in residual blocks",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(16, 16, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(16)
+        self.conv2 = nn.Conv2d(16, 16, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(16)
+
+    def forward(self, x):
+        return F.relu(x + self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x))))))
+
+model = nn.Sequential(nn.Conv2d(3, 16, 3), *[Block() for _ in range(16)], nn.Flatten(), nn.Linear(16 * 36, 10))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "a plain net of moderate depth",
+            """
+def layer(channels):
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
+    )
+
+model = nn.Sequential(nn.Conv2d(3, 16, 3), *[layer(16) for _ in range(12)], nn.Flatten(), nn.Linear(16 * 36, 10))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "dense connections: each layer sees all before it",
+            """
+class Dense(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(8 + 4 * n, 4, 3, padding=1) for n in range(30))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(8 + 4 * n) for n in range(30))
+        self.stem, self.head = nn.Conv2d(3, 8, 3), nn.Linear(128, 10)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for norm, layer in zip(self.norms, self.layers):
+            x = torch.cat([x, layer(F.relu(norm(x)))], 1)
+        return self.head(x.mean((2, 3)))
+
+model = Dense()
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "thirty layers with orthogonal weights",
+            """
+layers = []
+for _ in range(30):
+    linear = nn.Linear(64, 64)
+    nn.init.orthogonal_(linear.weight, gain=5 / 3)
+    layers += [linear, nn.Tanh()]
+model = nn.Sequential(*layers, nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """Plain depth against its limits, and the budget's finding if only skips help."""
+        from netcheck.trace.kinds import is_weight_layer
+        from netcheck.trace.paths import fewest_way
+
+        diagnosis, depth = graph.diagnosis, graph.plain_depth
+        overrun = diagnosis.cause == "no skip"
+        if depth < _NOTE and not overrun:
+            return
+        way = fewest_way(graph, is_weight_layer)
+        if mostly_isometric(way) and not overrun:
+            return
+        text = f"plain depth {depth} weight layers, limit {_WARN}"
+        evidence = Evidence(depth, "weight layers", text, limit=_WARN)
+        yield self.finding(
+            f"every way from input to output passes {depth} weight layers: there are no skip connections around them"
+            + (f", and {depth_budget.fate(diagnosis)}" if overrun else ""),
+            help="lead an identity around every two or three layers of equal shape: `x = x + block(x)`; where the shape "
+            "changes, project it: `x = self.project(x) + block(x)`",
+            evidence=depth_budget.evidence(diagnosis) if overrun else evidence,
+            at=way,
+            severity=Severity.WARNING if depth >= _WARN or overrun else Severity.INFO,
+        )
+
+
+def mostly_isometric(way: list[Node]) -> bool:
+    """Whether most layers on a way have orthogonal or looks-linear weights, which start as an isometry at any depth."""
+    from netcheck.trace.weights import is_isometric, weight_of
+
+    weights = [weight for node in way[1:-1] if (weight := weight_of(node)) is not None]
+    return bool(weights) and sum(is_isometric(weight) for weight in weights) > len(weights) / 2
