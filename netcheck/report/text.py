@@ -89,7 +89,8 @@ def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bo
     title = f"{name} ({target})" if target and target != report.model else name
     if quiet:
         return title
-    lines = [f"{title}: {paint('no findings', 'good')}" if clean else title]
+    outcome = paint("no findings", "good") if report.summary else "not checked"
+    lines = [f"{title}: {outcome}" if clean else title]
     if report.inputs:
         lines.append(f"  inputs: {printable(report.inputs)}")
     if report.summary:
@@ -142,7 +143,7 @@ def notes(found: Finding, root: Path, *, verbose: bool) -> Iterable[tuple[str, s
 def closing(reports: Sequence[Report], paint: Painter, *, verbose: bool) -> str:
     """The last lines: how much was checked, what was found, and what was not understood."""
     traced = [report.summary for report in reports if report.summary]
-    failed = len(reports) - len(traced)
+    failed = sum(1 for report in reports if report.summary is None and report.findings)
     operations = sum(summary.operations for summary in traced)
     checked = f"{counted(len(traced), 'model')}, {counted(operations, 'operation')}"
     lines = [f"Checked {checked}: {tally(reports, paint)}."]

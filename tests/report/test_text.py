@@ -167,9 +167,17 @@ def test_skipped_and_not_understood_parts_are_said(report: Report, tmp_path: Pat
     assert "f8" in text(report, tmp_path, verbose=True)
 
 
-def test_a_model_that_could_not_be_checked_is_counted(tmp_path: Path) -> None:
-    shown = render([Report("model.py", target="model.py")], colour=False, root=tmp_path)
-    assert "Checked 0 models, 0 operations: no findings.\nCould not check 1 model: see above.\n" in shown
+def test_a_model_that_could_not_be_checked_is_counted(finding: Finding, tmp_path: Path) -> None:
+    shown = render([Report("model.py", [finding], target="model.py")], colour=False, root=tmp_path)
+    assert shown.startswith("model.py\n\nerror[NC501]")
+    assert "Checked 0 models, 0 operations: 1 error.\nCould not check 1 model: see above.\n" in shown
+
+
+def test_a_file_without_models_is_said(tmp_path: Path) -> None:
+    skipped = Report("model.py", target="model.py", skipped=["defines no model"])
+    shown = render([skipped], colour=False, root=tmp_path)
+    assert shown.startswith("model.py: not checked\n  skipped: defines no model\n")
+    assert "Could not check" not in shown
 
 
 def test_nothing_to_check(tmp_path: Path) -> None:
