@@ -64,7 +64,7 @@ def check(
 
 
 def plan(names: Sequence[str]) -> tuple[list[Target], list[Report]]:
-    """The models that files, folders and modules hold, and a report on each file that holds none; without torch.
+    """The models that files, folders and modules hold, and a report on each file without any; without torch.
 
     Raises:
         UsageError: a name stands for nothing.
@@ -110,7 +110,7 @@ def examine(
     *,
     harmless: tuple[type[NetcheckError], ...] = (),
 ) -> Report:
-    """Fill `report` in: build the model, find inputs, trace, judge. A `harmless` fault is only information."""
+    """Fill `report` in: build, find inputs, trace, judge. A `harmless` fault is only information."""
     start = time.perf_counter()
     findings: list[Finding] = []
     try:
