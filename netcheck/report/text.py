@@ -160,11 +160,11 @@ def closing(reports: Sequence[Report], paint: Painter, root: Path, *, verbose: b
     if skipped:
         lines.append(f"Skipped {listed(skipped, verbose=verbose)}.")
     if unknown := Counter(name for summary in traced for name in summary.unknown):
-        names = [
-            f"{name_of(name)} ({n} times)" if n > 1 else name_of(name) for name, n in unknown.most_common()
-        ]
+        counts = unknown.most_common()
+        names = [f"{name_of(name)} ({n} times)" if n > 1 else name_of(name) for name, n in counts]
         total = unknown.total()
-        fact = f"{counted(total, 'operation')} {'was' if total == 1 else 'were'} not understood by any rule"
+        verb = "was" if total == 1 else "were"
+        fact = f"{counted(total, 'operation')} {verb} not understood by any rule"
         lines.append(f"{fact}: {listed(names, verbose=verbose)}.")
     return "\n".join(lines)
 
