@@ -20,10 +20,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, repeat
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, BinaryIO
@@ -72,13 +72,20 @@ def run(targets: Sequence[Target], settings: Settings, check: str = CHECK) -> li
     children = [Child(settings, check) for _ in groups]
     with ThreadPoolExecutor(settings.jobs) as pool:
         try:
-            answers = list(pool.map(check_group, children, groups))
+            futures = list(map(pool.submit, repeat(check_group), children, groups))
+            return [report for future in futures for report in result_of(future)]
         except BaseException:
             for child in children:
                 child.stop()
             pool.shutdown(cancel_futures=True)
             raise
-    return [report for reports in answers for report in reports]
+
+
+def result_of(future: Future[list[Report]]) -> list[Report]:
+    """A future's result, waited for in short steps: not every system lets Ctrl-C interrupt a long wait."""
+    while not future.done():
+        wait([future], timeout=0.2)
+    return future.result()
 
 
 def check_group(child: Child, targets: Sequence[Target]) -> list[Report]:
@@ -169,7 +176,7 @@ class Child:
         """End the process and, where the system has process groups, whatever it started."""
         process = self.process
         if process and process.poll() is None:
-            with suppress(ProcessLookupError):  # it may end by itself in between
+            with suppress(ProcessLookupError, PermissionError):  # it may end by itself in between
                 os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
 
 

@@ -140,7 +140,7 @@ def notes(found: Finding, root: Path, *, verbose: bool) -> Iterable[tuple[str, s
 
 
 def closing(reports: Sequence[Report], paint: Painter, root: Path, *, verbose: bool) -> str:
-    """The last lines: how much was checked, what was found, what was not checked and why, what not understood."""
+    """The last lines: how much was checked, what was found, what was skipped and why, what not understood."""
     traced = [report.summary for report in reports if report.summary]
     operations = sum(summary.operations for summary in traced)
     checked = f"{counted(len(traced), 'model')}, {counted(operations, 'operation')}"
