@@ -1,6 +1,7 @@
 """The pipeline: a model and its inputs go in, a report comes out.
 
-    check_target(target) +-- load.target.load          names -> live models
+    plan(names)          +-- source.targets.expand     files and folders -> targets
+    check_target(target) +-- load.target.load          target -> live model
     check(model)         +-- instance                  class or factory -> live model
                          +-- examine
                                +-- example_inputs      given, else inferred
@@ -14,14 +15,16 @@ models reports on every one. Only a request that makes no sense raises (UsageErr
 from __future__ import annotations
 
 import inspect
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError
-from netcheck.findings import Evidence, Finding, Location, Report, by_importance
+from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError, UsageError
+from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
 from netcheck.rules import base
 from netcheck.settings import Settings
 
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from netcheck.load.inputs import ExampleInputs
-    from netcheck.trace.graph import ModelGraph
+    from netcheck.source.targets import Target
+    from netcheck.trace.graph import ModelGraph, Node
 
 MODEL_FAULTS = (LoadError, InputError, TraceError)  # what becomes a finding
 NOTHING_LOADED = ("NC001", "NC002", "NC007")  # with one of these there was no model to check
@@ -59,22 +63,43 @@ def check(
     return examine(report, lambda: instance(model), lambda module: example_inputs(module, inputs), settings)
 
 
-def check_target(target: str, settings: Settings) -> list[Report]:
-    """Check every model that `target` names: a report for each, or one that says why none could be loaded."""
+def plan(names: Sequence[str]) -> tuple[list[Target], list[Report]]:
+    """The models that files, folders and modules hold, and a report on each file without any; without torch.
+
+    Raises:
+        UsageError: a name stands for nothing.
+    """
+    from netcheck.source.targets import expand
+
+    found = expand(names)
+    unchecked = []
+    for skipped in found.skipped:
+        if not os.path.lexists(skipped.file):
+            raise UsageError(f"{skipped.file} {skipped.reason}")
+        report = Report(model=skipped.file, target=skipped.file)
+        if skipped.line is None:
+            report.skipped.append(skipped.reason)
+        else:  # a line to blame: it is meant to be Python
+            place = Location(skipped.file, skipped.line)
+            error = LoadError(f"{skipped.file} {skipped.reason}", help="correct the line", location=place)
+            report.findings.append(failure(error))
+        unchecked.append(report)
+    return list(found.targets), unchecked
+
+
+def check_target(target: Target, settings: Settings) -> Report:
+    """Load the model that `target` names and check it."""
     from netcheck.load import target as loading
 
-    try:
-        loaded = loading.load(target)
-    except MODEL_FAULTS as error:
-        report = Report(model=target, target=target)
-        return [finish(report, [failure(error)], settings)]
-    reports = []
-    for one in loaded:
-        report = Report(model=one.name, target=one.target)
-        reports.append(
-            examine(report, one.build, lambda module: specified_inputs(module, settings), settings)
-        )
-    return reports
+    # A class that netcheck came upon by itself may need arguments, or be no model: nobody asked for it.
+    harmless = (NeedsArguments, loading.NotAModel) if target.discovered else ()
+    return examine(
+        Report(model=target.symbol, target=target.name),
+        lambda: loading.load(target).model,
+        lambda module: specified_inputs(module, settings),
+        settings,
+        harmless=harmless,
+    )
 
 
 def examine(
@@ -82,22 +107,25 @@ def examine(
     build: Callable[[], nn.Module],
     inputs_for: Callable[[nn.Module], ExampleInputs],
     settings: Settings,
+    *,
+    harmless: tuple[type[NetcheckError], ...] = (),
 ) -> Report:
-    """Fill `report` in: build the model, find its inputs, trace it, judge it."""
+    """Fill `report` in: build, find inputs, trace, judge. A `harmless` fault is only information."""
     start = time.perf_counter()
     findings: list[Finding] = []
     try:
         module = build()
         report.model = type(module).__name__
         example = inputs_for(module)
-        report.inputs = example.description
+        report.inputs = example.description.removeprefix("inputs: ")
         report.graph = traced(module, example.args, example.kwargs)
         report.summary = report.graph.summary()
-        if report.summary.tensors == "real":
-            findings.append(value_dependent())
+        if report.graph.reads:
+            findings.append(value_dependent(report.graph.reads))
         findings += judge(report.graph, settings)
     except MODEL_FAULTS as error:
-        findings.append(failure(error))
+        found = failure(error)
+        findings.append(replace(found, severity=Severity.INFO) if isinstance(error, harmless) else found)
     report.seconds = time.perf_counter() - start
     return finish(report, findings, settings)
 
@@ -126,7 +154,7 @@ def instance(model: Any) -> nn.Module:
         )
     try:
         module = model()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise LoadError(f"{name}() raised {exception_text(error)}", help="make it build its model") from error
     if not isinstance(module, nn.Module):
         raise LoadError(f"{name}() built a {type(module).__name__}", help="return an nn.Module from it")
@@ -204,13 +232,16 @@ def failure(error: NetcheckError) -> Finding:
     )
 
 
-def value_dependent() -> Finding:
-    """The finding for a model whose forward needs values."""
-    return notice(
+def value_dependent(reads: Sequence[Node]) -> Finding:
+    """The finding for a model whose forward looked at the values of these nodes."""
+    found = notice(
         "NC005",
-        "forward depends on the values of its tensors: only the way that it took on these inputs was checked",
+        "forward looks at the values of its tensors: only the way that it took on these inputs was checked",
         help="give inputs that take the way that you want checked",
+        locations=tuple(dict.fromkeys(node.called_at for node in reads if node.called_at)),
+        modules=tuple(dict.fromkeys(node.path for node in reads)),
     )
+    return replace(found, count=len(reads), verdict=Verdict.CONFIRMED)
 
 
 def rule_failed(rule: base.Rule, error: Exception) -> Finding:
@@ -253,8 +284,9 @@ def place_text(error: BaseException) -> str:
 
 
 def exit_code(reports: Sequence[Report], settings: Settings) -> int:
-    """0: nothing as bad as `fail_on`; 1: findings; 2: nothing could be loaded from any target."""
-    if reports and all(any(f.code in NOTHING_LOADED for f in report) for report in reports):
+    """0: nothing as bad as `fail_on`; 1: findings; 2: there were models, and none could be loaded."""
+    tried = [report for report in reports if report.summary or report.at_least(Severity.WARNING)]
+    if tried and all(any(f.code in NOTHING_LOADED for f in report) for report in tried):
         return 2
     failed = any(report.at_least(settings.fail_on) for report in reports)
     return int(failed and not settings.exit_zero)

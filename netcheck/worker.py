@@ -1,7 +1,8 @@
 """Runs the engine in child processes, because it runs the user's code: that may hang, crash or print.
 
-    check_targets(settings)            one thread a group of targets, `jobs` at a time
-      +-- check_group                  targets in one directory share a child and its import of torch
+    check_targets(settings)
+      +-- run                          one thread a group of targets, `jobs` at a time
+            +-- check_group                  targets in one directory share a child and its import of torch
             +-- Child.check(target)    pickled request down, pickled reports up, killed when the time is over
                                           serve()  in the child: reads requests, runs the engine, answers
 
@@ -19,19 +20,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, repeat
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from netcheck import engine
 from netcheck.errors import NetcheckError
 from netcheck.findings import Report
 from netcheck.rules.base import require_known
 from netcheck.settings import Settings
+
+if TYPE_CHECKING:
+    from netcheck.source.targets import Target
+
+    Request = tuple[Target, Settings]
 
 CHECK = "netcheck.engine:check_target"
 
@@ -40,40 +46,57 @@ CHECK = "netcheck.engine:check_target"
 BOOT = "import sys; sys.path[:] = {path!r}; from netcheck.worker import serve; serve({check!r})"
 
 
-def check_targets(settings: Settings, check: str = CHECK) -> list[Report]:
-    """Check all targets of `settings`, in their order.
+def check_targets(settings: Settings) -> list[Report]:
+    """Check every model that the targets hold: a report for each, then one for each file without any.
+
+    Raises:
+        UsageError: a target stands for nothing, or a selector matches no rule.
+    """
+    require_known((*settings.chosen, *settings.ignore))
+    targets, unchecked = engine.plan(settings.targets)
+    return [*run(targets, settings), *unchecked]
+
+
+def run(targets: Sequence[Target], settings: Settings, check: str = CHECK) -> list[Report]:
+    """Check targets in child processes, a report for each in their order.
 
     Args:
-        settings: what to do.
+        targets: what to check.
+        settings: how.
         check: "module:function" that the children call with a target and the settings.
 
     Raises:
-        UsageError: a selector matches no rule.
         KeyboardInterrupt: after all children have been ended.
     """
-    require_known((*settings.chosen, *settings.ignore))
-    groups = list(shared(settings.targets, settings.jobs))
+    groups = list(shared(targets, settings.jobs))
     children = [Child(settings, check) for _ in groups]
     with ThreadPoolExecutor(settings.jobs) as pool:
         try:
-            answers = list(pool.map(check_group, children, groups))
+            futures = list(map(pool.submit, repeat(check_group), children, groups))
+            return [report for future in futures for report in result_of(future)]
         except BaseException:
             for child in children:
                 child.stop()
             pool.shutdown(cancel_futures=True)
             raise
-    return [report for reports in answers for report in reports]
 
 
-def check_group(child: Child, targets: Sequence[str]) -> list[Report]:
+def result_of(future: Future[list[Report]]) -> list[Report]:
+    """A future's result, waited for in short steps: not every system lets Ctrl-C interrupt a long wait."""
+    while not future.done():
+        wait([future], timeout=0.2)
+    return future.result()
+
+
+def check_group(child: Child, targets: Sequence[Target]) -> list[Report]:
     """Check targets one after the other in one child, which is replaced if it dies."""
     try:
-        return [report for target in targets for report in child.check(target)]
+        return list(filter(None, map(child.check, targets)))
     finally:
         child.end()
 
 
-def shared(targets: Sequence[str], jobs: int) -> Iterator[list[str]]:
+def shared(targets: Sequence[Target], jobs: int) -> Iterator[list[Target]]:
     """Targets in groups that share a child: those of one directory, in as many parts as there are jobs."""
     for _, group in groupby(targets, key=directory):
         alike = list(group)
@@ -81,10 +104,9 @@ def shared(targets: Sequence[str], jobs: int) -> Iterator[list[str]]:
         yield from (alike[i : i + size] for i in range(0, len(alike), size))
 
 
-def directory(target: str) -> str:
-    """What tells whether two targets may share a process: the directory of a file, "" for a module's name."""
-    file = target if os.path.exists(target) else target.rpartition(":")[0]
-    return os.path.dirname(os.path.abspath(file)) if file and os.path.exists(file) else ""
+def directory(target: Target) -> str:
+    """The directory of a target's file, by which targets share a process; "" for a module without one."""
+    return os.path.dirname(os.path.abspath(target.file)) if target.file else ""
 
 
 class Child:
@@ -98,11 +120,11 @@ class Child:
         self.stopped = False
         self.too_long = False
 
-    def check(self, target: str) -> list[Report]:
-        """The reports on `target`; if the process dies or takes too long, one report that says so."""
+    def check(self, target: Target) -> Report | None:
+        """The report on `target`, which may say that the process died or took too long; None after `stop`."""
         with self.lock:
             if self.stopped:
-                return []
+                return None
             process = self.process = self.process or start(self.check_name)
         self.too_long = False
         timer = threading.Timer(self.settings.timeout, self.time_is_over)
@@ -113,12 +135,12 @@ class Child:
         finally:
             timer.cancel()
         if answer is None:
-            return [self.post_mortem(target)]
+            return self.post_mortem(target)
         if isinstance(answer, NetcheckError):
             raise answer
         return answer
 
-    def post_mortem(self, target: str) -> Report:
+    def post_mortem(self, target: Target) -> Report:
         """The report for a target that ended the process."""
         process, self.process = self.process, None
         code = process.wait() if process else 0
@@ -154,14 +176,14 @@ class Child:
         """End the process and, where the system has process groups, whatever it started."""
         process = self.process
         if process and process.poll() is None:
-            with suppress(ProcessLookupError):  # it may end by itself in between
+            with suppress(ProcessLookupError, PermissionError):  # it may end by itself in between
                 os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
 
 
-def crashed(target: str, settings: Settings, message: str, advice: str, evidence: str = "") -> Report:
+def crashed(target: Target, settings: Settings, message: str, advice: str, evidence: str = "") -> Report:
     """The report for a target whose check came to no end."""
     found = engine.notice("NC007", message, help=advice, evidence=evidence)
-    return engine.finish(Report(model=target, target=target), [found], settings)
+    return engine.finish(Report(model=target.symbol, target=target.name), [found], settings)
 
 
 def start(check: str) -> subprocess.Popen[bytes]:
@@ -175,16 +197,14 @@ def start(check: str) -> subprocess.Popen[bytes]:
     )
 
 
-def ask(
-    process: subprocess.Popen[bytes], request: tuple[str, Settings]
-) -> list[Report] | NetcheckError | None:
+def ask(process: subprocess.Popen[bytes], request: Request) -> Report | NetcheckError | None:
     """Send a request and wait for its answer; None if the process died before it gave one."""
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         pickle.dump(request, process.stdin)
         process.stdin.flush()
-        answer: list[Report] | NetcheckError = pickle.load(process.stdout)
+        answer: Report | NetcheckError = pickle.load(process.stdout)
     except (EOFError, OSError, pickle.UnpicklingError):
         return None
     return answer
@@ -205,27 +225,25 @@ def serve(check: str) -> None:
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "rb") as nothing:  # code that asks for input gets none
         os.dup2(nothing.fileno(), 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     os.dup2(2, 1)  # what the user's code prints must not get into the answers
     function = imported(check)
     for target, settings in read_requests(requests):
         try:
-            answer: Any = [replace(report, graph=None) for report in function(target, settings)]
+            answer: Report | NetcheckError = replace(function(target, settings), graph=None)
         except NetcheckError as error:
             answer = error
         except Exception as error:
-            message = f"netcheck itself failed on this target: {engine.exception_text(error)}"
-            answer = [
-                crashed(
-                    target, settings, message, "report this together with the model", engine.place_text(error)
-                )
-            ]
+            message = f"netcheck itself failed on this model: {engine.exception_text(error)}"
+            advice = "report this together with the model"
+            answer = crashed(target, settings, message, advice, engine.place_text(error))
         pickle.dump(answer, answers)
         answers.flush()
 
 
-def read_requests(stream: BinaryIO) -> Iterator[tuple[str, Settings]]:
+def read_requests(stream: BinaryIO) -> Iterator[Request]:
     """The parent's requests. A thread waits for them, so that no child outlives its parent."""
-    arrived: SimpleQueue[tuple[str, Settings]] = SimpleQueue()
+    arrived: SimpleQueue[Request] = SimpleQueue()
 
     def receive() -> None:
         while True:
@@ -239,10 +257,10 @@ def read_requests(stream: BinaryIO) -> Iterator[tuple[str, Settings]]:
         yield arrived.get()
 
 
-def imported(name: str) -> Callable[[str, Settings], list[Report]]:
+def imported(name: str) -> Callable[[Target, Settings], Report]:
     """The function that "module:function" names."""
     from importlib import import_module
 
     module, _, function = name.partition(":")
-    found: Callable[[str, Settings], list[Report]] = getattr(import_module(module), function)
+    found: Callable[[Target, Settings], Report] = getattr(import_module(module), function)
     return found

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from netcheck.errors import UsageError
@@ -14,9 +15,21 @@ from netcheck.findings import Report
 from netcheck.settings import Settings
 
 
-def check(target: str, settings: Settings) -> list[Report]:
-    """A report whose model is this process's id, or whatever the target's name asks for."""
-    what = Path(target).name
+@dataclass(frozen=True)
+class FakeTarget:
+    """What the worker needs to know of a target."""
+
+    file: str
+    symbol: str = "Net"
+
+    @property
+    def name(self) -> str:
+        return f"{self.file}:{self.symbol}"
+
+
+def check(target: FakeTarget, settings: Settings) -> Report:
+    """A report whose model is this process's id, or whatever the target's file asks for."""
+    what = Path(target.file).name
     if what == "hang":
         time.sleep(60)
     if what == "hang-with-child":
@@ -33,7 +46,7 @@ def check(target: str, settings: Settings) -> list[Report]:
         print("the user's code prints")
         os.write(1, b"straight to the descriptor\n")
     if what == "input":
-        return [Report(model=repr(sys.stdin.read()), target=target)]
+        return Report(model=repr(sys.stdin.read()), target=target.name)
     if what == "graph":
-        return [Report(model="Net", target=target, graph=lambda: None)]  # type: ignore[arg-type]
-    return [Report(model=str(os.getpid()), target=target)]
+        return Report(model="Net", target=target.name, graph=lambda: None)  # type: ignore[arg-type]
+    return Report(model=str(os.getpid()), target=target.name)

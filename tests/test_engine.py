@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import nn
 
 from netcheck import engine
 from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError, UsageError
-from netcheck.findings import Evidence, Finding, Location, Severity, Summary
+from netcheck.findings import Evidence, Finding, Location, Report, Severity, Summary
 from netcheck.rules import base
 from netcheck.settings import Settings
 
@@ -25,11 +26,11 @@ from netcheck.settings import Settings
 class Graph:
     """A traced model of one operation."""
 
-    tensors: str = "fake"
+    reads: list[Any] = field(default_factory=list)
     calls: list[Any] = field(default_factory=list)
 
     def summary(self) -> Summary:
-        return Summary(1, 1, 1, 1, 1, tensors=self.tensors)
+        return Summary(1, 1, 1, 1, 1)
 
 
 class Finds(base.StaticRule):
@@ -74,7 +75,7 @@ def graph(monkeypatch: pytest.MonkeyPatch) -> Graph:
         return lambda given=None: SimpleNamespace(args=("x",), kwargs={"k": given}, description=description)
 
     inputs = SimpleNamespace(
-        infer_inputs=example("inferred"), given=example("given"), parse_specs=example("specified")
+        infer_inputs=example("inferred"), given=example("inputs: given"), parse_specs=example("specified")
     )
     monkeypatch.setattr(importlib.import_module("netcheck.trace"), "trace", trace, raising=False)
     for name, fake in (("inputs", inputs), ("target", SimpleNamespace(load=None))):
@@ -167,9 +168,12 @@ def test_a_defect_is_not_taken_for_a_fault_of_the_model(monkeypatch: pytest.Monk
 
 
 def test_a_model_that_needs_values_is_told_so(graph: Graph) -> None:
-    graph.tensors = "real"
+    line = Location("model.py", 3)
+    graph.reads = [SimpleNamespace(built_at=None, called_at=line, path="gate")] * 2
     report = engine.check(Net())
     assert codes(report) == ["NC997", "NC005"]
+    finding = report.findings[1]
+    assert (finding.location, finding.modules, finding.count) == (line, ("gate",), 2)
     assert codes(engine.check(Net(), ignore=["NC005"])) == ["NC997"]
 
 
@@ -200,27 +204,76 @@ def test_selecting_rules_does_not_hide_that_a_model_could_not_be_checked() -> No
     assert "(NC002, ignored)" in ignored.skipped[0]
 
 
-def use_loader(monkeypatch: pytest.MonkeyPatch, load: Any) -> None:
-    monkeypatch.setattr(sys.modules["netcheck.load.target"], "load", load)
+class NotAModel(LoadError):  # noqa: N818
+    """What the loader raises for a class that turns out to be no model."""
 
 
-def test_a_target_gives_a_report_for_each_of_its_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = [
-        SimpleNamespace(name="Net", target="m.py:Net", build=Net),
-        SimpleNamespace(name="Block", target="m.py:Block", build=raiser(NeedsArguments("Block needs n"))),
-    ]
-    use_loader(monkeypatch, lambda target: loaded)
-    net, block = engine.check_target("m.py", Settings())
-    assert (net.model, net.target, codes(net), net.inputs) == ("Net", "m.py:Net", ["NC997"], "inferred")
-    assert (block.model, block.target, codes(block)) == ("Block", "m.py:Block", ["NC002"])
-    given = engine.check_target("m.py", Settings(inputs=("2x3",)))
-    assert given[0].inputs == "specified"
+def checked(
+    monkeypatch: pytest.MonkeyPatch, load: Any, *, discovered: bool = False, **options: Any
+) -> Report:
+    """The report on a target that `load` loads."""
+    monkeypatch.setitem(sys.modules, "netcheck.load.target", SimpleNamespace(load=load, NotAModel=NotAModel))
+    monkeypatch.setattr(sys.modules["netcheck.load"], "target", sys.modules["netcheck.load.target"])
+    target: Any = SimpleNamespace(name="m.py:make", symbol="make", discovered=discovered)
+    return engine.check_target(target, Settings(**options))
 
 
-def test_a_target_that_cannot_be_loaded_is_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_loader(monkeypatch, raiser(LoadError("there is no file m.py")))
-    (report,) = engine.check_target("m.py", Settings())
-    assert (report.model, report.target, codes(report)) == ("m.py", "m.py", ["NC001"])
+def test_a_target_is_loaded_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = checked(monkeypatch, lambda target: SimpleNamespace(model=Net()))
+    assert (report.model, report.target, codes(report), report.inputs) == (
+        "Net",
+        "m.py:make",
+        ["NC997"],
+        "inferred",
+    )
+    report = checked(monkeypatch, lambda target: SimpleNamespace(model=Net()), inputs=("2x3",))
+    assert report.inputs == "specified"
+
+
+@pytest.mark.parametrize(
+    ("error", "discovered", "severity"),
+    [
+        (LoadError("importing m.py raised"), False, Severity.ERROR),
+        (LoadError("importing m.py raised"), True, Severity.ERROR),
+        (NeedsArguments("make needs n"), False, Severity.WARNING),
+        (NeedsArguments("make needs n"), True, Severity.INFO),
+        (NotAModel("make is no model"), False, Severity.ERROR),
+        (NotAModel("make is no model"), True, Severity.INFO),
+    ],
+)
+def test_what_netcheck_came_upon_by_itself_may_be_unbuildable(
+    error: LoadError, discovered: bool, severity: Severity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = checked(monkeypatch, raiser(error), discovered=discovered)
+    assert (report.model, codes(report)) == ("make", [error.code])
+    assert report.findings[0].severity is severity
+
+
+def plan(monkeypatch: pytest.MonkeyPatch, *skipped: Any) -> tuple[list[Any], list[Report]]:
+    found = SimpleNamespace(targets=("one", "two"), skipped=skipped)
+    fake = SimpleNamespace(expand=lambda names: found)
+    monkeypatch.setitem(sys.modules, "netcheck.source.targets", fake)
+    return engine.plan(["x"])
+
+
+def test_files_without_models_are_reported_as_skipped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a.py").touch()
+    file = str(tmp_path / "a.py")
+    targets, (report,) = plan(monkeypatch, SimpleNamespace(file=file, reason="defines no model", line=None))
+    assert targets == ["one", "two"]
+    assert (report.model, report.skipped, report.findings) == (file, ["defines no model"], [])
+    assert engine.exit_code([report], Settings()) == 0
+    _, (report,) = plan(monkeypatch, SimpleNamespace(file=file, reason="is no Python", line=3))
+    assert codes(report) == ["NC001"]
+    assert report.findings[0].location == Location(file, 3)
+    assert engine.exit_code([report], Settings()) == 2
+
+
+def test_a_target_that_does_not_exist_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"^nowhere\.py does not exist$"):
+        plan(monkeypatch, SimpleNamespace(file="nowhere.py", reason="does not exist", line=None))
 
 
 def test_exit_codes() -> None:
@@ -235,6 +288,7 @@ def test_exit_codes() -> None:
         ([warned], Settings(exit_zero=True), 0),
         ([unloaded], Settings(), 2),
         ([unloaded], Settings(exit_zero=True), 2),
+        ([unloaded, Report("x.py", skipped=["defines no model"])], Settings(), 2),
         ([unloaded, clean], Settings(), 1),
         ([unloaded, clean], Settings(fail_on=Severity.ERROR), 0),
     ]

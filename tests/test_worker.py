@@ -9,9 +9,12 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fake_checks import FakeTarget
 
+from netcheck import engine, worker
 from netcheck.errors import UsageError
 from netcheck.findings import Report
 from netcheck.settings import Settings
@@ -20,26 +23,25 @@ from netcheck.worker import check_targets, ending, shared
 HERE = Path(__file__).parent
 
 
-def run(*targets: str, **options: object) -> list[Report]:
-    return check_targets(Settings(targets=targets, **options), check="fake_checks:check")
+def run(*files: str, **options: Any) -> list[Report]:
+    targets = [FakeTarget(file) for file in files]
+    return worker.run(targets, Settings(**options), check="fake_checks:check")  # type: ignore[arg-type]
 
 
 def test_reports_come_in_the_order_of_the_targets() -> None:
-    assert [report.target for report in run("b", "a", "c", jobs=3)] == ["b", "a", "c"]
+    assert [report.target for report in run("b", "a", "c", jobs=3)] == ["b:Net", "a:Net", "c:Net"]
 
 
 def test_targets_of_one_directory_share_a_process_and_others_do_not(tmp_path: Path) -> None:
-    for name in ("one/a.py", "one/b.py", "two/c.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    targets = [str(tmp_path / name) for name in ("one/a.py", "one/b.py:Net", "two/c.py")]
+    targets = [str(tmp_path / name) for name in ("one/a.py", "one/b.py", "two/c.py")]
     first, second, third = (report.model for report in run(*targets))
     assert first == second != third
 
 
 def test_jobs_divide_the_targets_of_one_directory() -> None:
-    assert list(shared(("a", "b", "c", "d", "e"), 2)) == [["a", "b", "c"], ["d", "e"]]
-    assert list(shared((), 2)) == []
+    one, two = (FakeTarget(file) for file in ("one/a.py", "two/a.py"))
+    assert list(shared([one] * 5 + [two], 2)) == [[one] * 3, [one] * 2, [two]]  # type: ignore[list-item]
+    assert list(shared([], 2)) == []
 
 
 def test_a_check_that_takes_too_long_is_ended_and_the_next_one_runs() -> None:
@@ -48,7 +50,7 @@ def test_a_check_that_takes_too_long_is_ended_and_the_next_one_runs() -> None:
     assert time.perf_counter() - start < 20
     assert [f.code for f in slow] == ["NC007"]
     assert "took longer than 2 s" in slow.findings[0].message
-    assert quick.target == "fine"
+    assert quick.target == "fine:Net"
     assert not quick.findings
 
 
@@ -97,7 +99,15 @@ def test_the_graph_stays_in_the_child() -> None:
 
 def test_an_unknown_selector_is_refused_before_anything_runs() -> None:
     with pytest.raises(UsageError, match="unknown rule 'NC9999'"):
-        run("hang", select=("NC9999",))
+        check_targets(Settings(targets=("hang",), select=("NC9999",)))
+
+
+def test_files_without_models_come_after_the_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    unchecked = Report("b.py", skipped=["defines no model"])
+    monkeypatch.setattr(engine, "plan", lambda names: ([FakeTarget(names[0])], [unchecked]))
+    monkeypatch.setattr(worker, "run", lambda targets, settings: [Report(target.file) for target in targets])
+    reports = check_targets(Settings(targets=("a.py", "b.py")))
+    assert [report.model for report in reports] == ["a.py", "b.py"]
 
 
 def test_an_ignored_crash_is_still_said() -> None:
@@ -117,8 +127,10 @@ def test_endings_have_names() -> None:
 def test_no_child_outlives_its_parent(tmp_path: Path, signal_number: int, code: int) -> None:
     program = textwrap.dedent("""
         import os, sys, time
-        from netcheck import worker
+        from fake_checks import FakeTarget
+        from netcheck import engine, worker
         from netcheck.__main__ import main
+        engine.plan = lambda names: ([FakeTarget("hang")], [])
         original = worker.start
         def start(check):
             process = original("fake_checks:check")

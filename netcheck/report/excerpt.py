@@ -104,7 +104,8 @@ def rows_at(place: Location, root: Path | None) -> list[Row]:
         start = place.column - 1 if number == place.line else indent
         end = place.end_column - 1 if number == last and place.end_column else len(line)
         if place_is_one_line(place) and place.end_column is None:
-            end = start + 1
+            # A place that is no more than a line means all of it; one with a column, a single character.
+            start, end = (indent, len(line.rstrip())) if place.column <= 1 else (start, start + 1)
         rows.append(lay_out(number, line, start, end))
     return rows
 

@@ -36,7 +36,7 @@ from netcheck.report.excerpt import excerpt, gutter_width, printed, source_lines
 from netcheck.report.terminal import Painter, printable, shorten
 
 MOST_PLACES = 3  # other locations of one finding that are listed without --verbose
-MOST_UNKNOWN = 5  # operations not understood that are listed without --verbose
+MOST_NAMES = 5  # of what was skipped, failed or not understood that are listed without --verbose
 
 VERDICTS = {
     Verdict.CONFIRMED: "confirmed: measured, or read off the graph or the weights",
@@ -68,15 +68,15 @@ def render(
         block for report in reports for block in model(report, paint, root, verbose=verbose, quiet=quiet)
     ]
     if not quiet:
-        blocks.append(closing(reports, paint, verbose=verbose))
+        blocks.append(closing(reports, paint, root, verbose=verbose))
     return "\n\n".join(blocks) + "\n" if blocks else ""
 
 
 def model(report: Report, paint: Painter, root: Path, *, verbose: bool, quiet: bool) -> list[str]:
     """The blocks about one model: its header, its layers if verbose, its findings."""
     findings = [f for f in by_importance(report.findings) if f.counts or verbose]
-    if quiet and not findings:
-        return []
+    if not findings and (quiet or report.summary is None):
+        return []  # what was skipped is said at the end
     blocks = [header(report, paint, root, clean=not findings, quiet=quiet)]
     if verbose and report.summary and report.summary.layers:
         blocks.append(layers(report.summary.layers, root))
@@ -97,7 +97,6 @@ def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bo
         shortest = f" ({s.plain_depth} on the shortest way)" if s.plain_depth != s.depth else ""
         size = f"{counted(s.weight_layers, 'weight layer')}, {counted(s.parameters, 'parameter')}"
         lines.append(f"  traced: {counted(s.operations, 'operation')}, {size}, depth {s.depth}{shortest}")
-    lines += [f"  skipped: {printable(sentence)}" for sentence in report.skipped]
     return "\n".join(lines)
 
 
@@ -115,7 +114,8 @@ def finding(found: Finding, paint: Painter, root: Path, *, verbose: bool) -> str
     for name, text in notes(found, root, verbose=verbose):
         opening = f"{' ' * gutter} {paint('=', 'gutter')} {paint(name + ':', 'label')} "
         indent = " " * (gutter + 5 + len(name))
-        lines.append(opening + f"\n{indent}".join(printable_lines(text)))
+        first, *rest = printable_lines(text)
+        lines += [opening + first, *(f"{indent}{line}".rstrip() for line in rest)]
     return "\n".join(lines)
 
 
@@ -139,26 +139,41 @@ def notes(found: Finding, root: Path, *, verbose: bool) -> Iterable[tuple[str, s
         yield "help", found.help
 
 
-def closing(reports: Sequence[Report], paint: Painter, *, verbose: bool) -> str:
-    """The last lines: how much was checked, what was found, and what was not understood."""
+def closing(reports: Sequence[Report], paint: Painter, root: Path, *, verbose: bool) -> str:
+    """The last lines: how much was checked, what was found, what was skipped and why, what not understood."""
     traced = [report.summary for report in reports if report.summary]
-    failed = len(reports) - len(traced)
     operations = sum(summary.operations for summary in traced)
     checked = f"{counted(len(traced), 'model')}, {counted(operations, 'operation')}"
     lines = [f"Checked {checked}: {tally(reports, paint)}."]
+    failed = [
+        f"{name_of(display_path(report.target or report.model, root))} ({name_of(report.findings[0].name)})"
+        for report in reports
+        if report.summary is None and report.findings
+    ]
     if failed:
-        lines.append(f"Could not check {counted(failed, 'model')}: see above.")
-    if skipped := sum(len(report.skipped) for report in reports):
-        lines.append(f"Skipped {counted(skipped, 'part')}: see above.")
-    unknown = Counter(name for summary in traced for name in summary.unknown)
-    if unknown:
-        listed = unknown.most_common(None if verbose else MOST_UNKNOWN)
-        names = ", ".join(f"{name_of(name)} ({n} times)" if n > 1 else name_of(name) for name, n in listed)
-        more = f" and {len(unknown) - len(listed)} more kinds" if len(unknown) > len(listed) else ""
-        total = sum(unknown.values())
-        fact = f"{counted(total, 'operation')} {'was' if total == 1 else 'were'} not understood by any rule"
-        lines.append(f"{fact}: {names}{more}.")
+        lines.append(f"Could not check {counted(len(failed), 'model')}: {listed(failed, verbose=verbose)}.")
+    skipped = [
+        f"{name_of(display_path(report.target or report.model, root))} ({printable(reason)})"
+        for report in reports
+        for reason in report.skipped
+    ]
+    if skipped:
+        lines.append(f"Skipped {listed(skipped, verbose=verbose)}.")
+    if unknown := Counter(name for summary in traced for name in summary.unknown):
+        counts = unknown.most_common()
+        names = [f"{name_of(name)} ({n} times)" if n > 1 else name_of(name) for name, n in counts]
+        total = unknown.total()
+        verb = "was" if total == 1 else "were"
+        fact = f"{counted(total, 'operation')} {verb} not understood by any rule"
+        lines.append(f"{fact}: {listed(names, verbose=verbose)}.")
     return "\n".join(lines)
+
+
+def listed(names: Sequence[str], *, verbose: bool) -> str:
+    """Names with commas between, the first few unless verbose."""
+    shown = names if verbose else names[:MOST_NAMES]
+    more = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
+    return ", ".join(shown) + more
 
 
 def tally(reports: Sequence[Report], paint: Painter) -> str:

@@ -41,6 +41,10 @@ def test_one_line(tmp_path: Path) -> None:
     ]
 
 
+def test_of_a_place_that_is_a_line_all_is_marked(tmp_path: Path) -> None:
+    assert shown(tmp_path, "class A:\n    b = 1  \n", 2, 1)[2] == "  |     ^^^^^"
+
+
 def test_without_an_end_one_character_is_marked(tmp_path: Path) -> None:
     assert shown(tmp_path, "net = x", 1, 7)[2] == "  |       ^"
 

@@ -152,24 +152,30 @@ def test_many_places_are_cut_unless_verbose(
 
 
 def test_skipped_and_not_understood_parts_are_said(report: Report, tmp_path: Path) -> None:
-    report.skipped = ["Block: it needs arguments"]
+    report.skipped = ["its decoder was never called"]
     report.summary = Summary(
         42, 20, 1, 20, 2, unknown=("custom::a", "custom::a", *(f"f{i}" for i in range(9)))
     )
     shown = text(report, tmp_path)
-    assert "  skipped: Block: it needs arguments\n" in shown
     assert "depth 20 (2 on the shortest way)" in shown
-    assert "Skipped 1 part: see above.\n" in shown
-    assert (
-        "11 operations were not understood by any rule: custom::a (2 times), f0, f1, f2, f3 and 5 more kinds."
-        in shown
-    )
+    assert "Skipped model.py:TanhStack (its decoder was never called).\n" in shown
+    names = "custom::a (2 times), f0, f1, f2, f3 and 5 more."
+    assert f"11 operations were not understood by any rule: {names}\n" in shown
     assert "f8" in text(report, tmp_path, verbose=True)
 
 
-def test_a_model_that_could_not_be_checked_is_counted(tmp_path: Path) -> None:
-    shown = render([Report("model.py", target="model.py")], colour=False, root=tmp_path)
-    assert "Checked 0 models, 0 operations: no findings.\nCould not check 1 model: see above.\n" in shown
+def test_a_model_that_could_not_be_checked_is_counted(finding: Finding, tmp_path: Path) -> None:
+    shown = render([Report("model.py", [finding], target="model.py")], colour=False, root=tmp_path)
+    assert shown.startswith("model.py\n\nerror[NC501]")
+    assert (
+        "Checked 0 models, 0 operations: 1 error.\nCould not check 1 model: model.py (poor-init).\n" in shown
+    )
+
+
+def test_a_file_without_models_is_said(tmp_path: Path) -> None:
+    skipped = Report("model.py", target="model.py", skipped=["defines no model"])
+    shown = render([skipped], colour=False, root=tmp_path)
+    assert shown == "Checked 0 models, 0 operations: no findings.\nSkipped model.py (defines no model).\n"
 
 
 def test_nothing_to_check(tmp_path: Path) -> None:
