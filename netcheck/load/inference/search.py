@@ -1,0 +1,118 @@
+"""The search: repair the proposal that got furthest, until forward runs through.
+
+Best first, and fair: a proposal's first repairs come before another's tenth, however far that one got.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from netcheck.load.inference import checks, demands
+from netcheck.load.inference.demands import Demand
+from netcheck.load.inference.probe import Outcome, Probe
+from netcheck.load.inference.proposals import Proposal
+from netcheck.load.inference.recorder import OutOfTime, Refused
+from netcheck.load.inference.repairs import repairs
+from netcheck.load.inference.signature import propose
+
+MOST_RUNS = 90
+MOST_RUNS_AFTER_DOUBT = 14
+PATIENCE = 6  # repairs of one proposal before the next best one has its turn
+
+
+@dataclass(order=True)
+class Entry:
+    """A proposal whose repairs are not all tried."""
+
+    key: tuple[int, int, int]  # turns taken, -progress, -age
+    outcome: Outcome = field(compare=False)
+    rest: Iterator[Proposal] = field(compare=False)
+    tried: int = field(default=0, compare=False)
+
+
+class Search:
+    """Finds a proposal with which forward runs."""
+
+    def __init__(self, model: nn.Module, *, seconds: float) -> None:
+        self.model = model
+        self.probe = Probe(model, seconds=seconds)
+        self.float_dtype = self.probe.float_dtype
+        self.outcomes: dict[Proposal, Outcome] = {}
+        self.accepted: Outcome | None = None  # runs, with doubts
+        self.accepted_after = 0
+        self.furthest: Outcome | None = None
+        self._frontier: list[Entry] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether tries or time are used up."""
+        after_doubt = self.accepted is not None and self.probe.runs - self.accepted_after >= MOST_RUNS_AFTER_DOUBT
+        return after_doubt or self.probe.runs >= MOST_RUNS or self.probe.seconds_left <= 0
+
+    def search(self, first: Proposal | None = None) -> Outcome | None:
+        """The outcome of a proposal that runs; None if none was found (`furthest` says how far the best one got)."""
+        try:
+            return self._search(first or propose(self.model, self.float_dtype))
+        except OutOfTime:
+            return self.accepted
+
+    def run(self, proposal: Proposal) -> Outcome:
+        """Run a proposal, once."""
+        if proposal not in self.outcomes:
+            outcome = self.probe.run(proposal)
+            if outcome.needs_values and not outcome.recorder.scalars and self.probe.use_values():
+                self.outcomes.clear()
+                outcome = self.probe.run(proposal)
+            outcome.demands = read(outcome)
+            self.outcomes[proposal] = outcome
+            if self.furthest is None or outcome.progress > self.furthest.progress:
+                self.furthest = outcome
+        return self.outcomes[proposal]
+
+    def _search(self, first: Proposal) -> Outcome | None:
+        seen = {first}
+        done = self._consider(self.run(first))
+        while done is None and self._frontier and not self.is_over:
+            entry = heapq.heappop(self._frontier)
+            proposal = next(entry.rest, None)
+            if proposal is None:
+                continue
+            entry.tried += 1
+            entry.key = (entry.tried // PATIENCE, *entry.key[1:])
+            heapq.heappush(self._frontier, entry)
+            if proposal not in seen:
+                seen.add(proposal)
+                done = self._consider(self.run(proposal))
+        return done or self.accepted
+
+    def _consider(self, outcome: Outcome) -> Outcome | None:
+        """Take a proposal that runs; queue any other for repair."""
+        if outcome.ok and not outcome.demands:
+            return outcome
+        if outcome.ok and (self.accepted is None or len(outcome.demands) < len(self.accepted.demands)):
+            if self.accepted is None:
+                self.accepted_after = self.probe.runs
+            self.accepted = outcome
+        key = (0, -outcome.progress, -len(self.outcomes))
+        heapq.heappush(self._frontier, Entry(key, outcome, repairs(outcome, self)))
+        return None
+
+
+def read(outcome: Outcome) -> list[Demand]:
+    """What a run asks for: of its doubts if it ran, else of what failed."""
+    error = outcome.error
+    if error is None:
+        return list(dict.fromkeys(outcome.recorder.doubts))
+    if isinstance(error, Refused):
+        return [error.demand]
+    found: list[Demand] = []
+    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
+        found.append(Demand("entry", None, None, error.args[0], by="a subscript"))
+    if outcome.call is not None:
+        found += demands.of_call(outcome.call, error)
+    found += checks.of_error(error, outcome.recorder)
+    return list(dict.fromkeys([*found, *outcome.recorder.doubts]))
