@@ -33,6 +33,7 @@ from netcheck.load.untouched import Snapshot
 LARGEST_REAL = 100_000_000  # elements in parameters and buffers that are copied when values matter
 
 NEEDS_VALUES = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedFakeTensorException)
+NOT_FOR_FAKES = (".numpy() is not supported", "_apply(): Couldn't swap")
 
 
 @dataclass
@@ -221,7 +222,7 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def needs_values(error: BaseException) -> bool:
     """Whether an error says that a fake tensor has no values."""
-    return isinstance(error, NEEDS_VALUES) or ".numpy() is not supported" in str(error)
+    return isinstance(error, NEEDS_VALUES) or any(text in str(error) for text in NOT_FOR_FAKES)
 
 
 __all__ = ["Outcome", "Probe", "Refused"]

@@ -119,6 +119,10 @@ class Recorder(TorchFunctionMode):
         """Every tensor that depends on an input, the newest first."""
         return list(self._origins.values())[::-1]
 
+    def is_input(self, origin: Origin) -> bool:
+        """Whether a tensor is one slot, axis for axis."""
+        return origin.is_whole and len(origin.axes) == len(self._slots[next(iter(origin.sources))].dims or ())
+
     def symbol(self, axis: tuple[str, int] | None) -> str | None:
         """The symbol of one axis of one slot."""
         if axis is None:
@@ -176,7 +180,7 @@ class Recorder(TorchFunctionMode):
     def _note_structure(self, call: Call, operand: Operand) -> None:
         """Note an input that is taken apart along its batch axis, or used as a plain Python value."""
         origin = operand.origin
-        if origin is None or not origin.is_whole or len(origin.sources) != 1:
+        if origin is None or origin.values != OWN or not self.is_input(origin):
             return
         (slot,) = origin.sources
         python = {"__bool__": "bool", "__int__": "int", "__index__": "int", "__float__": "float", "item": "float", "tolist": "int"}

@@ -20,7 +20,7 @@ from netcheck.load.inference import checks
 from netcheck.load.inference.demands import CONVOLUTION, Demand
 from netcheck.load.inference.probe import Outcome
 from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, NATURAL, SAMPLES, SPATIAL, WIDTH, Proposal, Slot
-from netcheck.load.inference.signature import needs, optional_argument, part_of
+from netcheck.load.inference.signature import needs, optional_argument, part_of, usual_side
 from netcheck.load.inference.sizes import groups, solve
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 def repairs(outcome: Outcome, search: Search) -> Iterator[Proposal]:
     """What to try after a run that failed, or that left doubts."""
+    if outcome.needs_values:
+        yield from plain_values(outcome)
     for demand in outcome.demands:
         yield from METHODS[demand.kind](demand, outcome, search)
     if outcome.error is not None:
@@ -65,17 +67,27 @@ def exact_size(demand: Demand, proposal: Proposal, slot: Slot, axis: int, search
             if slot.dims.index(symbol) != 1 or len(slot.dims) != 2:
                 yield proposal.replaced(slot.name, replace(slot, dims=dims)).resized({slot.features: want})
     if demand.weight and symbol != slot.features and slot.features not in proposal.pinned:
-        yield proposal.replaced(slot.name, with_channels_at(slot, axis)).resized({slot.features: want})
+        yield with_usual_size(proposal.replaced(slot.name, with_channels_at(slot, axis)).resized({slot.features: want}), slot, want)
     if "at least" in demand.by:
         lengths = {len(module) for module in search.model.modules() if isinstance(module, (nn.ModuleList, nn.ParameterList))}
         for length in sorted(length for length in lengths if length > want):
             yield proposal.resized({symbol: length})
+    if symbol == slot.features and demand.weight:
+        yield with_usual_size(proposal.resized({symbol: want}), slot, want)
     if symbol != BATCH:
         yield proposal.resized({symbol: want})
     private = f"{slot.name}.axis{axis}"
     dims = tuple(private if other == axis else dim for other, dim in enumerate(slot.dims))
     if symbol != private:
         yield proposal.replaced(slot.name, replace(slot, dims=dims)).resized({private: want})
+
+
+def with_usual_size(proposal: Proposal, slot: Slot, channels: int) -> Proposal:
+    """Images of so many channels have a usual size, unless something fixed it."""
+    if not {HEIGHT, WIDTH} <= set(proposal.slots()[slot.name].dims or ()) or {HEIGHT, WIDTH} & proposal.pinned:
+        return proposal
+    side = usual_side(channels)
+    return proposal.resized({HEIGHT: side, WIDTH: side}, pin=False)
 
 
 def with_channels_at(slot: Slot, axis: int) -> Slot:
@@ -104,7 +116,7 @@ def forms(slot: Slot, rank: int, demand: Demand, proposal: Proposal) -> Iterator
     features_first = (BATCH, slot.features, SAMPLES)
     if rank == len(slot.dims) - 1 and slot.features in slot.dims and proposal.size(slot.features) == 1:
         yield tuple(dim for dim in slot.dims if dim != slot.features)
-    if rank == 3 and CONVOLUTION.fullmatch(demand.operation) and slot.dtype.is_floating_point:
+    if rank == 3 and (SAMPLES in slot.dims or CONVOLUTION.fullmatch(demand.operation)) and slot.dtype.is_floating_point:
         yield features_first
     yield slot.usual_dims(rank)
     if rank == len(slot.dims) - 1:
@@ -164,6 +176,8 @@ def meet_larger(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pr
     """Room for a kernel: every spatial size grows."""
     proposal = outcome.proposal
     symbols = {dim for slot in sources(demand, proposal) for dim in slot.dims or () if dim in SPATIAL} - proposal.pinned
+    if symbols == {HEIGHT, WIDTH} and proposal.size(HEIGHT) == 224:
+        yield from (proposal.resized({HEIGHT: side, WIDTH: side}, pin=False) for side in (256, 299))
     for factor in (2, 4, 8, 32, 128):
         if symbols:
             yield proposal.resized({symbol: proposal.size(symbol) * factor for symbol in symbols}, pin=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import nn
 
@@ -21,6 +21,7 @@ from netcheck.load.inference.signature import propose
 
 MOST_RUNS = 90
 MOST_RUNS_AFTER_DOUBT = 14
+STALLED = 25  # runs without progress
 PATIENCE = 6  # repairs of one proposal before the next best one has its turn
 
 
@@ -45,6 +46,8 @@ class Search:
         self.accepted: Outcome | None = None  # runs, with doubts
         self.accepted_after = 0
         self.furthest: Outcome | None = None
+        self._required = 0  # how many arguments the first proposal had
+        self._furthest_at = 0  # after how many runs
         self._frontier: list[Entry] = []
 
     @property
@@ -70,13 +73,17 @@ class Search:
             outcome.demands = read(outcome)
             self.outcomes[proposal] = outcome
             if self.furthest is None or outcome.progress > self.furthest.progress:
-                self.furthest = outcome
+                self.furthest, self._furthest_at = outcome, self.probe.runs
         return self.outcomes[proposal]
 
     def _search(self, first: Proposal) -> Outcome | None:
         seen = {first}
+        self._required = len(first.arguments)
         done = self._consider(self.run(first))
         while done is None and self._frontier and not self.is_over:
+            if self._has_stalled() and self.probe.use_values():
+                done = self._start_again()
+                continue
             entry = heapq.heappop(self._frontier)
             proposal = next(entry.rest, None)
             if proposal is None:
@@ -87,7 +94,29 @@ class Search:
             if proposal not in seen:
                 seen.add(proposal)
                 done = self._consider(self.run(proposal))
-        return done or self.accepted
+        done = done or self.accepted
+        return self._simplified(done) if done is not None else None
+
+    def _simplified(self, outcome: Outcome) -> Outcome:
+        """Without the optional arguments that were tried on the way but are not needed."""
+        for argument in outcome.proposal.arguments[self._required :]:
+            rest = tuple(other for other in outcome.proposal.arguments if other is not argument)
+            without = self.run(replace(outcome.proposal, arguments=rest))
+            if without.ok and len(without.demands) <= len(outcome.demands):
+                outcome = without
+        return outcome
+
+    def _has_stalled(self) -> bool:
+        """Whether many repairs got no further: fake tensors may refuse what real ones allow."""
+        return self.accepted is None and self.probe.runs - self._furthest_at >= STALLED
+
+    def _start_again(self) -> Outcome | None:
+        """Go on with real tensors from the proposal that got furthest."""
+        assert self.furthest is not None
+        best, self.furthest = self.furthest.proposal, None
+        self.outcomes.clear()
+        self._frontier.clear()
+        return self._consider(self.run(best))
 
     def _consider(self, outcome: Outcome) -> Outcome | None:
         """Take a proposal that runs; queue any other for repair."""

@@ -250,10 +250,14 @@ def spatial_sizes(layer: nn.Module | None, channels: int) -> dict[str, int]:
     if isinstance(layer, nn.Conv1d):
         reach = layer.kernel_size[0] * layer.stride[0]
         return {SAMPLES: 16000 if channels <= 2 and reach >= 20 else 128}
-    if channels in (0, 3) or not isinstance(layer, nn.Conv2d):
+    if not channels or not isinstance(layer, nn.Conv2d):
         return {}
-    side = 64 if channels <= 4 else 32
-    return {HEIGHT: side, WIDTH: side}
+    return {HEIGHT: usual_side(channels), WIDTH: usual_side(channels)}
+
+
+def usual_side(channels: int) -> int:
+    """The side of a usual image of so many channels."""
+    return 224 if channels == 3 else 64 if channels <= 4 else 32
 
 
 def needs(names: Iterator[str], proposal: Proposal, model: nn.Module) -> Iterator[str]:
