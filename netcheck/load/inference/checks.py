@@ -26,9 +26,12 @@ SAFE_CALLS = frozenset("len int float tuple list min max abs size dim numel ndim
 UNKNOWN = object()
 
 
+INTERNALS = re.compile(r"/torch/(_|utils/|fx/|overrides)")  # what they check is in terms of their own
+
+
 def of_error(error: BaseException, recorder: Recorder) -> list[Demand]:
     """What the innermost check that can be read asks for; what the message says if none can."""
-    frames = list(frames_of(error.__traceback__))
+    frames = [(frame, line) for frame, line in frames_of(error.__traceback__) if not INTERNALS.search(frame.f_code.co_filename)]
     for frame, line in frames[::-1][:MOST_FRAMES]:
         reader = Reader(frame, recorder)
         found = list(dict.fromkeys(reader.read(line, error)))
@@ -187,7 +190,8 @@ class Reader:
             if isinstance(owner, Tensor) and isinstance(want, torch.dtype):
                 yield Demand("dtype", self.recorder.origin(owner), have, want, by=text)
         elif isinstance(have, tuple) and isinstance(want, (tuple, list)):
-            if tensor is not None and len(have) != len(want):
+            differing = sum(a != b for a, b in zip(have, want, strict=False))
+            if tensor is not None and (len(have) != len(want) or differing > 1):
                 yield Demand("shape", origin, tuple(have), tuple(want), by=text)
             for index, (size, wanted) in enumerate(zip(have, want, strict=False)):
                 if len(have) != len(want) or size == wanted or not isinstance(wanted, int):

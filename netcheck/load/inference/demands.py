@@ -100,9 +100,11 @@ def oddities(call: Call) -> Iterator[Demand]:
         origin = call.recorder.origin(x)
         if origin is not None and x.dim() == int(match[2]) + 1:
             yield Demand("rank", origin, x.dim(), x.dim() + 1, by=call.name)
-    elif call.name in ("view", "reshape"):
-        x, sizes = call.args[0], reshape_sizes(call)
+    elif call.name in ("view", "reshape", "flatten"):
+        x, sizes = call.args[0], reshape_sizes(call) if call.name != "flatten" else ()
         origin = call.recorder.origin(x)
+        if origin is not None and x.dim() == 2 and call.recorder.is_guess(origin) and sizes[-1:] in ((), (-1,), (x.shape[1],)):
+            yield Demand("numel", origin, x.numel(), x.numel(), by=f"{call.name} of an input")
         if origin is None or not sizes or sizes[0] != -1 or x.dim() < 2:
             return
         explicit = math.prod(sizes[1:])
@@ -277,6 +279,7 @@ def mismatched(call: Call) -> Iterator[Demand]:
     operands = call.operands()
     for i, a in enumerate(operands):
         for b in operands[i + 1 :]:
+            yield from aligned_ranks(a, b)
             for back in range(1, min(a.tensor.dim(), b.tensor.dim()) + 1):
                 if 1 not in (a.tensor.shape[-back], b.tensor.shape[-back]):
                     yield from pair(a, a.tensor.dim() - back, b, b.tensor.dim() - back, weight=bool(a.parameter or b.parameter))
@@ -284,6 +287,13 @@ def mismatched(call: Call) -> Iterator[Demand]:
                 for x, other in ((a, b), (b, a)):
                     if x.origin is not None and other.tensor.dim() > 0 and x.tensor.dim() > 0:
                         yield Demand("rank", x.origin, x.tensor.dim(), other.tensor.dim(), by=call.name)
+
+
+def aligned_ranks(a: Operand, b: Operand) -> Iterator[Demand]:
+    """An input with fewer axes than what it is combined with (a mask of a batch) may lack some."""
+    for x, other in ((a, b), (b, a)):
+        if x.origin is not None and x.origin.is_whole and 1 < x.tensor.dim() < other.tensor.dim():
+            yield Demand("rank", x.origin, x.tensor.dim(), other.tensor.dim(), by="broadcasting")
 
 
 def concatenation(call: Call) -> Iterator[Demand]:

@@ -54,7 +54,9 @@ class Outcome:
 
     @property
     def progress(self) -> int:
-        """How many torch calls forward made."""
+        """How many torch calls forward made; none count if an input had the wrong structure, a dict's or a tuple's."""
+        if isinstance(self.error, Refused) and self.error.demand.kind in ("parts", "key"):
+            return 0
         return self.recorder.calls
 
     @property

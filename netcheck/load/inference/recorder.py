@@ -123,6 +123,10 @@ class Recorder(TorchFunctionMode):
         """Whether a tensor is one slot, axis for axis."""
         return origin.is_whole and len(origin.axes) == len(self._slots[next(iter(origin.sources))].dims or ())
 
+    def is_guess(self, origin: Origin) -> bool:
+        """Whether a tensor is one slot whose rank is but a guess."""
+        return self.is_input(origin) and not self._slots[next(iter(origin.sources))].settled
+
     def symbol(self, axis: tuple[str, int] | None) -> str | None:
         """The symbol of one axis of one slot."""
         if axis is None:

@@ -19,9 +19,9 @@ from torch import nn
 from netcheck.load.inference import checks
 from netcheck.load.inference.demands import CONVOLUTION, Demand
 from netcheck.load.inference.probe import Outcome
-from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, NATURAL, SAMPLES, SPATIAL, WIDTH, Proposal, Slot
-from netcheck.load.inference.signature import needs, optional_argument, part_of, usual_side
-from netcheck.load.inference.sizes import groups, solve
+from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, SAMPLES, SPATIAL, WIDTH, Proposal, Slot
+from netcheck.load.inference.signature import needs, optional_argument, part_of
+from netcheck.load.inference.sizes import solve, with_usual_size
 
 if TYPE_CHECKING:
     from netcheck.load.inference.search import Search
@@ -67,27 +67,21 @@ def exact_size(demand: Demand, proposal: Proposal, slot: Slot, axis: int, search
             if slot.dims.index(symbol) != 1 or len(slot.dims) != 2:
                 yield proposal.replaced(slot.name, replace(slot, dims=dims)).resized({slot.features: want})
     if demand.weight and symbol != slot.features and slot.features not in proposal.pinned:
-        yield with_usual_size(proposal.replaced(slot.name, with_channels_at(slot, axis)).resized({slot.features: want}), slot, want)
+        yield with_usual_size(proposal.replaced(slot.name, with_channels_at(slot, axis)).resized({slot.features: want}), slot)
     if "at least" in demand.by:
         lengths = {len(module) for module in search.model.modules() if isinstance(module, (nn.ModuleList, nn.ParameterList))}
         for length in sorted(length for length in lengths if length > want):
             yield proposal.resized({symbol: length})
+    if slot.dims == (BATCH,) and want == proposal.size(BATCH) * proposal.size(LENGTH):
+        yield proposal.replaced(slot.name, replace(slot, dims=(BATCH, LENGTH)))
     if symbol == slot.features and demand.weight:
-        yield with_usual_size(proposal.resized({symbol: want}), slot, want)
+        yield with_usual_size(proposal.resized({symbol: want}), slot)
     if symbol != BATCH:
         yield proposal.resized({symbol: want})
     private = f"{slot.name}.axis{axis}"
     dims = tuple(private if other == axis else dim for other, dim in enumerate(slot.dims))
     if symbol != private:
         yield proposal.replaced(slot.name, replace(slot, dims=dims)).resized({private: want})
-
-
-def with_usual_size(proposal: Proposal, slot: Slot, channels: int) -> Proposal:
-    """Images of so many channels have a usual size, unless something fixed it."""
-    if not {HEIGHT, WIDTH} <= set(proposal.slots()[slot.name].dims or ()) or {HEIGHT, WIDTH} & proposal.pinned:
-        return proposal
-    side = usual_side(channels)
-    return proposal.resized({HEIGHT: side, WIDTH: side}, pin=False)
 
 
 def with_channels_at(slot: Slot, axis: int) -> Slot:
@@ -114,6 +108,8 @@ def forms(slot: Slot, rank: int, demand: Demand, proposal: Proposal) -> Iterator
     """What a slot of that rank may look like."""
     assert slot.dims is not None
     features_first = (BATCH, slot.features, SAMPLES)
+    if rank == 1 and demand.operation == "embedding_bag":
+        yield (LENGTH,)
     if rank == len(slot.dims) - 1 and slot.features in slot.dims and proposal.size(slot.features) == 1:
         yield tuple(dim for dim in slot.dims if dim != slot.features)
     if rank == 3 and (SAMPLES in slot.dims or CONVOLUTION.fullmatch(demand.operation)) and slot.dtype.is_floating_point:
@@ -189,14 +185,17 @@ def meet_shape(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pro
     if demand.origin is None or not all(isinstance(size, int) and size > 0 for size in demand.want):
         return
     for slot in sources(demand, proposal):
-        dims, sizes, seen = [], {}, False
+        if slot.dims is None or len(demand.have) != len(slot.dims):
+            continue
+        dims: list[str] = []
+        sizes: dict[str, int] = {}
         for axis, size in enumerate(demand.want):
-            is_batch = size == proposal.size(BATCH) and not seen
-            seen = seen or is_batch
-            dims.append(BATCH if is_batch else f"{slot.name}.axis{axis}")
-            if not is_batch:
+            same = axis < len(slot.dims) and proposal.size(slot.dims[axis]) == size
+            is_batch = size == proposal.size(BATCH) and BATCH not in (*dims, *slot.dims[axis + 1 :])
+            dims.append(slot.dims[axis] if same else BATCH if is_batch else f"{slot.name}.axis{axis}")
+            if not same and not is_batch:
                 sizes[dims[-1]] = int(size)
-        if slot.dims is not None and len(demand.have) == len(slot.dims):
+        if dims:
             yield proposal.replaced(slot.name, replace(slot, dims=tuple(dims), settled=True)).resized(sizes)
 
 
@@ -318,5 +317,3 @@ def other_sizes(outcome: Outcome) -> Iterator[Proposal]:
             for length in (64, 128, 32, 256, 8, 512, 1024, 16000, 3000):
                 yield proposal.resized({symbol: length}, pin=False)
 
-
-__all__ = ["NATURAL", "groups", "repairs"]

@@ -14,12 +14,12 @@ from torch import nn
 from netcheck.load.inference import checks, demands
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.probe import Outcome, Probe
-from netcheck.load.inference.proposals import Proposal
+from netcheck.load.inference.proposals import BATCH, Proposal
 from netcheck.load.inference.recorder import OutOfTime, Refused
 from netcheck.load.inference.repairs import repairs
 from netcheck.load.inference.signature import propose
 
-MOST_RUNS = 90
+MOST_RUNS = 120
 MOST_RUNS_AFTER_DOUBT = 14
 STALLED = 25  # runs without progress
 PATIENCE = 6  # repairs of one proposal before the next best one has its turn
@@ -120,7 +120,7 @@ class Search:
 
     def _consider(self, outcome: Outcome) -> Outcome | None:
         """Take a proposal that runs; queue any other for repair."""
-        if outcome.ok and not outcome.demands:
+        if outcome.ok and not outcome.demands and has_batch(outcome.proposal):
             return outcome
         if outcome.ok and (self.accepted is None or len(outcome.demands) < len(self.accepted.demands)):
             if self.accepted is None:
@@ -129,6 +129,12 @@ class Search:
         key = (0, -outcome.progress, -len(self.outcomes))
         heapq.heappush(self._frontier, Entry(key, outcome, repairs(outcome, self)))
         return None
+
+
+def has_batch(proposal: Proposal) -> bool:
+    """Whether any input has samples; only a model that takes none is run without."""
+    dims = [slot.dims for slot in proposal.slots().values() if slot.dims is not None]
+    return not dims or any(BATCH in one for one in dims)
 
 
 def read(outcome: Outcome) -> list[Demand]:
@@ -143,5 +149,7 @@ def read(outcome: Outcome) -> list[Demand]:
         found.append(Demand("entry", None, None, error.args[0], by="a subscript"))
     if outcome.call is not None:
         found += demands.of_call(outcome.call, error)
-    found += checks.of_error(error, outcome.recorder)
-    return list(dict.fromkeys([*found, *outcome.recorder.doubts]))
+    checked = checks.of_error(error, outcome.recorder)
+    if outcome.call is not None:
+        checked = [replace(demand, operation=outcome.call.name) for demand in checked]
+    return list(dict.fromkeys([*outcome.recorder.doubts, *found, *checked]))  # what was odd came before what failed
