@@ -103,7 +103,7 @@ def oddities(call: Call) -> Iterator[Demand]:
     elif call.name in ("view", "reshape", "flatten"):
         x, sizes = call.args[0], reshape_sizes(call) if call.name != "flatten" else ()
         origin = call.recorder.origin(x)
-        if origin is not None and x.dim() == 2 and call.recorder.is_guess(origin) and sizes[-1:] in ((), (-1,), (x.shape[1],)):
+        if origin is not None and x.dim() == 2 and x.is_floating_point() and call.recorder.is_guess(origin) and sizes[-1:] in ((), (-1,), (x.shape[1],)):
             yield Demand("numel", origin, x.numel(), x.numel(), by=f"{call.name} of an input")
         if origin is None or not sizes or sizes[0] != -1 or x.dim() < 2:
             return
@@ -216,7 +216,7 @@ def of_call(call: Call, error: BaseException) -> list[Demand]:
     found: list[Demand] = []
     handler = HANDLERS.get(call.name)
     for read in (handler, by_message, mismatched):
-        if read is None or (read is mismatched and found):
+        if read is None or (read is mismatched and (found or call.name.startswith("embedding"))):
             continue
         try:
             found.extend(read(call) if read is not by_message else by_message(call, str(error)))

@@ -98,6 +98,8 @@ class Recorder(TorchFunctionMode):
     bounds: dict[str, int] = field(default_factory=dict)  # slot -> its integers must be below
     doubts: list[Demand] = field(default_factory=list)
     parts: dict[str, int] = field(default_factory=dict)  # slot -> how many entries were picked along the batch
+    columns: dict[str, int] = field(default_factory=dict)  # slot -> how many entries of axis 1 were picked one by one
+    used: set[str] = field(default_factory=set)  # slots that were used in any other way
     scalars: dict[str, str] = field(default_factory=dict)  # slot -> which Python type it was turned into
     _origins: dict[int, tuple[Tensor, Origin]] = field(default_factory=dict)
 
@@ -187,6 +189,11 @@ class Recorder(TorchFunctionMode):
         if origin is None or origin.values != OWN or not self.is_input(origin):
             return
         (slot,) = origin.sources
+        index = call.args[1] if call.name == "__getitem__" else None
+        if isinstance(index, tuple) and len(index) == 2 and index[0] == slice(None) and type(index[1]) is int and index[1] >= 0:
+            self.columns[slot] = max(index[1] + 1, self.columns.get(slot, 0))
+        elif call.name not in ("size", "dim", "__len__", "to", "device"):
+            self.used.add(slot)
         python = {"__bool__": "bool", "__int__": "int", "__index__": "int", "__float__": "float", "item": "float", "tolist": "int"}
         if call.name in python:
             self.scalars[slot] = python[call.name]
@@ -197,7 +204,6 @@ class Recorder(TorchFunctionMode):
                 raise Refused(Demand("parts", origin, 1, count, by="an unpacking assignment"))
             self.parts[slot] = max(2, self.parts.get(slot, 0))
         if call.name == "__getitem__":
-            index = call.args[1]
             if isinstance(index, str):
                 raise Refused(Demand("key", origin, None, index, by="a subscript"))
             if isinstance(index, int) and not isinstance(index, bool):

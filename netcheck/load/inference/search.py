@@ -98,12 +98,18 @@ class Search:
         return self._simplified(done) if done is not None else None
 
     def _simplified(self, outcome: Outcome) -> Outcome:
-        """Without the optional arguments that were tried on the way but are not needed."""
+        """Without the optional arguments that were tried on the way, and the columns that nothing reads."""
         for argument in outcome.proposal.arguments[self._required :]:
             rest = tuple(other for other in outcome.proposal.arguments if other is not argument)
             without = self.run(replace(outcome.proposal, arguments=rest))
             if without.ok and len(without.demands) <= len(outcome.demands):
                 outcome = without
+        for name, count in outcome.recorder.columns.items():
+            slot = outcome.proposal.slots()[name]
+            if name not in outcome.recorder.used and slot.dims is not None and slot.dims[1] not in outcome.proposal.pinned:
+                dims = (slot.dims[0], f"{name}.axis1", *slot.dims[2:])
+                narrow = self.run(outcome.proposal.replaced(name, replace(slot, dims=dims)).resized({f"{name}.axis1": count}))
+                outcome = narrow if narrow.ok and len(narrow.demands) <= len(outcome.demands) else outcome
         return outcome
 
     def _has_stalled(self) -> bool:
