@@ -1,0 +1,230 @@
+"""One run of the model on stand-ins, and what it showed.
+
+    Probe.run(proposal)
+      +-- Snapshot.substitute   fake tensors for the model's own (or clones, where values matter)
+      +-- Recorder              a TorchFunctionMode: follows each input through the torch calls
+      +-- Outcome               the failed call, the error, the doubts, what each slot met first
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+    UnsupportedFakeTensorException,
+)
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
+
+from netcheck.load.inference.demands import Demand
+from netcheck.load.inference.proposals import Proposal, Slot
+from netcheck.load.inference.recorder import Call, Consumer, OutOfTime, Recorder, Refused
+from netcheck.load.untouched import Snapshot
+
+LARGEST_REAL = 100_000_000  # elements in parameters and buffers that are copied when values matter
+
+NEEDS_VALUES = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedFakeTensorException)
+NOT_FOR_FAKES = (".numpy() is not supported", "_apply(): Couldn't swap")
+
+
+@dataclass
+class Outcome:
+    """What one run showed."""
+
+    proposal: Proposal
+    error: BaseException | None
+    call: Call | None  # the torch call that failed, if it was one
+    recorder: Recorder
+    needs_values: bool = False  # the model asks for values, which fake tensors do not have
+    demands: list[Demand] = field(default_factory=list)  # what would have to change, best first
+
+    @property
+    def ok(self) -> bool:
+        """Whether forward returned."""
+        return self.error is None
+
+    @property
+    def progress(self) -> int:
+        """How many torch calls forward made; none count if an input had the wrong structure, a dict's or a tuple's."""
+        if isinstance(self.error, Refused) and self.error.demand.kind in ("parts", "key"):
+            return 0
+        return self.recorder.calls
+
+    @property
+    def consumers(self) -> dict[str, Consumer]:
+        """The first weight that each slot met."""
+        return self.recorder.consumers
+
+
+class Probe:
+    """Runs a model on proposals and leaves it as it was."""
+
+    def __init__(self, model: nn.Module, *, seconds: float) -> None:
+        self.model = model
+        self.deadline = time.monotonic() + seconds
+        self.runs = 0
+        self.snapshot = Snapshot(model)
+        tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+        self.names = {id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+        self.lazy = any(is_lazy(tensor) for tensor in tensors.values())
+        known = [tensor for tensor in tensors.values() if not is_lazy(tensor)]
+        self.can_be_real = not any(tensor.is_meta for tensor in known) and sum(t.numel() for t in known) <= LARGEST_REAL
+        self.device = next((tensor.device for tensor in known if not tensor.is_meta), torch.device("cpu"))
+        self.float_dtype = next((t.dtype for t in model.parameters() if t.dtype.is_floating_point), torch.get_default_dtype())
+        self.engine: FakeEngine | RealEngine = RealEngine() if self.lazy else FakeEngine()
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline."""
+        return self.deadline - time.monotonic()
+
+    def use_values(self) -> bool:
+        """Compute for real from now on; False if that is not possible or done already."""
+        if isinstance(self.engine, RealEngine) or not self.can_be_real:
+            return False
+        self.engine = RealEngine()
+        return True
+
+    def run(self, proposal: Proposal) -> Outcome:
+        """Run forward once.
+
+        Raises:
+            OutOfTime: the deadline passed.
+        """
+        self.runs += 1
+        recorder = Recorder(proposal, deadline=self.deadline)
+        error: BaseException | None = None
+        self.snapshot.substitute(lambda tensor: self._stand_in(tensor, recorder))
+        try:
+            with self.engine.mode(), torch.enable_grad(), watched(recorder):
+                args, kwargs = proposal.build(lambda slot, shape: self._make(slot, shape, recorder))
+                with recorder:
+                    recorder.output = self.model(*args, **kwargs)
+        except OutOfTime:
+            raise
+        except (Exception, SystemExit) as caught:
+            error = caught
+        finally:
+            self.snapshot.restore()
+        chain = tuple(causes(error))
+        failed = recorder.failed
+        call = failed[0] if failed and any(failed[1] is cause for cause in chain) else None
+        return Outcome(proposal, error, call, recorder, needs_values=any(needs_values(cause) for cause in chain))
+
+    def _stand_in(self, tensor: Tensor, recorder: Recorder) -> Tensor:
+        stand_in = self.engine.stand_in(tensor)
+        if id(tensor) in self.names:
+            recorder.parameters[id(stand_in)] = self.names[id(tensor)]
+        return stand_in
+
+    def _make(self, slot: Slot, shape: tuple[int, ...], recorder: Recorder) -> Any:
+        if slot.dims is None:
+            return slot.value
+        made = self.engine.make(slot, shape, self.device)
+        recorder.introduce(slot, made)
+        return made
+
+
+class FakeEngine:
+    """Nothing is computed or allocated: fake tensors."""
+
+    def __init__(self) -> None:
+        self._mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self._known: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def mode(self) -> contextlib.AbstractContextManager[Any]:
+        """Where forward runs."""
+        return self._mode
+
+    def stand_in(self, tensor: Tensor) -> Tensor:
+        """A fake of `tensor`, the same one each time; a meta tensor's is on the CPU."""
+        if id(tensor) not in self._known:
+            self._known[id(tensor)] = (tensor, self._fake(tensor))
+        return self._known[id(tensor)][1]
+
+    def make(self, slot: Slot, shape: tuple[int, ...], device: torch.device) -> Tensor:
+        """A fake input."""
+        return torch.empty(shape, dtype=slot.dtype, device=device)
+
+    def _fake(self, tensor: Tensor) -> Tensor:
+        if not tensor.is_meta:
+            try:
+                return self._mode.from_tensor(tensor)
+            except Exception:  # a subclass that cannot be faked takes part as it is
+                return tensor
+        with self._mode:
+            fake = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
+            if isinstance(tensor, nn.Parameter):
+                return nn.Parameter(fake, requires_grad=tensor.requires_grad)
+            return fake
+
+
+class RealEngine:
+    """Values matter: clones of the model's tensors, on small inputs."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Tensor, Tensor, int]] = {}
+
+    def mode(self) -> contextlib.AbstractContextManager[Any]:
+        """Where forward runs."""
+        return contextlib.nullcontext()
+
+    def stand_in(self, tensor: Tensor) -> Tensor:
+        """A clone of `tensor`: a fresh one if the last run wrote to it."""
+        known = self._known.get(id(tensor))
+        if known is None or is_lazy(tensor) or known[1]._version != known[2]:
+            clone = self._clone(tensor)
+            known = self._known[id(tensor)] = (tensor, clone, clone._version)
+        return known[1]
+
+    def make(self, slot: Slot, shape: tuple[int, ...], device: torch.device) -> Tensor:
+        """A real input."""
+        from netcheck.load.inference.values import fill
+
+        return fill(slot, shape, high=2, generator=torch.Generator().manual_seed(0)).to(device)
+
+    def _clone(self, tensor: Tensor) -> Tensor:
+        if isinstance(tensor, UninitializedParameter):
+            return UninitializedParameter(requires_grad=tensor.requires_grad, device="cpu", dtype=tensor.dtype)
+        if isinstance(tensor, UninitializedBuffer):
+            return UninitializedBuffer(device="cpu", dtype=tensor.dtype)
+        clone = tensor.detach().clone()
+        if isinstance(tensor, nn.Parameter):
+            return nn.Parameter(clone, requires_grad=tensor.requires_grad)
+        return clone.requires_grad_(tensor.requires_grad)
+
+
+@contextlib.contextmanager
+def watched(recorder: Recorder) -> Iterator[None]:
+    """Let the recorder see which modules are entered, by a global hook: the model's own hooks stay untouched."""
+    handle = register_module_forward_pre_hook(recorder.enter)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what it was raised from, and so on."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def needs_values(error: BaseException) -> bool:
+    """Whether an error says that a fake tensor has no values."""
+    return isinstance(error, NEEDS_VALUES) or any(text in str(error) for text in NOT_FOR_FAKES)
+
+
+__all__ = ["Outcome", "Probe", "Refused"]

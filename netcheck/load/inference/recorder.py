@@ -1,0 +1,275 @@
+"""Follows each input through the torch calls that forward makes.
+
+Every tensor that depends on an input has an Origin: which slots it comes from, which of its axes is which axis of which slot
+(as far as transposes, slices and elementwise operations leave that clear), and whether its values are still the slot's own.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from netcheck.load.inference import demands
+from netcheck.load.inference.demands import Demand, Origin
+from netcheck.load.inference.proposals import BATCH, Proposal, Slot
+
+OWN, SHIFTED, OTHER = "own", "shifted", "other"  # what became of a slot's values
+
+REARRANGES = frozenset(
+    "view reshape permute transpose unsqueeze squeeze flatten to long int float type contiguous clone detach __getitem__ expand "
+    "expand_as repeat split chunk unbind cat concat stack narrow select t repeat_interleave roll flip movedim swapaxes unfold "
+    "view_as reshape_as tile clamp type_as cpu cuda double half masked_fill where pad __get__ new_tensor as_strided".split()
+)
+SHIFTS = frozenset("add add_ sub mul __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __iadd__ __floordiv__ floor_divide".split())
+
+
+class OutOfTime(BaseException):
+    """The deadline passed in the middle of a run. Not an Exception: a model must not catch it."""
+
+
+class Refused(Exception):  # noqa: N818
+    """A call that fake tensors would let pass and real ones would not, or that no batch of samples could mean."""
+
+    def __init__(self, demand: Demand) -> None:
+        super().__init__(str(demand))
+        self.demand = demand
+
+
+@dataclass(slots=True)
+class Operand:
+    """A tensor in a call."""
+
+    tensor: Tensor
+    origin: Origin | None  # None: it depends on no input
+    parameter: str = ""  # its name in the model, if it is a parameter or buffer
+
+
+@dataclass(slots=True)
+class Call:
+    """One torch call."""
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    recorder: Recorder
+
+    def get(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument by position or name."""
+        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
+
+    def operand(self, tensor: Tensor) -> Operand:
+        """What is known of a tensor in this call."""
+        return Operand(tensor, self.recorder.origin(tensor), self.recorder.parameters.get(id(tensor), ""))
+
+    def operands(self) -> list[Operand]:
+        """All tensors among the arguments, also those in lists."""
+        return [self.operand(tensor) for tensor in tensors_in((*self.args, *self.kwargs.values()))]
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """The first weight that an input met."""
+
+    operation: str
+    parameter: str
+    shape: tuple[int, ...]  # of the weight
+
+
+@dataclass
+class Recorder(TorchFunctionMode):
+    """Sees every torch call of one run."""
+
+    proposal: Proposal
+    deadline: float
+    calls: int = 0
+    failed: tuple[Call, BaseException] | None = None
+    output: Any = None
+    parameters: dict[int, str] = field(default_factory=dict)  # id of a stand-in -> its name in the model
+    consumers: dict[str, Consumer] = field(default_factory=dict)
+    bounds: dict[str, int] = field(default_factory=dict)  # slot -> its integers must be below
+    doubts: list[Demand] = field(default_factory=list)
+    parts: dict[str, int] = field(default_factory=dict)  # slot -> how many entries were picked along the batch
+    columns: dict[str, int] = field(default_factory=dict)  # slot -> how many entries of axis 1 were picked one by one
+    used: set[str] = field(default_factory=set)  # slots that were used in any other way
+    scalars: dict[str, str] = field(default_factory=dict)  # slot -> which Python type it was turned into
+    _origins: dict[int, tuple[Tensor, Origin]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self._slots = self.proposal.slots()
+
+    def introduce(self, slot: Slot, tensor: Tensor) -> None:
+        """Start to follow an input."""
+        axes = tuple((slot.name, axis) for axis in range(tensor.dim()))
+        self._origins[id(tensor)] = (tensor, Origin(frozenset({slot.name}), axes, OWN))
+
+    def origin(self, tensor: Any) -> Origin | None:
+        """Where a tensor comes from."""
+        known = self._origins.get(id(tensor))
+        return known[1] if known else None
+
+    def followed(self) -> list[tuple[Tensor, Origin]]:
+        """Every tensor that depends on an input, the newest first."""
+        return list(self._origins.values())[::-1]
+
+    def is_input(self, origin: Origin) -> bool:
+        """Whether a tensor is one slot, axis for axis."""
+        return origin.is_whole and len(origin.axes) == len(self._slots[next(iter(origin.sources))].dims or ())
+
+    def is_guess(self, origin: Origin) -> bool:
+        """Whether a tensor is one slot whose rank is but a guess."""
+        return self.is_input(origin) and not self._slots[next(iter(origin.sources))].settled
+
+    def symbol(self, axis: tuple[str, int] | None) -> str | None:
+        """The symbol of one axis of one slot."""
+        if axis is None:
+            return None
+        dims = self._slots[axis[0]].dims
+        return dims[axis[1]] if dims is not None and axis[1] < len(dims) else None
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", str(func))
+        if name == "__get__" and isinstance(args[0], Tensor):
+            out = func(*args, **kwargs)
+            if isinstance(out, Tensor):
+                self._follow(Call(getattr(getattr(func, "__self__", None), "__name__", name), args, kwargs, self), out)
+            return out
+        self.calls += 1
+        if time.monotonic() > self.deadline:
+            raise OutOfTime
+        call = Call(name, args, kwargs, self)
+        try:
+            self._examine(call)
+            out = func(*args, **kwargs)
+        except Exception as error:
+            if self.failed is None or self.failed[1] is not error:
+                self.failed = (call, error)
+            raise
+        self._follow(call, out)
+        return out
+
+    def enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """A module is about to run: note a sequence without a batch, or with it on the wrong axis."""
+        if not args or not isinstance(args[0], Tensor) or not isinstance(module, demands.SEQUENCE_MODULES):
+            return
+        origin = self.origin(args[0])
+        if origin is None:
+            return
+        if args[0].dim() == 2:
+            self.doubts.append(Demand("rank", origin, 2, 3, by=type(module).__name__))
+        elif args[0].dim() == 3 and getattr(module, "batch_first", None) is False:
+            symbols = [self.symbol(axis) for axis in origin.axes]
+            if symbols[0] == BATCH and symbols[1] not in (BATCH, None):
+                self.doubts.append(Demand("swap", origin, 0, 1, by=type(module).__name__))
+
+    def _examine(self, call: Call) -> None:
+        """Before a call: refuse what fake tensors let pass, note what is odd."""
+        tracked = [operand for operand in call.operands() if operand.origin is not None]
+        if not tracked:
+            return
+        for demand in demands.refusals(call):
+            raise Refused(demand)
+        self._note_structure(call, tracked[0])
+        self.doubts.extend(demands.oddities(call))
+        demands.note_bounds(call, self.bounds)
+
+    def _note_structure(self, call: Call, operand: Operand) -> None:
+        """Note an input that is taken apart along its batch axis, or used as a plain Python value."""
+        origin = operand.origin
+        if origin is None or origin.values != OWN or not self.is_input(origin):
+            return
+        (slot,) = origin.sources
+        index = call.args[1] if call.name == "__getitem__" else None
+        if isinstance(index, tuple) and len(index) == 2 and index[0] == slice(None) and type(index[1]) is int and index[1] >= 0:
+            self.columns[slot] = max(index[1] + 1, self.columns.get(slot, 0))
+        elif call.name not in ("size", "dim", "__len__", "to", "device"):
+            self.used.add(slot)
+        python = {"__bool__": "bool", "__int__": "int", "__index__": "int", "__float__": "float", "item": "float", "tolist": "int"}
+        if call.name in python:
+            self.scalars[slot] = python[call.name]
+        if operand.tensor.dim() == 0 or self.symbol(origin.axes[0]) != BATCH:
+            return
+        if call.name == "unbind" and (count := unpacked(sys._getframe(2))):
+            if count > 0:
+                raise Refused(Demand("parts", origin, 1, count, by="an unpacking assignment"))
+            self.parts[slot] = max(2, self.parts.get(slot, 0))
+        if call.name == "__getitem__":
+            if isinstance(index, str):
+                raise Refused(Demand("key", origin, None, index, by="a subscript"))
+            if isinstance(index, int) and not isinstance(index, bool):
+                self.parts[slot] = max(index + 1 if index >= 0 else -index, self.parts.get(slot, 0))
+
+    def _follow(self, call: Call, out: Any) -> None:
+        """After a call: give its results their origins."""
+        operands = call.operands()
+        tracked = [operand for operand in operands if operand.origin is not None]
+        if not tracked:
+            return
+        weight = next((operand for operand in operands if operand.parameter and operand.tensor.dim() > 0), None)
+        if call.name in demands.WEIGHT_AT:
+            weight = next((o for o in operands if o.tensor is call.get(*demands.WEIGHT_AT[call.name])), weight)
+        if weight is not None and weight.parameter:
+            for operand in tracked:
+                self._consume(call, operand, weight)
+        for result in tensors_in((out,)):
+            if any(result is operand.tensor for operand in tracked) and not call.name.endswith("_"):
+                continue
+            if id(result) not in self.parameters:
+                self._origins[id(result)] = (result, derive(call, tracked, result))
+
+    def _consume(self, call: Call, operand: Operand, weight: Operand) -> None:
+        assert operand.origin is not None
+        if len(operand.origin.sources) == 1:
+            (slot,) = operand.origin.sources
+            self.consumers.setdefault(slot, Consumer(call.name, weight.parameter, tuple(weight.tensor.shape)))
+
+
+def derive(call: Call, tracked: list[Operand], result: Tensor) -> Origin:
+    """The origin of a call's result."""
+    origins = [operand.origin for operand in tracked if operand.origin is not None]
+    sources = frozenset().union(*(origin.sources for origin in origins))
+    values = OTHER
+    if call.name in REARRANGES:
+        values = origins[0].values
+    elif call.name in SHIFTS and not result.is_floating_point():
+        values = SHIFTED if origins[0].values != OTHER else OTHER
+    first = tracked[0]
+    for operand in tracked[1:]:
+        if first.tensor.shape != result.shape and operand.tensor.shape == result.shape:
+            first = operand
+    assert first.origin is not None
+    return Origin(sources, demands.result_axes(call, first.tensor, first.origin, result), values)
+
+
+def tensors_in(values: Any, depth: int = 3) -> Iterator[Tensor]:
+    """The tensors in nested tuples, lists and dicts."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif depth and isinstance(value, (tuple, list)) and not isinstance(value, torch.Size):
+            yield from tensors_in(value, depth - 1)
+        elif depth and isinstance(value, dict):
+            yield from tensors_in(value.values(), depth - 1)
+
+
+def unpacked(frame: FrameType | None) -> int:
+    """How many names `a, b = tensor` assigns to, -1 for a loop over the tensor, 0 where neither iterates."""
+    while frame is not None and (
+        frame.f_code.co_name in ("__torch_function__", "_examine", "handle_torch_function") or frame.f_code.co_name == "_note_structure"
+    ):
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_name != "__iter__" or frame.f_back is None:
+        return 0
+    code, at = frame.f_back.f_code.co_code, frame.f_back.f_lasti
+    name = dis.opname[code[at]]
+    return code[at + 1] if name == "UNPACK_SEQUENCE" else -1

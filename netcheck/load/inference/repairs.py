@@ -1,0 +1,319 @@
+"""From what was asked to what is tried next.
+
+    Demand("size", axis 1 of x, have 8, want 3, by conv1)   ->  x.features = 3
+    Demand("size", a flattened map, have 53*53*16, want 400) ->  height = width = 32, found by `solve`
+
+Each repair yields proposals, the likeliest first; the search runs them and goes on with those that get further.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from netcheck.load.inference import checks
+from netcheck.load.inference.demands import CONVOLUTION, Demand
+from netcheck.load.inference.probe import Outcome
+from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, SAMPLES, SPATIAL, WIDTH, Proposal, Slot
+from netcheck.load.inference.signature import needs, optional_argument, part_of
+from netcheck.load.inference.sizes import solve, with_usual_size
+
+if TYPE_CHECKING:
+    from netcheck.load.inference.search import Search
+
+
+def repairs(outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """What to try after a run that failed, or that left doubts."""
+    if outcome.needs_values:
+        yield from plain_values(outcome)
+    for demand in outcome.demands:
+        yield from METHODS[demand.kind](demand, outcome, search)
+    if outcome.error is not None:
+        yield from sequences(outcome)
+        yield from plain_values(outcome)
+        yield from missing_arguments(outcome, search.model, search.float_dtype)
+        yield from other_forms(outcome, search.float_dtype)
+        yield from other_sizes(outcome)
+
+
+def sources(demand: Demand, proposal: Proposal) -> list[Slot]:
+    """The tensor slots that a demand is about; all of them if it does not say."""
+    slots = [slot for slot in proposal.slots().values() if slot.dims is not None]
+    return [slot for slot in slots if demand.origin is None or slot.name in demand.origin.sources]
+
+
+def meet_size(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """One axis of an operand."""
+    proposal = outcome.proposal
+    slots = proposal.slots()
+    at = demand.origin.axes[demand.axis] if demand.origin and demand.axis is not None and demand.axis < len(demand.origin.axes) else None
+    slot = slots.get(at[0]) if at is not None else None
+    if at is not None and slot is not None and slot.dims is not None:
+        yield from exact_size(demand, proposal, slot, at[1], search)
+    yield from solve(demand, outcome, search)
+
+
+def exact_size(demand: Demand, proposal: Proposal, slot: Slot, axis: int, search: Search) -> Iterator[Proposal]:
+    """One axis of a slot itself."""
+    assert slot.dims is not None
+    symbol, want = slot.dims[axis], demand.want
+    if demand.weight and not slot.settled and demand.operation == "linear" and axis == len(slot.dims) - 1:
+        for dims in ((BATCH, slot.features), (BATCH, LENGTH, slot.features)):
+            if slot.dims.index(symbol) != 1 or len(slot.dims) != 2:
+                yield proposal.replaced(slot.name, replace(slot, dims=dims)).resized({slot.features: want})
+    if demand.weight and symbol != slot.features and slot.features not in proposal.pinned:
+        yield with_usual_size(proposal.replaced(slot.name, with_channels_at(slot, axis)).resized({slot.features: want}), slot)
+    if "at least" in demand.by:
+        lengths = {len(module) for module in search.model.modules() if isinstance(module, (nn.ModuleList, nn.ParameterList))}
+        for length in sorted(length for length in lengths if length > want):
+            yield proposal.resized({symbol: length})
+    if slot.dims == (BATCH,) and want == proposal.size(BATCH) * proposal.size(LENGTH):
+        yield proposal.replaced(slot.name, replace(slot, dims=(BATCH, LENGTH)))
+    if symbol == slot.features and demand.weight:
+        yield with_usual_size(proposal.resized({symbol: want}), slot)
+    if symbol != BATCH:
+        yield proposal.resized({symbol: want})
+    private = f"{slot.name}.axis{axis}"
+    dims = tuple(private if other == axis else dim for other, dim in enumerate(slot.dims))
+    if symbol != private:
+        yield proposal.replaced(slot.name, replace(slot, dims=dims)).resized({private: want})
+
+
+def with_channels_at(slot: Slot, axis: int) -> Slot:
+    """The slot with its channels on another axis: the other axes keep their order."""
+    assert slot.dims is not None
+    others = [dim for dim in slot.dims if dim != slot.features]
+    if slot.features not in slot.dims:
+        others = [dim for index, dim in enumerate(slot.dims) if index != axis]
+    return replace(slot, dims=(*others[:axis], slot.features, *others[axis:]), settled=True)
+
+
+def meet_rank(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """The number of axes."""
+    proposal = outcome.proposal
+    for slot in sources(demand, proposal):
+        assert slot.dims is not None
+        rank = len(slot.dims) + demand.want - demand.have
+        if 0 <= rank <= 6:
+            for dims in forms(slot, rank, demand, proposal):
+                yield proposal.replaced(slot.name, replace(slot, dims=dims, settled=True))
+
+
+def forms(slot: Slot, rank: int, demand: Demand, proposal: Proposal) -> Iterator[tuple[str, ...]]:
+    """What a slot of that rank may look like."""
+    assert slot.dims is not None
+    features_first = (BATCH, slot.features, SAMPLES)
+    if rank == 1 and demand.operation == "embedding_bag":
+        yield (LENGTH,)
+    if rank == len(slot.dims) - 1 and slot.features in slot.dims and proposal.size(slot.features) == 1:
+        yield tuple(dim for dim in slot.dims if dim != slot.features)
+    if rank == 3 and (SAMPLES in slot.dims or CONVOLUTION.fullmatch(demand.operation)) and slot.dtype.is_floating_point:
+        yield features_first
+    yield slot.usual_dims(rank)
+    if rank == len(slot.dims) - 1:
+        for dropped in range(len(slot.dims) - 1, 0, -1):
+            yield tuple(dim for axis, dim in enumerate(slot.dims) if axis != dropped)
+    if rank == len(slot.dims) + 1:
+        yield (*slot.dims[:1], "one", *slot.dims[1:])
+    if rank == 3:
+        yield features_first
+
+
+def meet_dtype(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """Floats, integers or booleans."""
+    proposal = outcome.proposal
+    want = search.float_dtype if demand.want == "float" else demand.want
+    for slot in sources(demand, proposal):
+        if slot.dtype == want or slot.dims is None:
+            continue
+        fill = "random" if slot.fill in ("random", "alternate") and want is not torch.bool else slot.fill
+        changed = replace(slot, dtype=want, fill="alternate" if want is torch.bool and slot.fill == "random" else fill)
+        if not slot.settled and demand.operation.startswith("embedding"):
+            yield proposal.replaced(slot.name, replace(changed, dims=(BATCH, LENGTH)))
+            yield proposal.replaced(slot.name, replace(changed, dims=(BATCH,)))
+        yield proposal.replaced(slot.name, changed)
+
+
+def meet_numel(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """The number of elements: an image of so many pixels, a vector, or sizes further up."""
+    proposal = outcome.proposal
+    slots = sources(demand, proposal)
+    if demand.origin is not None and demand.origin.is_whole and demand.want % proposal.size(BATCH) == 0:
+        per_sample = demand.want // proposal.size(BATCH)
+        for slot in slots:
+            for channels in (1, 3):
+                side = math.isqrt(per_sample // channels)
+                if channels * side * side == per_sample and side >= 8 and slot.features not in proposal.pinned:
+                    image = replace(slot, dims=(BATCH, slot.features, HEIGHT, WIDTH), settled=True)
+                    yield proposal.replaced(slot.name, image).resized({slot.features: channels, HEIGHT: side, WIDTH: side})
+            if slot.features not in proposal.pinned:
+                yield proposal.replaced(slot.name, replace(slot, dims=(BATCH, slot.features))).resized({slot.features: per_sample})
+    yield from solve(demand, outcome, search)
+
+
+def meet_value(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """An integer that the check computed from sizes."""
+    proposal = outcome.proposal
+    used = {dim for slot in proposal.slots().values() for dim in slot.dims or ()} - {BATCH, "one", "pair"}
+    equal = {symbol for symbol in used if proposal.size(symbol) == demand.have}
+    if equal and demand.want > 0:
+        yield proposal.resized(dict.fromkeys(equal, demand.want))
+        if len(equal) > 1:
+            yield from (proposal.resized({symbol: demand.want}) for symbol in sorted(equal))
+    yield from solve(demand, outcome, search)
+
+
+def meet_larger(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """Room for a kernel: every spatial size grows."""
+    proposal = outcome.proposal
+    symbols = {dim for slot in sources(demand, proposal) for dim in slot.dims or () if dim in SPATIAL} - proposal.pinned
+    if symbols == {HEIGHT, WIDTH} and proposal.size(HEIGHT) == 224:
+        yield from (proposal.resized({HEIGHT: side, WIDTH: side}, pin=False) for side in (256, 299))
+    for factor in (2, 4, 8, 32, 128):
+        if symbols:
+            yield proposal.resized({symbol: proposal.size(symbol) * factor for symbol in symbols}, pin=False)
+
+
+def meet_shape(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """A whole shape, as a check wrote it down."""
+    proposal = outcome.proposal
+    if demand.origin is None or not all(isinstance(size, int) and size > 0 for size in demand.want):
+        return
+    for slot in sources(demand, proposal):
+        if slot.dims is None or len(demand.have) != len(slot.dims):
+            continue
+        dims: list[str] = []
+        sizes: dict[str, int] = {}
+        for axis, size in enumerate(demand.want):
+            same = axis < len(slot.dims) and proposal.size(slot.dims[axis]) == size
+            is_batch = size == proposal.size(BATCH) and BATCH not in (*dims, *slot.dims[axis + 1 :])
+            dims.append(slot.dims[axis] if same else BATCH if is_batch else f"{slot.name}.axis{axis}")
+            if not same and not is_batch:
+                sizes[dims[-1]] = int(size)
+        if dims:
+            yield proposal.replaced(slot.name, replace(slot, dims=tuple(dims), settled=True)).resized(sizes)
+
+
+def meet_swap(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """Sequence first, batch second: for all slots that a batch_first=False module meets, then for this one."""
+    asked = [other for other in outcome.demands if other.kind == "swap" and other.origin is not None]
+    names = {name for other in asked for name in (other.origin.sources if other.origin else ())}
+    for chosen in (names, demand.origin.sources if demand.origin else frozenset()):
+        proposal = outcome.proposal
+        for slot in outcome.proposal.slots().values():
+            if slot.name in chosen and slot.dims is not None and slot.dims[0] == BATCH and len(slot.dims) > 1:
+                dims = (slot.dims[1], BATCH, *slot.dims[2:])
+                proposal = proposal.replaced(slot.name, replace(slot, dims=dims))
+        yield proposal
+
+
+def meet_parts(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """A sequence of tensors instead of one."""
+    for slot in sources(demand, outcome.proposal):
+        yield outcome.proposal.replaced(slot.name, tuple(part(slot, index) for index in range(demand.want)))
+
+
+def meet_key(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """A dict instead of a tensor."""
+    for slot in sources(demand, outcome.proposal):
+        yield outcome.proposal.replaced(slot.name, {demand.want: part_of(slot.name, demand.want, search.model, search.float_dtype)})
+
+
+def meet_entry(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """One more key in a dict."""
+    proposal = outcome.proposal
+    for argument in proposal.arguments:
+        if isinstance(argument.value, dict) and demand.want not in argument.value:
+            entry = part_of(argument.name, demand.want, search.model, search.float_dtype)
+            changed = replace(argument, value={**argument.value, demand.want: entry})
+            arguments = tuple(changed if other is argument else other for other in proposal.arguments)
+            yield replace(proposal, arguments=arguments)
+
+
+def meet_provide(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """An optional argument that a check wants after all."""
+    for name in needs(iter([demand.want]), outcome.proposal, search.model):
+        argument = optional_argument(name, search.model, search.float_dtype)
+        if argument is not None:
+            yield outcome.proposal.added(argument)
+
+
+METHODS: dict[str, Any] = {
+    "size": meet_size,
+    "rank": meet_rank,
+    "dtype": meet_dtype,
+    "numel": meet_numel,
+    "value": meet_value,
+    "larger": meet_larger,
+    "shape": meet_shape,
+    "swap": meet_swap,
+    "parts": meet_parts,
+    "key": meet_key,
+    "entry": meet_entry,
+    "provide": meet_provide,
+}
+
+
+def part(slot: Slot, index: int) -> Slot:
+    """One entry of what was a single slot."""
+    name = f"{slot.name}.{index}"
+    dims = tuple(name + dim.removeprefix(slot.name) if dim.startswith(f"{slot.name}.") else dim for dim in slot.dims or ())
+    return replace(slot, name=name, dims=dims)
+
+
+def sequences(outcome: Outcome) -> Iterator[Proposal]:
+    """Inputs that were indexed or iterated along their batch axis may be lists."""
+    for name, count in outcome.recorder.parts.items():
+        slot = outcome.proposal.slots()[name]
+        yield outcome.proposal.replaced(name, tuple(part(slot, index) for index in range(count)))
+
+
+def plain_values(outcome: Outcome) -> Iterator[Proposal]:
+    """Inputs that were used as numbers may be plain Python values."""
+    for name, kind in outcome.recorder.scalars.items():
+        slot = outcome.proposal.slots()[name]
+        options: dict[str, tuple[object, ...]] = {"bool": (False, True, 1), "int": (1, 2), "float": (1.0,)}
+        for value in options[kind]:
+            yield outcome.proposal.replaced(name, replace(slot, dims=None, value=value))
+
+
+def missing_arguments(outcome: Outcome, model: nn.Module, float_dtype: torch.dtype) -> Iterator[Proposal]:
+    """Optional arguments that the failing lines or the message name, innermost first; then those that are None there."""
+    assert outcome.error is not None
+    for name in dict.fromkeys(needs(checks.names_on_lines(outcome.error), outcome.proposal, model)):
+        argument = optional_argument(name, model, float_dtype)
+        if argument is not None:
+            yield outcome.proposal.added(argument)
+
+
+def other_forms(outcome: Outcome, float_dtype: torch.dtype) -> Iterator[Proposal]:
+    """Slots about which nothing is known may have any form."""
+    proposal = outcome.proposal
+    for slot in proposal.slots().values():
+        if slot.settled or slot.dims is None:
+            continue
+        floats, integers = replace(slot, dtype=float_dtype), replace(slot, dtype=torch.int64)
+        for form in (floats.usual_dims(2), floats.usual_dims(3), floats.usual_dims(4), (BATCH,), ()):
+            yield proposal.replaced(slot.name, replace(floats, dims=form))
+        for form in ((BATCH, LENGTH), (BATCH,), ()):
+            yield proposal.replaced(slot.name, replace(integers, dims=form))
+        yield proposal.replaced(slot.name, replace(slot, dims=None, value=1))
+
+
+def other_sizes(outcome: Outcome) -> Iterator[Proposal]:
+    """Sizes that models often insist on."""
+    proposal = outcome.proposal
+    used = {dim for slot in proposal.slots().values() for dim in slot.dims or ()} - proposal.pinned
+    if used & {HEIGHT, WIDTH}:
+        for side in (256, 32, 64, 128, 28, 384, 512, 299, 96, 336, 448, 16, 8, 1):
+            yield proposal.resized(dict.fromkeys((HEIGHT, WIDTH), side), pin=False)
+    for symbol in (LENGTH, SAMPLES):
+        if symbol in used:
+            for length in (64, 128, 32, 256, 8, 512, 1024, 16000, 3000):
+                yield proposal.resized({symbol: length}, pin=False)
+
