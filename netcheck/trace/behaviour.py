@@ -124,10 +124,14 @@ class Activation:
         """The weights' recommended std * sqrt(fan_in) in front of it.
 
         sqrt(2 / (1 + a^2)) for rectifiers by He et al. 2015, eq. 14; 5/3 for tanh-like functions and 1 for sigmoid-like
-        ones as `torch.nn.init.calculate_gain` has them. By behaviour: the inverse of the slope of what does not saturate.
+        ones as `torch.nn.init.calculate_gain` has them. By behaviour: the inverse of the slope of what does not saturate,
+        and of the slope at zero of what is linear there (hardtanh), where more would make the gradient grow.
         """
         if self.saturates:
-            return 5 / 3 / max(self.moments(1e-6)[2], 0.1) if self.zero_centred else 1.0
+            if not self.zero_centred:
+                return 1.0
+            at_zero, nearby = self.moments(1e-6)[2], self.moments(0.05)[2]
+            return (1.0 if nearby > 0.99 * at_zero else 5 / 3) / max(at_zero, 0.1)
         return 1 / max(self.moments(1.0)[2], 0.1)
 
 

@@ -30,6 +30,7 @@ ERROR = 5.0
 # Where skips let several ways add up, the estimate is less sure: on torchvision's and timm's residual nets it was up to 0.9
 # decades above the measured gain, so a suspicion starts where that error, too, is outside the budget.
 RESIDUAL_SLACK = 1.0
+_NOTHING_PASSES = 25.0  # decades: a layer of zeros on the only way counts as 30
 
 
 class Cause(StrEnum):
@@ -69,10 +70,12 @@ class Diagnosis:
 def diagnose(graph: ModelGraph) -> Diagnosis:
     """Estimate the gain, and find its cause where it is outside the budget."""
     network = Network(graph)
-    for node, layer in network.stats.items():
-        if layer.weight is not None and is_constant(layer.weight.matrix):
-            network.stats[node] = recommended(node)  # that it is constant is a fault of its own
     estimate = network.estimate()
+    if abs(estimate.gain) > _NOTHING_PASSES:  # that a layer is constant is a fault of its own
+        for node, layer in network.stats.items():
+            if layer.weight is not None and is_constant(layer.weight.matrix):
+                network.stats[node] = recommended(node)
+        estimate = network.estimate()
     layers = tuple(node for node in network.layers if node is not network.head)
     budget = WARN + (RESIDUAL_SLACK if graph.plain_depth < graph.depth / 2 else 0.0)
     if abs(estimate.gain) <= budget:

@@ -67,7 +67,7 @@ def consider_operands(node: Node) -> None:
         return
     varying = sum(source.depends for source in node.inputs)
     if node.kind in _AFFINE and varying < 2 and not repeats_operand(node):
-        node.kind = _AFFINE[node.kind]
+        node.kind = Kind.POINTWISE if divides_by_input(node) else _AFFINE[node.kind]
         if node.kind is Kind.SCALE and node.random:
             node.kind, node.detail = Kind.DROPOUT, dropout_sort(node)
     elif node.kind is Kind.MATMUL and varying < 2 and len(node.inputs) > 1:
@@ -82,6 +82,11 @@ def consider_operands(node: Node) -> None:
         node.depends = False  # takes only the shape
     elif node.kind is Kind.UNKNOWN and all(source.kind is Kind.CONSTANT for source in node.inputs):
         node.kind = Kind.CONSTANT
+
+
+def divides_by_input(node: Node) -> bool:
+    """1 / x is no scaling of x."""
+    return "div" in node.function and bool(node.fx.args) and not getattr(node.argument(0, "input"), "depends", False)
 
 
 def dropout_sort(node: Node) -> str:

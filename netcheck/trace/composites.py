@@ -69,6 +69,22 @@ def _find_joined(node: Node, measured: dict[Any, Activation | None]) -> None:
             node.pieces = len(varying)
     elif node.kind is Kind.POINTWISE and varying:
         adopt(node, [node], measure(node, [node], varying[0], measured))
+        if node.kind is Kind.POINTWISE:
+            _find_chain(node, measured)
+
+
+def _find_chain(end: Node, measured: dict[Any, Activation | None]) -> None:
+    """A function written out in one line: 1 / (1 + exp(-x)), log(1 + exp(x)). The longest chain that is one counts."""
+    region, origin = [end], next(source for source in end.inputs if source.depends)
+    chains = []
+    while origin.kind in (Kind.POINTWISE, Kind.SHIFT, Kind.SCALE, Kind.CAST) and len(region) < _FARTHEST:
+        region = [origin, *region]
+        origin = next(source for source in origin.inputs if source.depends)
+        chains.append((region, origin))
+    for chain, start in reversed(chains):
+        adopt(end, chain, measure(end, chain, start, measured))
+        if end.kind is Kind.ACTIVATION:
+            return
 
 
 def common_origin(branches: list[Node]) -> tuple[Node | None, list[Node]]:
