@@ -19,7 +19,8 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from netcheck.load.inputs import ExampleInputs
+    from netcheck.source.locate import Definition
     from netcheck.source.targets import Target
     from netcheck.trace.graph import ModelGraph, Node
 
@@ -59,8 +61,11 @@ def check(
     """
     settings = Settings(select=selectors(select), ignore=selectors(ignore))
     base.require_known((*settings.chosen, *settings.ignore))
+    from netcheck.trace.places import origin_of
+
     report = Report(model=getattr(model, "__name__", type(model).__name__))
-    return examine(report, lambda: instance(model), lambda module: example_inputs(module, inputs), settings)
+    source = Source(lambda: (instance(model), origin_of(model)), lambda module: example_inputs(module, inputs))
+    return examine(report, source, settings)
 
 
 def plan(names: Sequence[str]) -> tuple[list[Target], list[Report]]:
@@ -93,19 +98,25 @@ def check_target(target: Target, settings: Settings) -> Report:
 
     # A class that netcheck came upon by itself may need arguments, or be no model: nobody asked for it.
     harmless = (NeedsArguments, loading.NotAModel) if target.discovered else ()
-    return examine(
-        Report(model=target.symbol, target=target.name),
-        lambda: loading.load(target).model,
-        lambda module: specified_inputs(module, settings),
-        settings,
-        harmless=harmless,
-    )
+    def build() -> tuple[nn.Module, Definition | None]:
+        loaded = loading.load(target)
+        return loaded.model, loaded.defined
+
+    source = Source(build, lambda module: specified_inputs(module, settings))
+    return examine(Report(model=target.symbol, target=target.name), source, settings, harmless=harmless)
+
+
+@dataclass(frozen=True)
+class Source:
+    """How to get a model and inputs for it: `build` also tells where the model is defined, if its class does not."""
+
+    build: Callable[[], tuple[nn.Module, Definition | None]]
+    inputs_for: Callable[[nn.Module], ExampleInputs]
 
 
 def examine(
     report: Report,
-    build: Callable[[], nn.Module],
-    inputs_for: Callable[[nn.Module], ExampleInputs],
+    source: Source,
     settings: Settings,
     *,
     harmless: tuple[type[NetcheckError], ...] = (),
@@ -114,11 +125,13 @@ def examine(
     start = time.perf_counter()
     findings: list[Finding] = []
     try:
-        module = build()
+        module, origin = source.build()
         report.model = type(module).__name__
-        example = inputs_for(module)
-        report.inputs = example.description.removeprefix("inputs: ")
-        report.graph = traced(module, example.args, example.kwargs)
+        with in_training(module):
+            example = source.inputs_for(module)
+            report.inputs = example.description.removeprefix("inputs: ")
+            report.graph = traced(module, example.args, example.kwargs)
+        report.graph.origin = origin
         report.summary = report.graph.summary()
         if report.graph.reads:
             findings.append(value_dependent(report.graph.reads))
@@ -187,6 +200,19 @@ def specified_inputs(module: nn.Module, settings: Settings) -> ExampleInputs:
         if settings.inputs
         else finding_inputs.infer_inputs(module)
     )
+
+
+@contextmanager
+def in_training(module: nn.Module) -> Iterator[None]:
+    """Judge a model that stands in eval mode as it will be trained; one in training mode may have frozen parts, and is not touched."""
+    flags = {part: part.training for part in module.modules()}
+    if not module.training:
+        module.train()
+    try:
+        yield
+    finally:
+        for part, training in flags.items():
+            part.training = training
 
 
 def traced(module: nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) -> ModelGraph:

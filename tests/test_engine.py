@@ -219,14 +219,14 @@ def checked(
 
 
 def test_a_target_is_loaded_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = checked(monkeypatch, lambda target: SimpleNamespace(model=Net()))
+    report = checked(monkeypatch, lambda target: SimpleNamespace(model=Net(), defined=None))
     assert (report.model, report.target, codes(report), report.inputs) == (
         "Net",
         "m.py:make",
         ["NC997"],
         "inferred",
     )
-    report = checked(monkeypatch, lambda target: SimpleNamespace(model=Net()), inputs=("2x3",))
+    report = checked(monkeypatch, lambda target: SimpleNamespace(model=Net(), defined=None), inputs=("2x3",))
     assert report.inputs == "specified"
 
 

@@ -177,8 +177,9 @@ class ModelGraph:
             for source in node.inputs:
                 source.users.append(node)
         self.lost = [self.by_fx[node] for node in recording.lost]
-        self.reads = list(dict.fromkeys(self.by_fx[node] for node in recording.reads))
         classify(self)
+        reads = dict.fromkeys(self.by_fx[node] for node in recording.reads)
+        self.reads = [node for node in reads if node.depends]
 
     def _find_live(self) -> list[Node]:
         """Mark the nodes that the result depends on, and return them in execution order."""

@@ -91,8 +91,8 @@ def _trail(end: Node, before: dict[Node, Node | None], test: Test) -> list[Node]
     return trail[::-1]
 
 
-def fewest_way(graph: ModelGraph, test: Test) -> list[Node]:
-    """The nodes that pass `test` on the way that has fewest of them, in order."""
+def fewest_way(graph: ModelGraph, test: Test, also: Test = lambda node: False) -> list[Node]:
+    """The nodes that pass `test` on the way that has fewest of them, in order; with those that pass `also` between them."""
     counts: dict[Node, int] = {}
     before: dict[Node, Node | None] = {}
     end = None
@@ -101,7 +101,7 @@ def fewest_way(graph: ModelGraph, test: Test) -> list[Node]:
         counts[node] = (counts[nearest] if nearest is not None else 0) + test(node)
         before[node] = nearest
         end = node
-    return _trail(end, before, test) if end is not None else []
+    return _trail(end, before, lambda node: test(node) or also(node)) if end is not None else []
 
 
 def unavoidable(graph: ModelGraph, test: Test) -> list[Node]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import sys
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -105,3 +106,26 @@ def definitions(cls: type) -> tuple[Definition, ...]:
         if file is not None:
             found.append(Definition(file, base.__qualname__))
     return tuple(found)
+
+
+def origin_of(model: object) -> Definition | None:
+    """Where a model comes from whose own class does not tell: the factory given, or the caller's variable that holds it."""
+    if inspect.isfunction(model):
+        code = inspect.unwrap(model).__code__
+        return Definition(code.co_filename, code.co_qualname, code.co_firstlineno)
+    frame = sys._getframe(1)
+    while frame is not None and not is_users(frame.f_code):
+        frame = frame.f_back  # type: ignore[assignment]
+    if frame is None:
+        return None
+    for variables in (frame.f_locals, frame.f_globals):
+        for name, value in variables.items():
+            if value is model:
+                outer = "" if variables is frame.f_globals else frame.f_code.co_qualname
+                return Definition(frame.f_code.co_filename, _inside(outer, name), frame.f_lineno)
+    return None
+
+
+def _inside(function: str, name: str) -> str:
+    """The qualified name of a variable of a function; of a module, the bare name."""
+    return name if function in ("", "<module>") else f"{function}.<locals>.{name}"

@@ -183,7 +183,11 @@ model = nn.Sequential(*[Block() for _ in range(20)], nn.LayerNorm(64), nn.Linear
 
     def far_off(self, graph: ModelGraph, diagnosis: Diagnosis) -> Iterator[Finding]:
         """Layers inside a sufficient budget whose own gain is off by more than a factor of two."""
-        layers = [node for node in unavoidable_layers(graph, diagnosis) if is_far_off(node, diagnosis)]
+        layers = [
+            node
+            for node in unavoidable_layers(graph, diagnosis)
+            if diagnosis.network.following[node] is not None and is_far_off(node, diagnosis)
+        ]
         if abs(diagnosis.gain) < _NOTABLE:
             layers = [node for node in layers if abs(gain_of(node, diagnosis) - _DEFAULT) > 0.02]
         if not layers:

@@ -21,7 +21,8 @@ class NoSkipConnection(StaticRule):
 
     ## What it does
     Counts the fewest weight layers on any way from input to output, the net's plain depth. A residual connection is a way
-    around, so ResNet-50, with 50 layers, has a plain depth of 6. From 18 it is reported as info, from 30 as a warning.
+    around, so ResNet-50, with 50 layers, has a plain depth of 6. Of these the longest sequence without a residual sum
+    between counts: from 18 layers it is reported as info, from 30 as a warning.
 
     ## Why is this bad?
     Even where initialization and normalization keep the size of the gradient, its direction becomes noise: in a plain net
@@ -164,27 +165,42 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """Plain depth against its limits, and the budget's finding if only skips help."""
-        from netcheck.trace.kinds import is_weight_layer
-        from netcheck.trace.paths import fewest_way
-
-        diagnosis, depth = graph.diagnosis, graph.plain_depth
+        diagnosis = graph.diagnosis
         overrun = diagnosis.cause == "no skip"
-        if depth < _NOTE and not overrun:
+        plain = longest_plain_stretch(graph)
+        depth = len(plain)
+        if (depth < _NOTE or mostly_isometric(plain)) and not overrun:
             return
-        way = fewest_way(graph, is_weight_layer)
-        if mostly_isometric(way) and not overrun:
-            return
-        text = f"plain depth {depth} weight layers, limit {_WARN}"
-        evidence = Evidence(depth, "weight layers", text, limit=_WARN)
+        text = f"{depth} weight layers in a row on the way that has fewest, limit {_WARN}"
         yield self.finding(
-            f"every way from input to output passes {depth} weight layers: there are no skip connections around them"
+            f"{depth} weight layers in a row have no skip connection around them"
             + (f", and {depth_budget.fate(diagnosis)}" if overrun else ""),
             help="lead an identity around every two or three layers of equal shape: `x = x + block(x)`; where the shape "
             "changes, project it: `x = self.project(x) + block(x)`",
-            evidence=depth_budget.evidence(diagnosis) if overrun else evidence,
-            at=way,
+            evidence=depth_budget.evidence(diagnosis)
+            if overrun
+            else Evidence(depth, "weight layers", text, limit=_WARN),
+            at=plain,
             severity=Severity.WARNING if depth >= _WARN or overrun else Severity.INFO,
         )
+
+
+def longest_plain_stretch(graph: ModelGraph) -> list[Node]:
+    """Of the weight layers on the way that has fewest, the longest sequence without a sum or concatenation of ways between."""
+    from netcheck.trace.kinds import is_weight_layer
+    from netcheck.trace.paths import fewest_way
+
+    best: list[Node] = []
+    stretch: list[Node] = []
+    for node in fewest_way(graph, is_weight_layer, also=joins_ways):
+        stretch = [*stretch, node] if is_weight_layer(node) else []
+        best = max(best, stretch, key=len)
+    return best
+
+
+def joins_ways(node: Node) -> bool:
+    """Whether gradients part here, on the way back: a sum or a concatenation of two signals."""
+    return node.kind in ("add", "cat") and sum(source.carries for source in node.inputs) > 1
 
 
 def mostly_isometric(way: list[Node]) -> bool:
