@@ -20,6 +20,10 @@ INSTALLED = tuple(
 OWN = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 
 
+class NotAModel(LoadError):
+    """What a target names is no model: a class that is no nn.Module, a factory that returns something else."""
+
+
 @contextmanager
 def user_code(doing: str, file: str, line: int = 1) -> Iterator[None]:
     """Turn what the block raises into a LoadError.

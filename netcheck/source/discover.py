@@ -91,10 +91,11 @@ def discover(paths: Sequence[str]) -> Discovery:
     files = list(named | walked)
     skipped: list[Skipped] = []
     indexes = list(parsed(files, named.keys(), skipped))
+    shown = {os.path.abspath(file): file for file in reversed(files)}
     definitions_found = [
         one
         for files_index in indexes
-        for one in sorted(defined_in(files_index), key=lambda one: one.candidate.line)
+        for one in sorted(defined_in(files_index, shown), key=lambda one: one.candidate.line)
     ]
     roots = roots_of(definitions_found)
     order = {file: number for number, file in enumerate(files)}
@@ -162,7 +163,7 @@ def names_one(file: str, pattern: re.Pattern[bytes]) -> bool:
 def index_or_reason(file: str, skipped: list[Skipped]) -> FileIndex | None:
     """The index of a file; None, and a reason in `skipped`, if it is no Python."""
     try:
-        return index_file(parse(file))
+        return index_file(parse(os.path.abspath(file)))  # as imports find it, so that both have one tree
     except Unreadable as error:
         skipped.append(Skipped(file, str(error), error.line))
         return None
@@ -178,10 +179,10 @@ def model_names(files: FileIndex) -> set[str]:
     }
 
 
-def defined_in(files: FileIndex) -> Iterator[Definition]:
-    """Every model class, instance and factory at the top of a file."""
+def defined_in(files: FileIndex, shown: dict[str, str]) -> Iterator[Definition]:
+    """Every model class, instance and factory at the top of a file, which candidates call by its name in `shown`."""
     module = files.scopes[""][0]
-    path = files.file.path
+    path = shown[files.file.path]
     top = [*files.file.tree.body, *models.own_statements_unguarded(files.file.tree.body)]
     blocks = {id(s): s for s in top}
     reachable = {id(child) for s in blocks.values() for child in (s, *blocks_of(s))}
@@ -196,7 +197,7 @@ def defined_in(files: FileIndex) -> Iterator[Definition]:
                 yield Definition(Candidate(path, name, "class", line), scope)
         elif models.is_addressable_factory(scope):
             yield Definition(Candidate(path, name, "factory", line), scope)
-    yield from instances(module, blocks.values())
+    yield from instances(module, path, blocks.values())
 
 
 def blocks_of(statement: ast.stmt) -> Iterator[ast.stmt]:
@@ -208,9 +209,8 @@ def blocks_of(statement: ast.stmt) -> Iterator[ast.stmt]:
             yield from getattr(statement, name, ())
 
 
-def instances(module: ast.AST | Scope, statements: Iterable[ast.stmt]) -> Iterator[Definition]:
+def instances(module: Scope, path: str, statements: Iterable[ast.stmt]) -> Iterator[Definition]:
     """The variables at the top of a file that hold a model, each once."""
-    assert isinstance(module, Scope)
     found: dict[str, Definition] = {}
     for statement in statements:
         for target, value in assignments(statement):
@@ -219,7 +219,7 @@ def instances(module: ast.AST | Scope, statements: Iterable[ast.stmt]) -> Iterat
             if target.id in found:
                 found[target.id].values.append(value)
             elif models.makes_model(value, module):
-                candidate = Candidate(module.file.path, target.id, "instance", statement.lineno)
+                candidate = Candidate(path, target.id, "instance", statement.lineno)
                 found[target.id] = Definition(candidate, module, [value])
     yield from found.values()
 

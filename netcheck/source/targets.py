@@ -82,7 +82,8 @@ def discovered(candidate: Candidate, module: str = "") -> Target:
 
 def belongs(file: str, path: str) -> bool:
     """Whether a discovered file is the one named, or lies in the folder named."""
-    return file == path or path in (".", "") or file.startswith(path.rstrip(os.sep) + os.sep)
+    folder = os.path.normpath(path)
+    return file in (path, folder) or folder == os.curdir or file.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def split(argument: str) -> tuple[str, str, str]:

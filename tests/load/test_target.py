@@ -44,7 +44,7 @@ def project(tmp_path, monkeypatch):
         return tmp_path
 
     yield write
-    left = [path for path in tmp_path.rglob("*.pyc")]
+    left = list(tmp_path.rglob("*.pyc"))
     assert not left, "bytecode was left beside the user's files"
 
 
