@@ -3,8 +3,8 @@
     files --bytes filter--> ast --> classes, instances, factories --> roots
                                         ResNet  builds  BasicBlock      ResNet
 
-Only roots are reported: what another candidate builds is checked inside it. A file that mentions no library of neural
-networks is not even parsed, unless it names a model class that another file of the tree defines.
+Only roots are reported: what another candidate builds is checked inside it. A file that mentions no library
+of neural networks is not even parsed, unless it names a model class that another file of the tree defines.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ LIBRARIES = (
     b"segmentation_models",
 )
 LARGEST = 64 * 2**20  # bytes; of a file larger than this not even a mention is looked for
-MAY_DEFINE = re.compile(  # a class with a base, a variable made by a call, a function that returns what it makes
-    rb"^[ \t]*class\s+\w+\s*\(|^\w+[^=\n(]*=\s*[\w.]*\(|->\s*[\"']?[\w.]*[A-Z]|^\s+return\s+[\w.]+\(|\"cells\"",
+MAY_DEFINE = re.compile(
+    rb"^[ \t]*class\s+\w+\s*\("  # a class with a base
+    rb"|^\w+[^=\n(]*=\s*[\w.]*\("  # a variable made by a call
+    rb"|->\s*[\"']?[\w.]*[A-Z]|^\s+return\s+[\w.]+\("  # a function that returns what it makes
+    rb"|\"cells\"",  # a notebook
     re.MULTILINE,
 )
 
@@ -43,7 +46,9 @@ Kind = Literal["class", "instance", "factory"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model that a file defines: `symbol` is a class, a variable that holds a model, or a function that makes one."""
+    """A model that a file defines: `symbol` is a class, a variable that holds a model,
+    or a function that makes one.
+    """
 
     file: str
     symbol: str
@@ -84,7 +89,8 @@ def discover(paths: Sequence[str]) -> Discovery:
         paths: files, each of which is answered for by a candidate or a reason; and folders, which are walked.
 
     Returns:
-        The root models, and the files that cannot be read. Of files in folders that define no model nothing is said.
+        The root models, and the files that cannot be read. Of files in folders that define no model nothing
+        is said.
     """
     named = {path: None for path in paths if not os.path.isdir(path)}
     walked = {file: None for path in paths if os.path.isdir(path) for file in python_files(path)}
@@ -111,7 +117,9 @@ def discover(paths: Sequence[str]) -> Discovery:
 
 
 def parsed(files: Sequence[str], named: Iterable[str], skipped: list[Skipped]) -> Iterator[FileIndex]:
-    """The syntax trees of the files that may define a model; adds to `skipped` those that should but cannot be read."""
+    """The syntax trees of the files that may define a model;
+    adds to `skipped` those that should but cannot be read.
+    """
     named = set(named)
     others: list[str] = []  # they mention no library
     known: set[str] = set()  # the names of the model classes so far
@@ -180,7 +188,9 @@ def model_names(files: FileIndex) -> set[str]:
 
 
 def defined_in(files: FileIndex, shown: dict[str, str]) -> Iterator[Definition]:
-    """Every model class, instance and factory at the top of a file, which candidates call by its name in `shown`."""
+    """Every model class, instance and factory at the top of a file,
+    which candidates call by its name in `shown`.
+    """
     module = files.scopes[""][0]
     path = shown[files.file.path]
     top = [*files.file.tree.body, *models.own_statements_unguarded(files.file.tree.body)]

@@ -109,7 +109,7 @@ def is_dotted(text: str) -> bool:
 
 
 def module_path(module: str) -> str:
-    """The file of a dotted module on the path that Python would search, "" if it is not there; imports nothing."""
+    """The file of a dotted module where Python would look for it, "" if it is not there; imports nothing."""
     here = os.getcwd()
     for root in (here, os.path.join(here, "src"), *sys.path):
         found = file_in(root or here, module.split("."))

@@ -1,7 +1,7 @@
 """The Python files and notebooks under a folder, as git sees them. Imports no torch.
 
-In a git work tree that is what git tracks or would track: ignored files are left out. Elsewhere, everything but hidden
-folders, virtual environments, caches and installed packages.
+In a git work tree that is what git tracks or would track: ignored files are left out. Elsewhere, everything
+but hidden folders, virtual environments, caches and installed packages.
 """
 
 from __future__ import annotations

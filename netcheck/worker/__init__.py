@@ -8,8 +8,9 @@
         +------------- output, bounded -------------------------------------------+      |
         +------------- faults: where it stood when it died ------------------------------+
 
-A child has its own session, no standard input, a time limit and a memory limit. Whatever it leaves behind is killed.
-It shares nothing with the next child: what it did to torch, to builtins or to its standard output ends with it.
+A child has its own session, no standard input, a time limit and a memory limit. Whatever it leaves behind is
+killed. It shares nothing with the next child: what it did to torch, to builtins or to its standard output
+ends with it.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from netcheck.worker.limits import Limits
 
 START_SECONDS = 300.0  # for importing torch from a cold disk
 GRACE_SECONDS = 5.0  # for a worker to say that its child is gone
+ANSWER_SECONDS = 0.5  # for a child to say where it stands before it is killed
 TAIL = 16 * 1024  # bytes kept of what a child printed
 POLL = 0.05  # seconds between two looks at its memory
 EVERY = 10  # of these looks, one is at what it started as well
@@ -186,11 +187,12 @@ class Worker:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(trace.pid, signal.SIGUSR1)
-        until = time.monotonic() + 0.5
-        while not trace.faults and time.monotonic() < until:
+        until = time.monotonic() + ANSWER_SECONDS
+        written = -1
+        while time.monotonic() < until and (not trace.faults or len(trace.faults) > written):
+            written = len(trace.faults)  # it comes in pieces: wait until no more come
             with contextlib.suppress(WorkerDied):
-                for _ in self.pump(time.monotonic() + 0.02, trace, patient=True):
-                    pass
+                self.pump(time.monotonic() + POLL, trace, patient=True)
         processes.kill_group(trace.pid)
 
     def pump(self, deadline: float, trace: Trace, patient: bool = False) -> list[tuple[str, Any]]:

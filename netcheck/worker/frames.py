@@ -43,7 +43,9 @@ def send_bytes(fd: int, data: bytes) -> None:
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Reads what a child sent: netcheck's own data types and nothing else, so that reading runs none of its code."""
+    """Reads what a child sent: netcheck's own data types and nothing else,
+    so that reading runs none of its code.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         """Find a class by name; only netcheck's own, and containers."""

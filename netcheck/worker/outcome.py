@@ -1,4 +1,6 @@
-"""What becomes of a target that could not be checked: a report with one finding, NC001 to NC007. Imports no torch."""
+"""What becomes of a target that could not be checked: a report with one finding, NC001 to NC007. Imports no
+torch.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ def place_of(target: Target) -> Location:
 
 
 def place_in(faults: str) -> Location | None:
-    """The innermost line of user code in the stacks that faulthandler wrote, of the thread that it calls current."""
+    """The innermost line of user code in the stacks that faulthandler wrote,
+    of the thread that it calls current.
+    """
     current = faults.rpartition("Current thread")[2] or faults
     for stack in (current, faults):
         for frame in FRAME.finditer(stack):

@@ -20,7 +20,7 @@ FORKS = sys.platform.startswith("linux")  # elsewhere the system's own libraries
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that a person watching wants to know: a phase of a target begins, or its report is there ("done")."""
+    """What a person watching wants to know: a phase of a target begins, or its report is there ("done")."""
 
     target: Target
     phase: str
@@ -48,8 +48,8 @@ def check_all(
         forks: whether each target has a process of its own, or shares one until it dies.
 
     Yields:
-        One report for each target, in their order. A target that cannot be loaded, or that ends its process, has a report
-        that says so.
+        One report for each target, in their order. A target that cannot be loaded, or that ends its process,
+        has a report that says so.
 
     Raises:
         UsageError: the worker process cannot be started at all.

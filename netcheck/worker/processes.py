@@ -1,7 +1,9 @@
-"""Processes as the system sees them: their memory, what they leave behind, and how they end. Linux knows all of it.
+"""Processes as the system sees them: their memory, what they leave behind, and how they end. Linux knows all
+of it.
 
-Every process that a worker starts, at any remove, carries a mark in its environment. So all of them can be found, also
-one that detached itself from its parent, its session and its terminal, and no other process is ever touched.
+Every process that a worker starts, at any remove, carries a mark in its environment. So all of them can be
+found, also one that detached itself from its parent, its session and its terminal, and no other process is
+ever touched.
 """
 
 from __future__ import annotations
@@ -18,13 +20,12 @@ LINUX = sys.platform.startswith("linux")
 MARK = "NETCHECK_WORKER"
 LOST = 70  # the exit code of a child that could not send its report
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
-def die_with_parent() -> None:
-    """Have the system kill this process when its parent dies."""
+def die_with_parent(number: int) -> None:
+    """Have the system send this process a signal when its parent dies."""
     if LINUX:
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def adopt_orphans() -> None:
@@ -34,13 +35,18 @@ def adopt_orphans() -> None:
 
 
 def resident(pid: int) -> int:
-    """The bytes of memory that a process holds for itself, 0 if that is not known."""
+    """The bytes of memory that a process keeps in use, without the files that it maps;
+    0 if that is not known.
+    """
+    total = 0
     try:
-        with open(f"/proc/{pid}/statm") as file:
-            fields = file.read().split()
+        with open(f"/proc/{pid}/status") as file:
+            for line in file:
+                if line.startswith(("RssAnon:", "RssShmem:")):
+                    total += int(line.split()[1]) * 1024
     except OSError:
         return 0
-    return (int(fields[1]) - int(fields[2])) * PAGE if len(fields) > 2 else 0
+    return total
 
 
 def marked(mark: str) -> Iterator[int]:

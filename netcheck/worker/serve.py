@@ -1,7 +1,7 @@
 """The worker process: imports torch once, then forks a child for each target that it is sent.
 
-Where the system cannot fork safely, the worker checks the targets itself, one after the other, and is started again when
-one of them ends it.
+Where the system cannot fork safely, the worker checks the targets itself, one after the other, and is started
+again when one of them ends it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import importlib
 import os
 import pickle
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -48,8 +49,9 @@ def serve(pipes: Pipes, check_name: str, *, forks: bool) -> None:
         check_name: the function that checks, as "module:function".
         forks: whether each target has a child of its own.
     """
-    processes.die_with_parent()
     processes.adopt_orphans()
+    signal.signal(signal.SIGTERM, clean_up)
+    processes.die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     check = find_check(check_name)
@@ -57,6 +59,7 @@ def serve(pipes: Pipes, check_name: str, *, forks: bool) -> None:
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     send(pipes.control, ("ready", 0))
     for command in receive(pipes.commands):
+        scratch[:] = [command.scratch]
         pid = os.fork() if forks else os.getpid()
         if forks and pid == 0:
             run_child(pipes, command, check)
@@ -64,6 +67,17 @@ def serve(pipes: Pipes, check_name: str, *, forks: bool) -> None:
         status = wait(pid) if forks else run_here(pipes, command, check)
         processes.kill_marked(os.environ[processes.MARK], frozenset({os.getpid()}))
         send(pipes.control, ("ended", status))
+
+
+scratch: list[str] = []  # the folder for temporary files of the target that is being checked
+
+
+def clean_up(*_: object) -> None:
+    """End all that this worker started, and itself: its parent died without a word."""
+    processes.kill_marked(os.environ[processes.MARK], frozenset({os.getpid()}))
+    for folder in scratch:
+        shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
 
 
 def find_check(name: str) -> Check:
@@ -91,7 +105,8 @@ def run_child(pipes: Pipes, command: Command, check: Check) -> None:
     exit_now = os._exit  # user code may replace what os holds
     try:
         os.setsid()
-        processes.die_with_parent()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        processes.die_with_parent(signal.SIGKILL)
         os.close(pipes.commands)
         os.close(pipes.control)
         limit_memory(command.memory)
@@ -121,7 +136,9 @@ def checked(pipes: Pipes, command: Command, check: Check) -> Report:
         report = check(command.target, command.settings)
         report.graph = None  # it holds live modules
     except BaseException as error:
+        free_memory()
         report = outcome.report_of(command.target, error, clock() - started)
+    free_memory()
     report.target = report.target or command.target.name
     report.seconds = report.seconds or clock() - started
     return report
@@ -140,16 +157,22 @@ def pickled(report: Report) -> bytes:
 
 
 def limit_memory(memory: int) -> None:
-    """Have large allocations fail at once, at the line that asks for them, instead of filling the machine.
+    """Have large allocations fail at once, at the line that asks for them, until `free_memory`.
 
-    Only private writable memory counts, so what torch maps of its libraries does not. Drivers of accelerators reserve far
-    more than they use: beside one, the parent's watch over resident memory is the only limit.
+    Only private writable memory counts, so what torch maps of its libraries does not. Drivers of accelerators
+    reserve far more than they use: beside one, the parent's watch over resident memory is the only limit.
     """
     if not processes.LINUX or os.path.exists("/dev/nvidiactl") or os.path.exists("/dev/kfd"):
         return
     with contextlib.suppress(OSError, ValueError), open("/proc/self/status") as file:
         data = next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmData:"))
-        resource.setrlimit(resource.RLIMIT_DATA, (memory + data, memory + data))
+        resource.setrlimit(resource.RLIMIT_DATA, (memory + data, resource.RLIM_INFINITY))
+
+
+def free_memory() -> None:
+    """Lift the limit on allocations: the report must fit even where the file has taken all there was."""
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def moved(fd: int) -> int:

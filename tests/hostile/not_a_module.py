@@ -1,11 +1,14 @@
-# expect: NC001: is not an nn.Module
-import torch
+# expect: corpus.*Net: is a int, not a model
+from torch import nn
 
 
-class Net(torch.nn.Module):
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
     def forward(self, x):
-        return x
+        return self.fc(x)
 
 
-class Net:  # noqa: F811
-    pass
+Net = 3
