@@ -1,7 +1,8 @@
-"""Arguments for a class or factory that needs some: from defaults, from config classes, from what the user gave.
+"""Arguments for a class or factory that needs some: from defaults, from config classes, from what the user
+gave.
 
-Nothing is guessed: a number or a string that has no default is the user's to give. A parameter is filled only where one
-value is meant: a configuration class that can be built as it is.
+Nothing is guessed: a number or a string that has no default is the user's to give. A parameter is filled only
+where one value is meant: a configuration class that can be built as it is.
 
     def __init__(self, config: ModelConfig)      annotated with a class whose fields all have defaults
     def __init__(self, config)                   GPT, where the same file defines such a GPTConfig

@@ -20,6 +20,10 @@ INSTALLED = tuple(
 OWN = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 
 
+class NotAModel(LoadError):
+    """What a target names is no model: a class that is no nn.Module, a factory of something else."""
+
+
 @contextmanager
 def user_code(doing: str, file: str, line: int = 1) -> Iterator[None]:
     """Turn what the block raises into a LoadError.
@@ -30,7 +34,7 @@ def user_code(doing: str, file: str, line: int = 1) -> Iterator[None]:
         line: the line to blame there.
 
     Raises:
-        LoadError: the block raised anything, SystemExit included. An interrupt from the keyboard goes through.
+        LoadError: the block raised anything, SystemExit included; but Ctrl-C goes through.
     """
     try:
         yield

@@ -6,8 +6,8 @@
     my-net v2.py               any name will do
     study.ipynb                the cells that its models need
 
-User folders come after the standard library and before installed packages. Modules of one project are forgotten
-when a file of another one is loaded, so that both may have a `utils.py`.
+User folders come after the standard library and before installed packages. Modules of one project are
+forgotten when a file of another one is loaded, so that both may have a `utils.py`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def import_file(path: str, symbols: Sequence[str] = ()) -> ModuleType:
 
     Args:
         path: the file.
-        symbols: what is wanted of it; of a notebook, or a script that trains when imported, only the statements that
-            define these are run.
+        symbols: what is wanted of it; of a notebook, or a script that trains when imported, only the
+            statements that define these are run.
 
     Raises:
         LoadError: it is not Python, or raised.
@@ -117,7 +117,9 @@ def module_name(path: str, tree: ast.Module) -> tuple[str, str]:
 
 
 def highest_relative_import(tree: ast.Module) -> int:
-    """The most dots of a relative import: how many folders above a file are packages even without __init__.py."""
+    """The most dots of a relative import: how many folders above a
+    file are packages even without __init__.py.
+    """
     return max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=0)
 
 
@@ -135,10 +137,11 @@ def same_file(module: ModuleType, path: str) -> bool:
 
 @contextmanager
 def search_path(path: str, root: str) -> Iterator[None]:
-    """Let imports find what lies around a file, from now on and for as long as the process works on this project.
+    """Let imports find what lies around a file, from now on and for as long as the process works on this
+    project.
 
-    What user code may import later, in forward, must be found as well, so the path stays; the next project replaces it.
-    No bytecode is written beside a user's files.
+    What user code may import later, in forward, must be found as well, so the path stays; the next project
+    replaces it. No bytecode is written beside a user's files.
     """
     folders = dict.fromkeys(
         [root, *source_roots(root), *([] if in_package(path) else [os.path.dirname(path)])]

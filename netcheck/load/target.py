@@ -17,15 +17,11 @@ from torch import nn
 from netcheck.errors import LoadError
 from netcheck.findings import Location
 from netcheck.load.arguments import bind
-from netcheck.load.guard import describe, user_code
+from netcheck.load.guard import NotAModel, describe, user_code
 from netcheck.load.modules import import_file, import_module
 from netcheck.load.weights import load_weights
 from netcheck.source.locate import Definition, locate_definition
 from netcheck.source.targets import Target, expand
-
-
-class NotAModel(LoadError):
-    """What a target names is no model: a class that is no nn.Module, a factory that returns something else."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +70,18 @@ def load(
     if isinstance(target, str):
         target = only_target(target)
     namespace = import_file(target.file, [target.symbol]) if target.file else import_module(target.module)
-    value = find_symbol(namespace, target)
-    defined = definition_of(value, target)
-    place = locate_definition(defined) or Location(target.file or target.module, target.line or 1)
-    if isinstance(value, nn.Module):
-        model, factory = value, None
-    else:
-        factory = factory_of(value, target, args, kwargs or {}, place)
-        model = factory()
+    with user_code(
+        f"reading {target.name}", target.file, target.line or 1
+    ):  # a metaclass may answer anything
+        value = find_symbol(namespace, target)
+        defined = definition_of(value, target)
+        place = locate_definition(defined) or Location(target.file or target.module, target.line or 1)
+        is_model = isinstance(value, nn.Module)
+        name = value.__name__ if isinstance(value, type) else target.symbol
+        factory = None if is_model else factory_of(value, target, args, kwargs or {}, place)
+    model = value if factory is None else factory()
     if weights is not None:
         load_weights(model, weights)
-    name = target.symbol if not isinstance(value, type) else value.__name__
     return Loaded(name, model, factory, place, defined, namespace, target)
 
 
@@ -107,12 +104,11 @@ def only_target(text: str) -> Target:
 def find_symbol(namespace: ModuleType, target: Target) -> Any:
     """What a dotted symbol stands for in a module."""
     value: Any = namespace
-    with user_code(f"reading {target.name}", target.file, target.line or 1):
-        for part in target.symbol.split("."):
-            try:
-                value = getattr(value, part)
-            except AttributeError as error:
-                raise missing(namespace, target) from error
+    for part in target.symbol.split("."):
+        try:
+            value = getattr(value, part)
+        except AttributeError as error:
+            raise missing(namespace, target) from error
     return value
 
 

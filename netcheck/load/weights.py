@@ -35,7 +35,7 @@ def load_weights(model: nn.Module, path: str) -> None:
     if problem:
         raise LoadError(
             f"the weights in {path} do not fit {type(model).__name__}: {problem}",
-            help="give the checkpoint of this model, or build the model with the arguments that it was trained with",
+            help="give the checkpoint of this model, or build it with the arguments that it was trained with",
             location=Location(path, 1),
         )
     model.load_state_dict(state)
@@ -60,7 +60,7 @@ def read_checkpoint(path: str) -> Any:
         raise
     except Exception as error:
         if "weights_only" in str(error) or "Unsupported" in str(error) or "WeightsUnpickler" in str(error):
-            help = "save the tensors alone, torch.save(model.state_dict(), path): netcheck runs no code of a checkpoint"
+            help = "save the tensors alone: torch.save(model.state_dict(), path)"
             raise LoadError(f"{path} holds more than tensors", help=help, location=place) from error
         first = (str(error).splitlines() or [""])[0]
         help = "give a file that torch.save or safetensors wrote"

@@ -30,7 +30,9 @@ DEEPEST = 24  # names that follow each other; real code needs five
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Site:
-    """An expression and the scope that it stands in. `settled` is False for what came from outside, a parameter."""
+    """An expression and the scope that it stands in. `settled` is False for what came from outside,
+    a parameter.
+    """
 
     expression: ast.expr
     scope: Scope
@@ -119,7 +121,7 @@ def resolve(expression: ast.expr, scope: Scope, active: Active = NOWHERE) -> Ite
 
 
 def resolve_chained(value: ast.expr, scope: Scope, active: Active) -> Iterator[Site]:
-    """The call that a method is called on: `nn.Linear(2, 3).to(device)`, but not `nn` in `nn.Linear(2, 3)`."""
+    """The call before a method: `nn.Linear(2, 3).to(device)`; but not `nn` in `nn.Linear(2, 3)`."""
     if isinstance(value, ast.Call):
         yield from resolve(value, scope, active)
 
@@ -139,7 +141,9 @@ def resolve_key(expression: ast.expr, scope: Scope, active: Active) -> Iterator[
 
 
 def values_of(key: str, scope: Scope, until: int | None = None) -> list[tuple[ast.expr, Scope]]:
-    """What a key is assigned: in this scope before the line `until`, in the class for `self.x`, else around it."""
+    """What a key is assigned: in this scope before the line `until`, in the class for `self.x`,
+    else around it.
+    """
     if key.startswith(f"{SELF}."):
         owner = class_scope(scope)
         for one in family(owner) if owner is not None else ():
@@ -228,7 +232,7 @@ def item(element: ast.expr, scope: Scope) -> One:
 def comprehended(
     expression: ast.ListComp | ast.GeneratorExp | ast.SetComp, scope: Scope, active: Active
 ) -> Recipe:
-    """What a comprehension makes; `[m for block in blocks for m in (conv(), relu())]` repeats the inner pair."""
+    """What a comprehension makes; `[m for _ in blocks for m in (conv(), relu())]` repeats the inner pair."""
     last = expression.generators[-1]
     if isinstance(expression.elt, ast.Name) and dotted(last.target) == expression.elt.id:
         return (Many(contents(last.iter, scope, active)),)
@@ -308,7 +312,9 @@ def contents_of_key(expression: ast.expr, scope: Scope, active: Active) -> Recip
 
 
 def pattern(key: ast.expr) -> re.Pattern[str]:
-    """What names a string expression may give: f"conv{i}", "conv%d" % i and "conv" + str(i) all give `conv.+`."""
+    """What names a string expression may give: f"conv{i}",
+    "conv%d" % i and "conv" + str(i) all give `conv.+`.
+    """
     return re.compile(pattern_text(key), re.DOTALL)
 
 

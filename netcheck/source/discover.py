@@ -3,8 +3,8 @@
     files --bytes filter--> ast --> classes, instances, factories --> roots
                                         ResNet  builds  BasicBlock      ResNet
 
-Only roots are reported: what another candidate builds is checked inside it. A file that mentions no library of neural
-networks is not even parsed, unless it names a model class that another file of the tree defines.
+Only roots are reported: what another candidate builds is checked inside it. A file that mentions no library
+of neural networks is not even parsed, unless it names a model class that another file of the tree defines.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ LIBRARIES = (
     b"segmentation_models",
 )
 LARGEST = 64 * 2**20  # bytes; of a file larger than this not even a mention is looked for
-MAY_DEFINE = re.compile(  # a class with a base, a variable made by a call, a function that returns what it makes
-    rb"^[ \t]*class\s+\w+\s*\(|^\w+[^=\n(]*=\s*[\w.]*\(|->\s*[\"']?[\w.]*[A-Z]|^\s+return\s+[\w.]+\(|\"cells\"",
+MAY_DEFINE = re.compile(
+    rb"^[ \t]*class\s+\w+\s*\("  # a class with a base
+    rb"|^\w+[^=\n(]*=\s*[\w.]*\("  # a variable made by a call
+    rb"|->\s*[\"']?[\w.]*[A-Z]|^\s+return\s+[\w.]+\("  # a function that returns what it makes
+    rb"|\"cells\"",  # a notebook
     re.MULTILINE,
 )
 
@@ -43,7 +46,9 @@ Kind = Literal["class", "instance", "factory"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model that a file defines: `symbol` is a class, a variable that holds a model, or a function that makes one."""
+    """A model that a file defines: `symbol` is a class, a variable that holds a model,
+    or a function that makes one.
+    """
 
     file: str
     symbol: str
@@ -84,17 +89,19 @@ def discover(paths: Sequence[str]) -> Discovery:
         paths: files, each of which is answered for by a candidate or a reason; and folders, which are walked.
 
     Returns:
-        The root models, and the files that cannot be read. Of files in folders that define no model nothing is said.
+        The root models, and the files that cannot be read. Of files in folders that define no model nothing
+        is said.
     """
     named = {path: None for path in paths if not os.path.isdir(path)}
     walked = {file: None for path in paths if os.path.isdir(path) for file in python_files(path)}
     files = list(named | walked)
     skipped: list[Skipped] = []
     indexes = list(parsed(files, named.keys(), skipped))
+    shown = {os.path.abspath(file): file for file in reversed(files)}
     definitions_found = [
         one
         for files_index in indexes
-        for one in sorted(defined_in(files_index), key=lambda one: one.candidate.line)
+        for one in sorted(defined_in(files_index, shown), key=lambda one: one.candidate.line)
     ]
     roots = roots_of(definitions_found)
     order = {file: number for number, file in enumerate(files)}
@@ -110,7 +117,9 @@ def discover(paths: Sequence[str]) -> Discovery:
 
 
 def parsed(files: Sequence[str], named: Iterable[str], skipped: list[Skipped]) -> Iterator[FileIndex]:
-    """The syntax trees of the files that may define a model; adds to `skipped` those that should but cannot be read."""
+    """The syntax trees of the files that may define a model;
+    adds to `skipped` those that should but cannot be read.
+    """
     named = set(named)
     others: list[str] = []  # they mention no library
     known: set[str] = set()  # the names of the model classes so far
@@ -162,7 +171,7 @@ def names_one(file: str, pattern: re.Pattern[bytes]) -> bool:
 def index_or_reason(file: str, skipped: list[Skipped]) -> FileIndex | None:
     """The index of a file; None, and a reason in `skipped`, if it is no Python."""
     try:
-        return index_file(parse(file))
+        return index_file(parse(os.path.abspath(file)))  # as imports find it, so that both have one tree
     except Unreadable as error:
         skipped.append(Skipped(file, str(error), error.line))
         return None
@@ -178,10 +187,12 @@ def model_names(files: FileIndex) -> set[str]:
     }
 
 
-def defined_in(files: FileIndex) -> Iterator[Definition]:
-    """Every model class, instance and factory at the top of a file."""
+def defined_in(files: FileIndex, shown: dict[str, str]) -> Iterator[Definition]:
+    """Every model class, instance and factory at the top of a file,
+    which candidates call by its name in `shown`.
+    """
     module = files.scopes[""][0]
-    path = files.file.path
+    path = shown[files.file.path]
     top = [*files.file.tree.body, *models.own_statements_unguarded(files.file.tree.body)]
     blocks = {id(s): s for s in top}
     reachable = {id(child) for s in blocks.values() for child in (s, *blocks_of(s))}
@@ -196,7 +207,7 @@ def defined_in(files: FileIndex) -> Iterator[Definition]:
                 yield Definition(Candidate(path, name, "class", line), scope)
         elif models.is_addressable_factory(scope):
             yield Definition(Candidate(path, name, "factory", line), scope)
-    yield from instances(module, blocks.values())
+    yield from instances(module, path, blocks.values())
 
 
 def blocks_of(statement: ast.stmt) -> Iterator[ast.stmt]:
@@ -208,9 +219,8 @@ def blocks_of(statement: ast.stmt) -> Iterator[ast.stmt]:
             yield from getattr(statement, name, ())
 
 
-def instances(module: ast.AST | Scope, statements: Iterable[ast.stmt]) -> Iterator[Definition]:
+def instances(module: Scope, path: str, statements: Iterable[ast.stmt]) -> Iterator[Definition]:
     """The variables at the top of a file that hold a model, each once."""
-    assert isinstance(module, Scope)
     found: dict[str, Definition] = {}
     for statement in statements:
         for target, value in assignments(statement):
@@ -219,7 +229,7 @@ def instances(module: ast.AST | Scope, statements: Iterable[ast.stmt]) -> Iterat
             if target.id in found:
                 found[target.id].values.append(value)
             elif models.makes_model(value, module):
-                candidate = Candidate(module.file.path, target.id, "instance", statement.lineno)
+                candidate = Candidate(path, target.id, "instance", statement.lineno)
                 found[target.id] = Definition(candidate, module, [value])
     yield from found.values()
 

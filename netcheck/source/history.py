@@ -1,4 +1,5 @@
-"""All that happened to a collection until it is used: assigned, appended to in loops and branches, extended. No torch.
+"""All that happened to a collection until it is used: assigned, appended to in loops and branches, extended.
+No torch.
 
     events([statements]) -> (whether it was assigned anew, what was put in since)
 
@@ -21,7 +22,8 @@ END = 1 << 30  # a line after every line
 def history(key: str, scope: Scope, until: int = END, active: Active = builders.NOWHERE) -> Recipe:
     """What the collection `key` holds when line `until` of `scope` is reached.
 
-    `self.x` is followed through all methods of the class; a key that the function does not know, to the scope around it.
+    `self.x` is followed through all methods of the class; a key that the function does not know, to the scope
+    around it.
     """
     if key == SELF or key.startswith(f"{SELF}."):
         return class_history(key, scope, until, active)
@@ -35,7 +37,9 @@ def history(key: str, scope: Scope, until: int = END, active: Active = builders.
 
 
 def class_history(key: str, scope: Scope, until: int, active: Active) -> Recipe:
-    """What `self.x` holds: `__init__` first, then what the other methods add; the nearest class that assigns it counts."""
+    """What `self.x` holds: `__init__` first, then what the other methods add;
+    the nearest class that assigns it counts.
+    """
     owner = scope if isinstance(scope.node, ast.ClassDef) else builders.class_scope(scope)
     found: Recipe = ()
     assigned_anywhere = False
@@ -166,7 +170,9 @@ def assigned(
 
 
 def called(key: str, call: ast.Call, scope: Scope, active: Active) -> tuple[bool, Recipe]:
-    """`key.append(...)`, `key.add_module(...)`, `setattr(key, ...)`, and for a container `super().__init__(...)`."""
+    """`key.append(...)`, `key.add_module(...)`, `setattr(key, ...)`,
+    and for a container `super().__init__(...)`.
+    """
     arguments = call.args
     if isinstance(call.func, ast.Name):
         if call.func.id == "setattr" and len(arguments) == 3 and scope.key(arguments[0]) == key:
@@ -197,7 +203,7 @@ def called(key: str, call: ast.Call, scope: Scope, active: Active) -> tuple[bool
 
 
 def constructed(call: ast.Call, scope: Scope, active: Active) -> tuple[bool, Recipe]:
-    """`super().__init__(*layers)` or `nn.Sequential.__init__(self, *layers)` in a class that is a container."""
+    """`super().__init__(*layers)`, `nn.Sequential.__init__(self, *layers)` in a class that is a container."""
     assert isinstance(call.func, ast.Attribute)
     if builders.is_super(call.func.value):
         arguments = call.args

@@ -1,4 +1,6 @@
-"""Which file of the tree an import names, and which class or function a name in a file stands for. Imports no torch."""
+"""Which file of the tree an import names, and which class or function a name in a file stands for. Imports no
+torch.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ NOT_FOLLOWED = frozenset({"torch"})  # its classes are known by name, and its fi
 
 
 def definitions(expression: ast.expr, scope: Scope) -> list[Scope]:
-    """The classes or functions that a name or dotted name stands for, where their source is in the same tree."""
+    """The classes or functions that a (dotted) name stands for, where their source is in the same tree."""
     parts = dotted_parts(expression)
     if not parts:
         return []

@@ -34,7 +34,7 @@ class Definition:
 
     Attributes:
         file: the path of its source.
-        name: its qualified name, as `__qualname__` gives it ("Net", "make.<locals>.Net"), or a variable's name.
+        name: its qualified name, as `__qualname__` gives it, "make.<locals>.Net"; or a variable's name.
         line: its first line where known; it tells apart two definitions of one name.
     """
 
@@ -64,7 +64,7 @@ def locate_child(
     """The call that built a submodule.
 
     Args:
-        parent_sources: the classes of the parent in the order of its MRO; or the variable or factory that made it.
+        parent_sources: the classes of the parent in the order of its MRO; or its variable or factory.
         names: the way from there: ("conv1",), or ("layers", "3") where `layers` is a container.
         class_name: the class of the live submodule.
 
@@ -79,7 +79,7 @@ def locate_child(
 
 
 def locate_override(sources: tuple[Definition, ...], steps: tuple[Step, ...]) -> Location | None:
-    """The call that an ancestor put in place of a module further down: `self.backbone.fc = nn.Linear(512, 10)`."""
+    """The call with which an ancestor replaced a module below it: `self.backbone.fc = nn.Linear(8, 2)`."""
     if len(steps) < 2 or not any(reaches_down(source) for source in sources):
         return None
     key = ".".join((SELF, *(step.name for step in steps)))
@@ -143,7 +143,7 @@ def sites(source: Definition, steps: tuple[Step, ...]) -> Iterator[Site]:
 
 
 def sites_in_class(owner: Scope, steps: tuple[Step, ...]) -> Iterator[Site]:
-    """The expressions for a child of a class: `self.a.b = ...` first, then what `self.a` holds, then what self holds."""
+    """The expressions for a child of a class: `self.a.b = ...`, then what `self.a` or self itself holds."""
     methods = file_index(owner).methods(owner)
     for length in range(len(steps), 0, -1):
         key = ".".join((SELF, *(step.name for step in steps[:length])))
@@ -159,7 +159,7 @@ def sites_in_class(owner: Scope, steps: tuple[Step, ...]) -> Iterator[Site]:
 
 
 def item_of(key: str, owner: Scope, found: list[tuple[ast.expr, Scope]]) -> list[Recipe]:
-    """What the container `key` of a class holds: read off where it is built, or off all that happened to it."""
+    """What the container `key` of a class holds: as it is built, or after all that happened to it."""
     methods = file_index(owner).methods(owner)
     if any(key in method.mutated for method in methods):
         return [class_contents(key, owner)]
@@ -260,7 +260,7 @@ def part_fit(part: One, class_name: str) -> float:
 
 
 def fit(site: Site, class_name: str) -> float:
-    """How well one call explains a module of this class: by its callee's name, through import and local aliases."""
+    """How well one call explains a module of this class: by its callee's name, aliases followed."""
     if not isinstance(site.expression, ast.Call) or not class_name:
         return UNKNOWN if not isinstance(site.expression, ast.Call) else OPEN
     names = callee_names(site.expression.func, site.scope)
@@ -313,7 +313,7 @@ def first_line(scope: Scope) -> int:
 
 
 def variable_values(definition: Definition) -> list[tuple[ast.expr, Scope]]:
-    """What a variable is assigned: at the top of the file, else in the function that its name or line points to."""
+    """What a variable is assigned: at the top of the file, else in the function of its name or line."""
     files = index(definition.file)
     if files is None:
         return []

@@ -1,8 +1,10 @@
-"""Whether a class, an expression or a function makes a model, judged from source text alone. Imports no torch.
+"""Whether a class, an expression or a function makes a model, judged from source text alone. Imports no
+torch.
 
-A class is a model if one of its bases is: torch.nn.Module by any alias, another class of torch.nn, a LightningModule, a
-transformers PreTrainedModel, or a class of the same tree that is one. A base that cannot be followed (a package that is
-not part of the tree) counts if the class has a `forward`: whether it is a model is then seen when it is loaded.
+A class is a model if one of its bases is: torch.nn.Module by any alias, another class of torch.nn, a
+LightningModule, a transformers PreTrainedModel, or a class of the same tree that is one. A base that cannot
+be followed (a package that is not part of the tree) counts if the class has a `forward`: whether it is a
+model is then seen when it is loaded.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ TRAINS = frozenset({"backward", "fit", "manual_backward"})  # calls that only tr
 
 
 def external_name(expression: ast.expr, scope: Scope) -> str:
-    """The full dotted name that an expression means by the imports of its file: `nn.Linear` is torch.nn.Linear."""
+    """The full dotted name that an expression means by the imports of its file:
+    `nn.Linear` is torch.nn.Linear.
+    """
     head, _, tail = dotted(expression).partition(".")
     imports = file_index(scope).imports
     if head not in imports and "*" in imports and head:

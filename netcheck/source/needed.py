@@ -69,7 +69,10 @@ def bound(statement: ast.stmt) -> set[str]:
 
 
 def changed_by(statement: ast.stmt) -> set[str]:
-    """The names whose values a statement changes: `net.fc = ...`, `layers.append(...)`, `init(net)` in a loop or not."""
+    """The names whose values a statement changes in place: `net.fc = ...`, `layers.append(...)`.
+
+    What a function does to its arguments is not followed: `fit(net, data)` is training as often as not.
+    """
     found: set[str] = set()
     for node in ast.walk(statement):
         if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):

@@ -6,9 +6,9 @@ A notebook is JSON that holds one line of code on one line of the file:
      13     "%matplotlib inline\n",            13: pass
      14     "model = nn.Linear(2, 3)\n"        14: model = nn.Linear(2, 3)
 
-so the Python text puts every line of code on the line where the file has it, with empty lines between: a traceback,
-a syntax error and a finding then all name the line that an editor shows. Where the JSON is laid out otherwise (all on
-one line), the cells follow each other from line 1.
+so the Python text puts every line of code on the line where the file has it, with empty lines between: a
+traceback, a syntax error and a finding then all name the line that an editor shows. Where the JSON is laid
+out otherwise (all on one line), the cells follow each other from line 1.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def to_python(raw: bytes) -> str:
 
 
 def source_lines(cell: dict[str, object]) -> list[str]:
-    """A cell's source as a list of lines; version 3 notebooks call it `input`, and some write it as one string."""
+    """A cell's source as a list of lines; version 3 notebooks call it `input`,
+    and some write it as one string.
+    """
     source = cell.get("source", cell.get("input", ""))
     if isinstance(source, list):
         return [str(line) for line in source]

@@ -1,4 +1,5 @@
-"""Source files as syntax trees: reading, decoding, parsing, once for each version of a file. Imports no torch.
+"""Source files as syntax trees: reading, decoding, parsing, once for each version of a file. Imports no
+torch.
 
 read(path) -> bytes ----> parse(path) -> SourceFile(path, text lines, ast.Module)
                      |
@@ -23,7 +24,8 @@ SIZE_LIMIT = 2 * 1024 * 1024  # bytes; an ast takes about a hundred times its so
 
 
 class Unreadable(Exception):
-    """A file that holds no Python that can be parsed. Its text says why, in words that follow the file's name.
+    """A file that holds no Python that can be parsed. Its text says why, in words that follow the file's
+    name.
 
     Attributes:
         line: the line at fault, if the fault has one.
@@ -74,7 +76,8 @@ def read(path: str, limit: int = SIZE_LIMIT) -> bytes:
                 raise Unreadable("is not a regular file")
             if status.st_size > limit:
                 raise Unreadable(
-                    f"is {status.st_size / 2**20:.1f} MiB, more than the {limit / 2**20:.0f} MiB that netcheck reads"
+                    f"is {status.st_size / 2**20:.1f} MiB, more than the {limit / 2**20:.0f} MiB "
+                    "that netcheck reads"
                 )
             return file.read()
     except OSError as error:
@@ -127,16 +130,30 @@ def parse_bytes(raw: bytes) -> ast.Module:
     if b"\0" in raw:
         line = raw.count(b"\n", 0, raw.index(b"\0")) + 1
         raise Unreadable("holds null bytes, so it is not Python source", line)
+    require_decodable(raw)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # such as an invalid escape: not our subject
             return ast.parse(raw)
     except SyntaxError as error:
-        reason = f"has a syntax error: {error.msg}" if error.lineno else f"cannot be decoded: {error.msg}"
-        raise Unreadable(reason, error.lineno) from error
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"cannot be decoded as {error.encoding}") from error
+        raise Unreadable(f"has a syntax error: {error.msg}", error.lineno) from error
     except (RecursionError, MemoryError) as error:
         raise Unreadable("is nested too deeply to be parsed") from error
     except ValueError as error:
         raise Unreadable(f"is not Python source: {error}") from error
+
+
+def require_decodable(raw: bytes) -> None:
+    """Refuse bytes that are not text in the encoding that they declare, UTF-8 if they declare none.
+
+    Raises:
+        Unreadable: with the line of the first byte that is no text.
+    """
+    try:
+        encoding = tokenize.detect_encoding(io.BytesIO(raw).readline)[0]
+        raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise Unreadable(f"cannot be decoded as {error.encoding}", line) from error
+    except SyntaxError as error:
+        raise Unreadable(f"cannot be decoded: {error.msg}", 1) from error

@@ -1,4 +1,5 @@
-"""The line that built each submodule of a live model, by walking it. Needs a live model, but imports no torch itself.
+"""The line that built each submodule of a live model, by walking it. Needs a live model, but imports no torch
+itself.
 
 for every child:   1. an ancestor that put it in place later      self.backbone.fc = nn.Linear(...)
                    2. the class of its parent                     self.conv1 = nn.Conv2d(...)
@@ -30,8 +31,8 @@ Ancestor = tuple[tuple[Definition, ...], tuple[Step, ...]]  # its definitions, a
 def built_at(model: Module, defined: Definition | None = None) -> dict[str, Location]:
     """Where each submodule of a model was built, by module path; "" is the model itself.
 
-    Modules of torch's own making (the parts of an nn.Transformer) have the place of the line that built the whole.
-    A module that the model holds under several names is found under the first.
+    Modules of torch's own making (the parts of an nn.Transformer) have the place of the line that built the
+    whole. A module that the model holds under several names is found under the first.
 
     Args:
         model: the live model.

@@ -1,4 +1,5 @@
-"""What code puts into a container, as a regular expression over modules, and which expression made item number i.
+"""What code puts into a container, as a regular expression over modules, and which expression made item
+number i.
 
     layers = [nn.Flatten()]                       One(Flatten)
     for width in widths:                          Many(
@@ -7,8 +8,8 @@
             layers.append(nn.Dropout())                   (One(Dropout),) | ()))
     layers.append(nn.Linear(...))                 One(Linear)
 
-The items of the live container (Flatten, Linear, ReLU, Linear, ReLU, Linear) are a word of that language. The best
-parse of the word says which expression made each item: the last Linear is the one after the loop.
+The items of the live container (Flatten, Linear, ReLU, Linear, ReLU, Linear) are a word of that language. The
+best parse of the word says which expression made each item: the last Linear is the one after the loop.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from netcheck.source.scopes import Scope
 
 @dataclass(frozen=True, eq=False, slots=True)
 class One:
-    """One item: the expression that makes it, or None for an item of unknown origin. `key` matches its name, if given."""
+    """One item: the expression that makes it, or None for an item of unknown origin.
+    `key` matches its name, if given.
+    """
 
     expression: ast.expr | None
     scope: Scope
@@ -109,7 +112,9 @@ def parse_items(recipe: Recipe, items: Sequence[Item], fit: Fit, *, whole: bool 
 
 
 def compile_arcs(recipe: Recipe, end: int, arcs: list[list[Arc]]) -> int:
-    """Add the states of a recipe that leads to state `end`; return the state where it starts (Thompson's construction)."""
+    """Add the states of a recipe that leads to state `end`;
+    return the state where it starts (Thompson's construction).
+    """
     for part in reversed(recipe):
         arcs.append([])
         state = len(arcs) - 1

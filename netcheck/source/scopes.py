@@ -1,4 +1,5 @@
-"""Scopes of a parsed file: which class or function stands where, and what is assigned to what in it. No torch.
+"""Scopes of a parsed file: which class or function stands where, and what is assigned to what in it. No
+torch.
 
     SourceFile ---> FileIndex
                       scopes["Net"]            class Net
@@ -6,8 +7,8 @@
                       scopes["make"]           a function
                       scopes[""]               the module itself
 
-A *key* names what is assigned to: a dotted name with constant subscripts in it, `self.backbone.fc`, `self.layers.0`,
-`layers`. Whatever a method calls its first argument, a key calls it `self`.
+A *key* names what is assigned to: a dotted name with constant subscripts in it, `self.backbone.fc`,
+`self.layers.0`, `layers`. Whatever a method calls its first argument, a key calls it `self`.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Scope:
 
     @cached_property
     def mutated(self) -> frozenset[str]:
-        """The keys that this body changes otherwise than by `=`: `x.append(...)`, `x += ...`, `x[i] = ...`."""
+        """The keys that this body changes in place: `x.append(...)`, `x += ...`, `x[i] = ...`."""
         found: set[str] = set()
         for statement in own_statements(self.node):
             if isinstance(statement, ast.AugAssign):
@@ -82,7 +83,7 @@ class Scope:
         return frozenset(found)
 
     def key(self, expression: ast.expr) -> str:
-        """The key that an expression stands for, "" if it is no name, attribute or constant subscript of one."""
+        """The key that an expression stands for, "" if it is no name, attribute or constant subscript."""
         if isinstance(expression, ast.Name):
             return SELF if expression.id == self.self_name else expression.id
         if isinstance(expression, ast.Attribute):
@@ -115,7 +116,9 @@ class FileIndex:
 
     @cached_property
     def imports(self) -> dict[str, str]:
-        """What each imported name stands for: {"nn": "torch.nn", "Linear": "torch.nn.Linear", "B": ".base.B"}."""
+        """What each imported name stands for: {"nn": "torch.nn", "Linear": "torch.nn.Linear", "B":
+        ".base.B"}.
+        """
         found: dict[str, str] = {}
         for node in ast.walk(self.file.tree):
             if isinstance(node, ast.Import):
@@ -197,7 +200,9 @@ def own_statements(node: ast.AST) -> Iterator[ast.stmt]:
 
 
 def assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """The (target, value) pairs of a statement; `a, b = f(), g()` has two, `a, b = f()` gives both the whole call."""
+    """The (target, value) pairs of a statement; `a, b = f(), g()` has two,
+    `a, b = f()` gives both the whole call.
+    """
     if isinstance(statement, ast.AnnAssign) and statement.value is not None:
         yield statement.target, statement.value
     elif isinstance(statement, ast.Assign):

@@ -82,7 +82,8 @@ def discovered(candidate: Candidate, module: str = "") -> Target:
 
 def belongs(file: str, path: str) -> bool:
     """Whether a discovered file is the one named, or lies in the folder named."""
-    return file == path or path in (".", "") or file.startswith(path.rstrip(os.sep) + os.sep)
+    folder = os.path.normpath(path)
+    return file in (path, folder) or folder == os.curdir or file.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def split(argument: str) -> tuple[str, str, str]:
@@ -108,7 +109,7 @@ def is_dotted(text: str) -> bool:
 
 
 def module_path(module: str) -> str:
-    """The file of a dotted module on the path that Python would search, "" if it is not there; imports nothing."""
+    """The file of a dotted module where Python would look for it, "" if it is not there; imports nothing."""
     here = os.getcwd()
     for root in (here, os.path.join(here, "src"), *sys.path):
         found = file_in(root or here, module.split("."))

@@ -1,7 +1,7 @@
 """The Python files and notebooks under a folder, as git sees them. Imports no torch.
 
-In a git work tree that is what git tracks or would track: ignored files are left out. Elsewhere, everything but hidden
-folders, virtual environments, caches and installed packages.
+In a git work tree that is what git tracks or would track: ignored files are left out. Elsewhere, everything
+but hidden folders, virtual environments, caches and installed packages.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ GIT_SECONDS = 30
 
 
 def python_files(folder: str) -> list[str]:
-    """The files under `folder` that may hold Python, sorted; each begins with `folder` as it was given."""
+    """The files under `folder` that may hold Python, sorted; relative if `folder` is."""
     listed = files_by_git(folder) or files_by_walking(
         folder
     )  # a folder that git ignores was named on purpose
@@ -43,7 +43,7 @@ def files_by_git(folder: str) -> list[str]:
     if result.returncode != 0:
         return []
     names = {os.fsdecode(name) for name in result.stdout.split(b"\0") if name}
-    paths = [os.path.join(folder, name) if folder != "." else name for name in names]
+    paths = [os.path.normpath(os.path.join(folder, name)) for name in names]
     return [
         path for path in paths if os.path.isfile(path)
     ]  # git also lists what was deleted or is a link to nothing
@@ -65,7 +65,7 @@ def files_by_walking(folder: str) -> Iterator[str]:
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not is_left_out(place, name)]
         for name in names:
-            path = os.path.join(place, name) if place != "." else name
+            path = os.path.normpath(os.path.join(place, name))
             if name.endswith(ENDINGS) and not name.startswith(".") and os.path.isfile(path):
                 yield path
 

@@ -1,4 +1,4 @@
-"""From a target to a live model: ways of naming, layouts of projects, arguments, and what user code may raise."""
+"""From a target to a live model: naming, layouts of projects, arguments, and what user code may raise."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def project(tmp_path, monkeypatch):
         return tmp_path
 
     yield write
-    left = [path for path in tmp_path.rglob("*.pyc")]
+    left = list(tmp_path.rglob("*.pyc"))
     assert not left, "bytecode was left beside the user's files"
 
 
@@ -154,7 +154,8 @@ def test_layouts_of_projects(project, layout):
 
 
 def test_two_projects_may_use_one_name(project):
-    top = "import helper\nfrom torch import nn\nclass Top(nn.Linear):\n    def __init__(self): super().__init__(2, helper.N)\n"
+    top = "import helper\nfrom torch import nn\nclass Top(nn.Linear):\n"
+    top += "    def __init__(self): super().__init__(2, helper.N)\n"
     write_all(project, {"a/top.py": top, "a/helper.py": "N = 3\n", "b/top.py": top, "b/helper.py": "N = 5\n"})
     assert [load(f"{name}/top.py:Top").model.out_features for name in ("a", "b", "a")] == [3, 5, 3]
 
@@ -259,7 +260,8 @@ def test_configuration_with_defaults_is_built(project, way):
 )
 def test_what_has_no_default_is_not_guessed(project, signature, missing):
     text = HEADER + "@dataclass\nclass Incomplete:\n    width: int\n"
-    text += f"class Net(nn.Module):\n    def __init__({signature}): super().__init__()\n    def forward(self, x): return x\n"
+    text += f"class Net(nn.Module):\n    def __init__({signature}): super().__init__()\n"
+    text += "    def forward(self, x): return x\n"
     write_all(project, {"m.py": text})
     with pytest.raises(NeedsArguments, match=f"^Net cannot be built without {missing}$") as caught:
         load("m.py:Net")
@@ -272,7 +274,8 @@ def test_the_lines_of_the_help_work_as_they_are(project):
 
     text = (
         HEADER
-        + "class Net(nn.Linear):\n    def __init__(self, width: int, bias: bool): super().__init__(3, width, bias)\n"
+        + "class Net(nn.Linear):\n"
+        + "    def __init__(self, width: int, bias: bool): super().__init__(3, width, bias)\n"
     )
     write_all(project, {"m.py": text})
     with pytest.raises(NeedsArguments) as caught:
@@ -291,7 +294,7 @@ def test_the_lines_of_the_help_work_as_they_are(project):
 def test_arguments_that_do_not_fit(project):
     write_all(project, {"model.py": NET})
     assert load("model.py:Net", args=[8]).model.fc.out_features == 8
-    with pytest.raises(LoadError, match="does not take the arguments given.*'depth'"):
+    with pytest.raises(LoadError, match=r"does not take the arguments given.*'depth'"):
         load("model.py:Net", kwargs={"depth": 3})
 
 
@@ -319,7 +322,8 @@ RAISES = {
     "syntax error": ("x = 1\ndef f(:\n", "has a syntax error", 2, ""),
     "syntax error in an import": ("import broken\n", "SyntaxError", 1, ""),
     "super().__init__ forgotten": (
-        "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        self.fc = nn.Linear(1, 1)\nnet = Net()\n",
+        "from torch import nn\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        self.fc = nn.Linear(1, 1)\nnet = Net()\n",
         "AttributeError: cannot assign module before Module.__init__",
         4,
         "",

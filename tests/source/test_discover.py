@@ -114,6 +114,24 @@ def test_only_roots_are_reported(tmp_path):
     assert symbols(tmp_path, text) == {("net", "factory"), ("Unused", "class")}
 
 
+@pytest.mark.parametrize("argument", [".", "pack", "./pack/", "absolute"])
+def test_what_another_file_builds_is_no_root_however_it_is_named(tmp_path, monkeypatch, argument):
+    write(
+        tmp_path,
+        {
+            "pack/__init__.py": "",
+            "pack/block.py": TORCH + NET.format(name="Block", base="nn.Module"),
+            "pack/net.py": TORCH
+            + "from .block import Block\n"
+            + NET.format(name="Net", base="nn.Module").replace("return x", "return Block()(x)"),
+        },
+    )
+    monkeypatch.chdir(tmp_path)
+    found = discover([str(tmp_path) if argument == "absolute" else argument]).candidates
+    expected = "pack/net.py" if argument != "absolute" else str(tmp_path / "pack/net.py")
+    assert [(c.file, c.symbol) for c in found] == [(expected, "Net")]
+
+
 def test_a_ring_of_classes_keeps_its_first(tmp_path):
     text = TORCH + textwrap.dedent("""
         class A(nn.Module):

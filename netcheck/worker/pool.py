@@ -1,0 +1,125 @@
+"""Several workers side by side, and their reports in the order of the targets."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netcheck.findings import Report
+from netcheck.source.targets import Target
+from netcheck.worker.child import Worker
+from netcheck.worker.limits import Limits
+
+ENGINE = "netcheck.engine:check_target"
+FORKS = sys.platform.startswith("linux")  # elsewhere the system's own libraries do not survive a fork
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a person watching wants to know: a phase of a target begins, or its report is there ("done")."""
+
+    target: Target
+    phase: str
+
+
+def check_all(
+    targets: Sequence[Target],
+    settings: Any = None,
+    *,
+    jobs: int = 1,
+    limits: Limits | None = None,
+    check: str = ENGINE,
+    progress: Callable[[Event], None] | None = None,
+    forks: bool = FORKS,
+) -> Iterator[Report]:
+    """Check targets in child processes.
+
+    Args:
+        targets: what to check.
+        settings: passed on to `check`; must be picklable.
+        jobs: how many are checked at the same time.
+        limits: for each target; by default two minutes and its share of most of the machine's memory.
+        check: the function `(target, settings) -> Report` that runs in the child, as "module:function".
+        progress: called, in this thread, with each event.
+        forks: whether each target has a process of its own, or shares one until it dies.
+
+    Yields:
+        One report for each target, in their order. A target that cannot be loaded, or that ends its process,
+        has a report that says so.
+
+    Raises:
+        UsageError: the worker process cannot be started at all.
+    """
+    jobs = max(1, min(jobs, len(targets)))
+    limits = limits or Limits(memory=Limits().memory // jobs)
+    pending: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+    messages: queue.SimpleQueue[tuple[int, Event | Report | BaseException]] = queue.SimpleQueue()
+    for number in range(len(targets)):
+        pending.put(number)
+    workers = [Worker(check, jobs, forks) for _ in range(jobs)]
+
+    def work(worker: Worker) -> None:
+        number = -1
+        try:
+            while (number := next_or_end(pending)) >= 0:
+                place, target = number, targets[number]
+
+                def on_phase(phase: str, place: int = place, target: Target = target) -> None:
+                    messages.put((place, Event(target, phase)))
+
+                on_phase("load")
+                report = worker.run(target, settings, limits, on_phase)
+                on_phase("done")
+                messages.put((number, report))
+        except BaseException as error:  # to the thread that can tell the user
+            messages.put((number, error))
+        finally:
+            worker.stop()
+
+    threads = [threading.Thread(target=work, args=(worker,), daemon=True) for worker in workers]
+    for thread in threads:
+        thread.start()
+    try:
+        yield from in_order(messages, len(targets), progress)
+    finally:
+        while next_or_end(pending) >= 0:
+            pass
+        for worker in workers:
+            worker.interrupt()
+        for thread in threads:
+            thread.join()
+
+
+def next_or_end(pending: queue.SimpleQueue[int | None]) -> int:
+    """The next number in a queue, -1 if it is empty."""
+    try:
+        number = pending.get_nowait()
+    except queue.Empty:
+        return -1
+    return -1 if number is None else number
+
+
+def in_order(
+    messages: queue.SimpleQueue[tuple[int, Event | Report | BaseException]],
+    count: int,
+    progress: Callable[[Event], None] | None,
+) -> Iterator[Report]:
+    """Yield the reports by their numbers as soon as all before them are there; pass the events on."""
+    waiting: dict[int, Report] = {}
+    following = 0
+    while following < count:
+        number, message = messages.get()
+        if isinstance(message, BaseException):
+            raise message
+        if isinstance(message, Event):
+            if progress is not None:
+                progress(message)
+            continue
+        waiting[number] = message
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1

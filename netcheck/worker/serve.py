@@ -1,0 +1,191 @@
+"""The worker process: imports torch once, then forks a child for each target that it is sent.
+
+Where the system cannot fork safely, the worker checks the targets itself, one after the other, and is started
+again when one of them ends it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import os
+import pickle
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from netcheck import progress
+from netcheck.findings import Report
+from netcheck.source.targets import Target
+from netcheck.worker import outcome, processes
+from netcheck.worker.frames import Command, receive, send, send_bytes
+
+Check = Callable[[Target, Any], Report]
+OUT_OF_THE_WAY = 700  # our descriptors begin here, where code that closes "all" of 3 to 255 leaves them
+
+
+@dataclass(frozen=True)
+class Pipes:
+    """The descriptors that a worker was given."""
+
+    commands: int
+    control: int
+    results: int
+    faults: int
+
+
+def serve(pipes: Pipes, check_name: str, *, forks: bool) -> None:
+    """Check what the parent sends until it closes the pipe.
+
+    Args:
+        pipes: where to read and write.
+        check_name: the function that checks, as "module:function".
+        forks: whether each target has a child of its own.
+    """
+    processes.adopt_orphans()
+    signal.signal(signal.SIGTERM, clean_up)
+    processes.die_with_parent(signal.SIGTERM)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    check = find_check(check_name)
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    send(pipes.control, ("ready", 0))
+    for command in receive(pipes.commands):
+        scratch[:] = [command.scratch]
+        pid = os.fork() if forks else os.getpid()
+        if forks and pid == 0:
+            run_child(pipes, command, check)
+        send(pipes.control, ("started", pid))
+        status = wait(pid) if forks else run_here(pipes, command, check)
+        processes.kill_marked(os.environ[processes.MARK], frozenset({os.getpid()}))
+        send(pipes.control, ("ended", status))
+
+
+scratch: list[str] = []  # the folder for temporary files of the target that is being checked
+
+
+def clean_up(*_: object) -> None:
+    """End all that this worker started, and itself: its parent died without a word."""
+    processes.kill_marked(os.environ[processes.MARK], frozenset({os.getpid()}))
+    for folder in scratch:
+        shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+def find_check(name: str) -> Check:
+    """Import the function that checks, and torch with it."""
+    module, _, function = name.partition(":")
+    found: Check = getattr(importlib.import_module(module), function)
+    importlib.import_module("torch")
+    return found
+
+
+def wait(pid: int) -> int:
+    """The exit status of a child."""
+    while True:
+        try:
+            return os.waitpid(pid, 0)[1]
+        except InterruptedError:
+            continue
+        except ChildProcessError:
+            return 0
+
+
+def run_child(pipes: Pipes, command: Command, check: Check) -> None:
+    """Check one target in this process and end it; never returns."""
+    own = os.getpid()
+    exit_now = os._exit  # user code may replace what os holds
+    try:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        processes.die_with_parent(signal.SIGKILL)
+        os.close(pipes.commands)
+        os.close(pipes.control)
+        limit_memory(command.memory)
+        data = pickled(checked(pipes, command, check))
+        if os.getpid() == own:  # else: a process that the file forked, and that came back to us
+            send_bytes(pipes.results, data)
+        exit_now(0)
+    finally:
+        exit_now(processes.LOST)
+
+
+def run_here(pipes: Pipes, command: Command, check: Check) -> int:
+    """Check one target in the worker itself."""
+    send_bytes(pipes.results, pickled(checked(pipes, command, check)))
+    return 0
+
+
+def checked(pipes: Pipes, command: Command, check: Check) -> Report:
+    """The report on a target, whatever happens."""
+    faulthandler.enable(file=pipes.faults, all_threads=True)
+    faulthandler.register(signal.SIGUSR1, file=pipes.faults, all_threads=True)
+    tempfile.tempdir = os.environ["TMPDIR"] = command.scratch
+    progress.watchers[:] = [lambda name: send(pipes.results, ("phase", name))]
+    started = time.perf_counter()
+    clock = time.perf_counter
+    try:
+        report = check(command.target, command.settings)
+        report.graph = None  # it holds live modules
+    except BaseException as error:
+        free_memory()
+        report = outcome.report_of(command.target, error, clock() - started)
+    free_memory()
+    report.target = report.target or command.target.name
+    report.seconds = report.seconds or clock() - started
+    return report
+
+
+dumps = pickle.dumps
+
+
+def pickled(report: Report) -> bytes:
+    """A report as bytes; where it holds more than plain data, a report that says so."""
+    try:
+        return dumps(("report", report))
+    except Exception as error:
+        target = Target("", report.target or report.model)
+        return dumps(("report", outcome.report_of(target, error)))
+
+
+def limit_memory(memory: int) -> None:
+    """Have large allocations fail at once, at the line that asks for them, until `free_memory`.
+
+    Only private writable memory counts, so what torch maps of its libraries does not. Drivers of accelerators
+    reserve far more than they use: beside one, the parent's watch over resident memory is the only limit.
+    """
+    if not processes.LINUX or os.path.exists("/dev/nvidiactl") or os.path.exists("/dev/kfd"):
+        return
+    with contextlib.suppress(OSError, ValueError), open("/proc/self/status") as file:
+        data = next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmData:"))
+        resource.setrlimit(resource.RLIMIT_DATA, (memory + data, resource.RLIM_INFINITY))
+
+
+def free_memory() -> None:
+    """Lift the limit on allocations: the report must fit even where the file has taken all there was."""
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def moved(fd: int) -> int:
+    """The same pipe under a high number, not inherited by programs that user code starts."""
+    import fcntl
+
+    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, OUT_OF_THE_WAY)
+    os.close(fd)
+    return high
+
+
+def main(arguments: list[str]) -> None:
+    """Entry point of `python -m netcheck.worker`: four descriptors, whether to fork, and the check."""
+    commands, control, results, faults, forks = map(int, arguments[:5])
+    pipes = Pipes(*map(moved, (commands, control, results, faults)))
+    serve(pipes, arguments[5], forks=bool(forks))

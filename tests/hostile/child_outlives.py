@@ -1,0 +1,16 @@
+# expect: checked
+import subprocess
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+subprocess.Popen(["sleep", "10000"])

@@ -1,0 +1,13 @@
+# expect: NC001: MemoryError
+BIG = bytearray(100 * 2**30)
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(x)

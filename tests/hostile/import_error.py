@@ -1,0 +1,12 @@
+# expect: NC001: ImportError: cannot import name
+from torch import absent_name
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(x)

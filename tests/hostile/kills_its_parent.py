@@ -1,0 +1,19 @@
+# expect: NC007: took its worker with it
+import os
+import signal
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+os.kill(os.getppid(), signal.SIGKILL)
+while True:
+    pass

@@ -1,0 +1,18 @@
+# expect: NC007: did not end within
+import threading
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+lock = threading.Lock()
+lock.acquire()
+lock.acquire()

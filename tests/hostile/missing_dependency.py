@@ -1,0 +1,12 @@
+# expect: NC001: ModuleNotFoundError: No module named 'absent_package'
+import absent_package
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(x)

@@ -1,0 +1,14 @@
+# expect: NC007: the process died of SIGSEGV
+import ctypes
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        ctypes.string_at(0)
+        return self.fc(x)

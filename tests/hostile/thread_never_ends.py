@@ -1,0 +1,17 @@
+# expect: checked
+import threading
+import time
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+threading.Thread(target=time.sleep, args=(10_000,)).start()
