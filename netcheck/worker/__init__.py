@@ -15,7 +15,27 @@ ends with it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
+from netcheck import engine
+from netcheck.findings import Report
+from netcheck.rules.base import require_known
+from netcheck.settings import Settings
 from netcheck.worker.limits import Limits
 from netcheck.worker.pool import Event, check_all
 
-__all__ = ["Event", "Limits", "check_all"]
+__all__ = ["Event", "Limits", "check_all", "check_targets"]
+
+
+def check_targets(settings: Settings, progress: Callable[[Event], None] | None = None) -> list[Report]:
+    """Check every model that the targets hold: a report for each, then one for each file without any.
+
+    Raises:
+        UsageError: a target stands for nothing, or a selector matches no rule.
+    """
+    require_known((*settings.chosen, *settings.ignore))
+    targets, unchecked = engine.plan(settings.targets)
+    limits = replace(Limits(), seconds=settings.timeout, memory=Limits().memory // settings.jobs)
+    checked = check_all(targets, settings, jobs=settings.jobs, limits=limits, progress=progress)
+    return [*checked, *unchecked]
