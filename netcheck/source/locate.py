@@ -20,7 +20,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from netcheck.findings import Location
-from netcheck.source.builders import Site, contents, dotted, file_index, resolve, returned, values_of
+from netcheck.source.builders import (
+    Site,
+    called_functions,
+    contents,
+    dotted,
+    file_index,
+    resolve,
+    returned,
+    values_of,
+)
 from netcheck.source.history import END, class_history, history
 from netcheck.source.recipe import Item, One, Recipe, ones, parse_items
 from netcheck.source.scopes import SELF, FunctionNode, Scope, index
@@ -255,8 +264,21 @@ def part_fit(part: One, class_name: str) -> float:
     """How well the calls behind a part explain a module of this class."""
     if part.expression is None or not class_name:
         return UNKNOWN
-    qualities = [fit(site, class_name) for site in resolve(part.expression, part.scope)]
-    return max(qualities, default=UNKNOWN)
+    return expression_fit(part.expression, part.scope, class_name)
+
+
+def expression_fit(expression: ast.expr, scope: Scope, class_name: str, depth: int = 3) -> float:
+    """The best fit of the calls behind an expression, and of what the functions return that these call."""
+    best = -1.0
+    for site in resolve(expression, scope):
+        best = max(best, fit(site, class_name))
+        if best < EXACT and depth and isinstance(site.expression, ast.Call):
+            for function in called_functions(site.expression.func, site.scope):
+                inner = (
+                    expression_fit(value, function, class_name, depth - 1) for value in returned(function)
+                )
+                best = max(best, max(inner, default=best))
+    return best if best >= 0 else UNKNOWN
 
 
 def fit(site: Site, class_name: str) -> float:

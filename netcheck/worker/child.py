@@ -138,7 +138,10 @@ class Worker:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         seconds = time.monotonic() - started
-        return trace.report or self.post_mortem(target, trace, seconds, limits)
+        if trace.report is None:
+            trace.report = self.post_mortem(target, trace, seconds, limits)
+            trace.report.seconds = seconds
+        return trace.report
 
     def watch(self, trace: Trace, started: float, limits: Limits, on_phase: Callable[[str], None]) -> None:
         """Follow a child until its worker says that it is gone; end it when it goes over a limit.

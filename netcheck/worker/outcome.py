@@ -61,9 +61,7 @@ def crash_report(target: Target, what: str, help: str, evidence: Evidence, fault
     place = place_in(faults)
     message = f"{target.symbol}: {what}" + (f" while in {place.function}" if place and place.function else "")
     finding = crashed(message, help, place or place_of(target), evidence)
-    return Report(
-        target.symbol, [finding], target=target.name, seconds=evidence.value if evidence.unit == "s" else 0.0
-    )
+    return Report(target.symbol, [finding], target=target.name)
 
 
 def crashed(message: str, help: str, place: Location, evidence: Evidence | None = None) -> Finding:

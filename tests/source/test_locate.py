@@ -468,9 +468,9 @@ def test_five_thousand_modules_take_well_under_a_second(tmp_path):
     model = load(write(tmp_path / "model.py", source)).Net()
     count = sum(1 for _ in model.modules())
     assert count > 5000
-    started = time.perf_counter()
+    started = time.process_time()
     places = built_at(model)
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
     assert len(places) == count
 
 

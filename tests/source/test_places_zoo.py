@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from netcheck.source.locate import Definition
 from netcheck.source.places import built_at
 
 # model -> what the line of each of these modules must hold
@@ -78,3 +79,20 @@ def test_lines_of_real_models(zoo, model):
     for name, line in LINES[model].items():
         place = places[name]
         assert re.search(line, linecache.getline(place.file, place.line).rstrip()), (name, str(place))
+
+
+def test_parts_that_a_factory_passes_in(zoo):
+    """VGG is given its convolutions by the function that builds it: the lines are in a third function."""
+    built = zoo("torchvision", "vgg11_bn")
+    file = built_at(built)[""].file
+    places = built_at(built, Definition(file, "vgg11_bn"))
+    expected = {
+        "features": "VGG(make_layers(",
+        "features.0": "nn.Conv2d(in_channels, v, ",
+        "features.1": "[conv2d, nn.BatchNorm2d(v), nn.ReLU(",
+        "features.3": "nn.MaxPool2d(kernel_size=2",
+        "features.4": "nn.Conv2d(in_channels, v, ",
+        "classifier.6": "nn.Linear(4096, num_classes)",
+    }
+    for name, line in expected.items():
+        assert line in linecache.getline(file, places[name].line), name

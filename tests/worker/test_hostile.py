@@ -66,7 +66,7 @@ def outcome(tmp_path_factory):
         patch.chdir(folder)
         found = expand(["corpus"])
         hanging, ending = split(found.targets, place)
-        memory = 3 * 2**29
+        memory = 2**30
         reports = list(check_all(ending, check="support:check", jobs=2, limits=Limits(30.0, memory)))
         reports += check_all(hanging, check="support:check", jobs=3, limits=Limits(3.0, memory))
     left = sorted(str(path) for path in {*place.rglob("*")} - before | {*scratch.rglob("*")})
