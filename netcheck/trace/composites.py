@@ -92,7 +92,8 @@ def common_origin(branches: list[Node]) -> tuple[Node | None, list[Node]]:
 
     Searches backwards, always expanding the latest node: when one is left, all branches have met in it.
     """
-    frontier, between = set(branches), []
+    frontier = set(branches)
+    between: list[Node] = []
     while len(frontier) > 1:
         latest = max(frontier, key=lambda node: node.index)
         frontier.discard(latest)
