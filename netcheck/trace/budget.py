@@ -94,7 +94,7 @@ def changes(network: Network) -> dict[Cause, Change]:
     found = {Cause.INIT: Change(layers={node: recommended(node) for node in layers})}
     if saturating:
         relu = behaviour.relu()
-        rectified = {node: relu for node in saturating}
+        rectified = dict.fromkeys(saturating, relu)
         found[Cause.SATURATION] = Change(
             layers={node: recommended(node, rectified) for node in layers}, activation=rectified
         )

@@ -44,7 +44,7 @@ def project(tmp_path, monkeypatch):
         return tmp_path
 
     yield write
-    left = [path for path in tmp_path.rglob("*.pyc")]
+    left = list(tmp_path.rglob("*.pyc"))
     assert not left, "bytecode was left beside the user's files"
 
 
@@ -291,7 +291,7 @@ def test_the_lines_of_the_help_work_as_they_are(project):
 def test_arguments_that_do_not_fit(project):
     write_all(project, {"model.py": NET})
     assert load("model.py:Net", args=[8]).model.fc.out_features == 8
-    with pytest.raises(LoadError, match="does not take the arguments given.*'depth'"):
+    with pytest.raises(LoadError, match=r"does not take the arguments given.*'depth'"):
         load("model.py:Net", kwargs={"depth": 3})
 
 
