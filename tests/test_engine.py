@@ -204,7 +204,7 @@ def test_selecting_rules_does_not_hide_that_a_model_could_not_be_checked() -> No
     assert "(NC002, ignored)" in ignored.skipped[0]
 
 
-class NotAModel(LoadError):  # noqa: N818
+class NotAModel(LoadError):
     """What the loader raises for a class that turns out to be no model."""
 
 

@@ -10,6 +10,7 @@ A tanh stack is risky because of its initialization, not because of tanh: only a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -93,7 +94,7 @@ def changes(network: Network) -> dict[Cause, Change]:
     found = {Cause.INIT: Change(layers={node: recommended(node) for node in layers})}
     if saturating:
         relu = behaviour.relu()
-        rectified = {node: relu for node in saturating}
+        rectified = dict.fromkeys(saturating, relu)
         found[Cause.SATURATION] = Change(
             layers={node: recommended(node, rectified) for node in layers}, activation=rectified
         )
@@ -118,7 +119,7 @@ def recommended(node: Node, instead: Mapping[Node, behaviour.Activation] | None 
 
 def recommended_gain(node: Node) -> float:
     """std * sqrt(fan_in) that a layer's activation asks for."""
-    return recommended(node).square ** 0.5
+    return math.sqrt(recommended(node).square)
 
 
 def saturating_activations(network: Network) -> list[Node]:

@@ -92,7 +92,8 @@ def common_origin(branches: list[Node]) -> tuple[Node | None, list[Node]]:
 
     Searches backwards, always expanding the latest node: when one is left, all branches have met in it.
     """
-    frontier, between = set(branches), []
+    frontier = set(branches)
+    between: list[Node] = []
     while len(frontier) > 1:
         latest = max(frontier, key=lambda node: node.index)
         frontier.discard(latest)
@@ -251,15 +252,15 @@ def find_norm(node: Node, region: list[Node], origin: Node) -> None:
     if any(part.kind not in _LOCAL for part in region) or origin.shape is None or node.shape != origin.shape:
         return
     if math.prod(origin.shape) > _LARGEST:
-        return _trust_structure(node, region)
+        _trust_structure(node, region)
+        return
     try:
         sort = normalization(region, origin)
     except (TooCostly, RuntimeError, TypeError, ValueError, IndexError, AttributeError):
-        return None
+        return
     if sort:
         node.kind, node.detail = Kind.NORM, sort
         hide(region, node)
-    return None
 
 
 def _trust_structure(node: Node, region: list[Node]) -> None:

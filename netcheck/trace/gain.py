@@ -275,8 +275,9 @@ Step = Callable[["Node", Mapping["Node", Moments]], tuple[Moments, dict["Node", 
 
 def first_moments(node: Node) -> Moments:
     """Of an input (standardized), or of the vectors of an embedding."""
-    if node.kind is Kind.EMBEDDING and node.module is not None and has_values(getattr(node.module, "weight", None)):
-        return Moments(float(node.module.weight.detach()[:4096].double().square().mean()))  # type: ignore[operator,index,union-attr]
+    weight = getattr(node.module, "weight", None)
+    if node.kind is Kind.EMBEDDING and weight is not None and has_values(weight):
+        return Moments(float(weight.detach()[:4096].double().square().mean()))
     return Moments()
 
 

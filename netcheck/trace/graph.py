@@ -61,8 +61,8 @@ class Node:
     """
 
     __slots__ = (
-        "__dict__", "activation", "call", "carries", "depends", "detail", "dtype", "fx", "graph", "index", "inputs", "kind", "live", "module",
-        "path", "pieces", "random", "shape", "users",
+        "__dict__", "activation", "call", "carries", "depends", "detail", "dtype", "fx", "graph", "index", "inputs", "kind",
+        "live", "module", "path", "pieces", "random", "shape", "users",
     )  # fmt: skip
 
     def __init__(self, graph: ModelGraph, index: int, node: fx.Node, call: Call | None) -> None:

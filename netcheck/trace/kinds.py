@@ -158,14 +158,14 @@ _FUNCTIONS = {
     "diagonal_scatter unique unique_consecutive where fill fill_diagonal unsafe_index setitem copy data zero nan_to_num",
     (Kind.RESIZE, ""): "interpolate upsample upsample_nearest upsample_bilinear max_unpool1d max_unpool2d max_unpool3d",
     (Kind.PAD, ""): "pad constant_pad_nd",
-    (Kind.CAST, ""): "to float double half bfloat16 type type_as cpu cuda int long short bool char byte cfloat cdouble complex32 "
-    "chalf",
+    (Kind.CAST, ""): "to float double half bfloat16 type type_as cpu cuda int long short bool char byte cfloat cdouble "
+    "complex32 chalf",
     (Kind.IDENTITY, ""): "clone requires_grad identity alias lift_fresh deepcopy positive pos assemble getattr checkpoint "
     "view_copy expand_copy refine_names rename align_to retain_grad",
     (Kind.DETACH, ""): "detach",
-    (Kind.POINTWISE, ""): "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal pow ipow float_power square abs absolute neg "
-    "negative sign sgn floor ceil round trunc frac fix sin cos tan asin acos atan arcsin arccos arctan atan2 arctan2 sinh cosh "
-    "asinh acosh atanh erf erfc erfinv lgamma digamma clamp clip clamp_min clamp_max maximum minimum fmax fmin mod imod fmod "
+    (Kind.POINTWISE, ""): "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal pow ipow float_power square abs absolute "
+    "neg negative sign sgn floor ceil round trunc frac fix sin cos tan asin acos atan arcsin arccos arctan atan2 arctan2 sinh "
+    "cosh asinh acosh atanh erf erfc erfinv lgamma digamma clamp clip clamp_min clamp_max maximum minimum fmax fmin mod imod fmod "
     "remainder sinc hypot xlogy special_expit logit i0 logaddexp logaddexp2 angle deg2rad rad2deg copysign ldexp frexp "
     "bernoulli",
     (Kind.COMPARE, ""): "lt le gt ge eq ne less less_equal greater greater_equal not_equal argmax argmin argsort isnan isinf "

@@ -79,7 +79,8 @@ def built(model: nn.Module, path: str, origin: Definition | None = None) -> Loca
         modules.append(child)
     steps = [_step(parent, child, name) for parent, child, name in zip(modules, modules[1:], names, strict=False)]
     for depth in range(len(names) - 1, -1, -1):
-        sources = definitions(type(modules[depth]))
+        cls: type = type(modules[depth])
+        sources = definitions(cls)
         if sources and (place := locate_child(sources, steps[depth:], type(modules[-1]).__name__)):
             return place
     if origin is not None and steps:

@@ -463,7 +463,7 @@ class Unannounced(TorchDispatchMode):
     """Hears the ATen operations that reach the dispatcher without passing a torch function. Slower; used when needed."""
 
     def __init__(self, recorder: Recorder) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -491,8 +491,10 @@ def unwrapped(module: nn.Module) -> nn.Module:
     while True:
         if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
             module = module.module
-        elif type(module).__name__ == "OptimizedModule" and isinstance(getattr(module, "_orig_mod", None), nn.Module):
-            module = module._orig_mod
+        elif type(module).__name__ == "OptimizedModule" and isinstance(
+            original := getattr(module, "_orig_mod", None), nn.Module
+        ):
+            module = original
         else:
             return module
 

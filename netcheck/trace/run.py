@@ -78,9 +78,9 @@ def attempt_fake(
     try:
         with silent_fakes(), substituted(model, own.make) as census:
             recorder = Recorder(census, fakes=own)
-            given = structure.rebuild((args, kwargs), lambda tensor: own.make(tensor, device))
+            own_args, own_kwargs = structure.rebuild((args, kwargs), lambda tensor: own.make(tensor, device))
             modes = (own.mode, Unannounced(recorder)) if hear_all else (own.mode,)
-            run_recorded(model, recorder, *given, modes=modes, examples=(args, kwargs))
+            run_recorded(model, recorder, own_args, own_kwargs, modes=modes, examples=(args, kwargs))
     except (NotImplementedError, RuntimeError) as error:  # from fake(): this tensor cannot be faked
         raise TraceError(f"{type(model).__name__} holds a tensor that cannot be faked: {error}") from error
     return recorder
@@ -93,8 +93,11 @@ def attempt_real(
     device = device_of(model)
     with substituted(model, own_copy) as census:
         recorder = Recorder(census)
-        given = structure.rebuild((args, kwargs), lambda tensor: own_copy(tensor).to(device or tensor.device))
-        run_recorded(model, recorder, *given, modes=(Unannounced(recorder),) if hear_all else ())
+        own_args, own_kwargs = structure.rebuild(
+            (args, kwargs), lambda tensor: own_copy(tensor).to(device or tensor.device)
+        )
+        modes = (Unannounced(recorder),) if hear_all else ()
+        run_recorded(model, recorder, own_args, own_kwargs, modes=modes)
     return recorder
 
 

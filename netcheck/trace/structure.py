@@ -104,7 +104,7 @@ def assemble(template: Any, parts: Mapping[str, Any]) -> Any:
     twin = copy.copy(template)
     for key, item in parts.items():
         if isinstance(template, Mapping):
-            twin[key] = item  # type: ignore[index]
+            twin[key] = item
         else:
             object.__setattr__(twin, key, item)
     return twin

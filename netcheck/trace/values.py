@@ -53,7 +53,7 @@ class Values:
         return fx.map_arg(argument, self._known.__getitem__)
 
 
-def ancestors(wanted: Iterable[fx.Node], known: Mapping[fx.Node, Any] = {}) -> list[fx.Node]:  # noqa: B006 - read only
+def ancestors(wanted: Iterable[fx.Node], known: Mapping[fx.Node, Any] = {}) -> list[fx.Node]:
     """`wanted` and all nodes that they depend on and that are not `known` yet, in execution order.
 
     Raises:

@@ -117,7 +117,7 @@ def _of_module(node: Node) -> Weight | None:
     assert isinstance(weight, torch.Tensor)
     name = f"{node.path}.weight" if node.path else "weight"
     transposed = isinstance(module, nn.modules.conv._ConvTransposeNd)
-    stride = math.prod(module.stride) if transposed else 1
+    stride = math.prod(getattr(module, "stride", ())) if transposed else 1
     groups = int(getattr(module, "groups", 1))
     return _weight(weight.detach(), bias, name, transposed=transposed, stride=stride, groups=groups)
 

@@ -194,10 +194,12 @@ model = nn.Sequential(
             "the next convolution reads the dropped values off their neighbours",
             help=f"drop whole channels, with a smaller rate: `nn.{better}({min(rate, 0.1):g})`",
             evidence=Evidence(
-                rate, "drop probability", f"p = {rate:g} on {shape[1]} maps of {extent}, in {len(nodes)} "
-                f"place{'s' if len(nodes) > 1 else ''}; 72 % of a pixel is recovered from neighbours at correlation 0.8",
+                rate,
+                "drop probability",
+                f"p = {rate:g} on {shape[1]} maps of {extent}, in {len(nodes)} place{'s' if len(nodes) > 1 else ''}; "
+                "72 % of a pixel is recovered from neighbours at correlation 0.8",
                 limit=0.0,
-            ),  # fmt: skip
+            ),
             at=nodes,
         )
 
