@@ -400,9 +400,9 @@ class Recorder(TorchFunctionMode):
         self._bind(node, result, besides=given)
         if mutated is not None:
             self._clock += 1
-            for _, tensor in structure.tensors(mutated):
+            for way, tensor in structure.tensors(mutated):  # out= may be a tuple
                 self._mutations[_memory(tensor)] = (self._clock, node)
-                self._bindings[id(tensor)] = _Binding(tensor, node, (), self._clock)
+                self._bindings[id(tensor)] = _Binding(tensor, node, way, self._clock)
         return result
 
     def _bind(self, node: fx.Node, value: Any, besides: Any = ()) -> None:
