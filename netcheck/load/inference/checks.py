@@ -30,14 +30,14 @@ INTERNALS = re.compile(r"/torch/(_|utils/|fx/|overrides)")  # what they check is
 
 
 def of_error(error: BaseException, recorder: Recorder) -> list[Demand]:
-    """What the innermost check that can be read asks for; what the message says if none can."""
+    """What the innermost check that can be read asks for."""
     frames = [(frame, line) for frame, line in frames_of(error.__traceback__) if not INTERNALS.search(frame.f_code.co_filename)]
     for frame, line in frames[::-1][:MOST_FRAMES]:
         reader = Reader(frame, recorder)
         found = list(dict.fromkeys(reader.read(line, error)))
         if found:
             return found
-    return list(dict.fromkeys(by_numbers(str(error), recorder)))
+    return []
 
 
 def frames_of(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:

@@ -105,7 +105,7 @@ def oddities(call: Call) -> Iterator[Demand]:
         origin = call.recorder.origin(x)
         if origin is not None and x.dim() == 2 and x.is_floating_point() and call.recorder.is_guess(origin) and sizes[-1:] in ((), (-1,), (x.shape[1],)):
             yield Demand("numel", origin, x.numel(), x.numel(), by=f"{call.name} of an input")
-        if origin is None or not sizes or sizes[0] != -1 or x.dim() < 2:
+        if origin is None or len(sizes) != 2 or sizes[0] != -1 or x.dim() < 2 or not call.recorder.is_batch(origin.axes[0]):
             return
         explicit = math.prod(sizes[1:])
         suffixes = [math.prod(x.shape[axis:]) for axis in range(1, x.dim())]

@@ -99,6 +99,7 @@ class Recorder(TorchFunctionMode):
     doubts: list[Demand] = field(default_factory=list)
     parts: dict[str, int] = field(default_factory=dict)  # slot -> how many entries were picked along the batch
     columns: dict[str, int] = field(default_factory=dict)  # slot -> how many entries of axis 1 were picked one by one
+    fixed: set[str] = field(default_factory=set)  # symbols that a weight has confirmed
     used: set[str] = field(default_factory=set)  # slots that were used in any other way
     scalars: dict[str, str] = field(default_factory=dict)  # slot -> which Python type it was turned into
     _origins: dict[int, tuple[Tensor, Origin]] = field(default_factory=dict)
@@ -128,6 +129,10 @@ class Recorder(TorchFunctionMode):
     def is_guess(self, origin: Origin) -> bool:
         """Whether a tensor is one slot whose rank is but a guess."""
         return self.is_input(origin) and not self._slots[next(iter(origin.sources))].settled
+
+    def is_batch(self, axis: tuple[str, int] | None) -> bool:
+        """Whether an axis is the batch of some input."""
+        return self.symbol(axis) == BATCH
 
     def symbol(self, axis: tuple[str, int] | None) -> str | None:
         """The symbol of one axis of one slot."""
@@ -232,6 +237,10 @@ class Recorder(TorchFunctionMode):
         if len(operand.origin.sources) == 1:
             (slot,) = operand.origin.sources
             self.consumers.setdefault(slot, Consumer(call.name, weight.parameter, tuple(weight.tensor.shape)))
+        if call.name in demands.WEIGHT_AT and not call.name.startswith("embedding") and operand.tensor.dim() > 1:
+            symbol = self.symbol(operand.origin.axes[-1 if call.name == "linear" else 1])
+            if symbol is not None:
+                self.fixed.add(symbol)
 
 
 def derive(call: Call, tracked: list[Operand], result: Tensor) -> Origin:
