@@ -16,23 +16,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    FakeTensorMode,
-    UnsupportedFakeTensorException,
-)
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.proposals import Proposal, Slot
-from netcheck.load.inference.recorder import Call, Consumer, OutOfTime, Recorder, Refused
+from netcheck.load.inference.recorder import NEEDS_VALUES, Call, Consumer, OutOfTime, Recorder, Refused
 from netcheck.load.untouched import Snapshot
 
 LARGEST_REAL = 100_000_000  # elements in parameters and buffers that are copied when values matter
 
-NEEDS_VALUES = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedFakeTensorException)
 NOT_FOR_FAKES = (".numpy() is not supported", "_apply(): Couldn't swap")
 
 
@@ -72,6 +66,7 @@ class Probe:
         self.model = model
         self.deadline = time.monotonic() + seconds
         self.runs = 0
+        self.imagines = False
         self.snapshot = Snapshot(model)
         tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
         self.names = {id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())}
@@ -88,10 +83,13 @@ class Probe:
         return self.deadline - time.monotonic()
 
     def use_values(self) -> bool:
-        """Compute for real from now on; False if that is not possible or done already."""
-        if isinstance(self.engine, RealEngine) or not self.can_be_real:
+        """Compute for real from now on, or make up values where that is not possible; False if that is done already."""
+        if isinstance(self.engine, RealEngine) or self.imagines:
             return False
-        self.engine = RealEngine()
+        if self.can_be_real:
+            self.engine = RealEngine()
+        else:
+            self.imagines = True
         return True
 
     def run(self, proposal: Proposal) -> Outcome:
@@ -101,7 +99,7 @@ class Probe:
             OutOfTime: the deadline passed.
         """
         self.runs += 1
-        recorder = Recorder(proposal, deadline=self.deadline)
+        recorder = Recorder(proposal, deadline=self.deadline, imagines=self.imagines)
         error: BaseException | None = None
         self.snapshot.substitute(lambda tensor: self._stand_in(tensor, recorder))
         try:

@@ -16,12 +16,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedFakeTensorException,
+)
 from torch.overrides import TorchFunctionMode
 
-from netcheck.load.inference import demands
+from netcheck.load.inference import demands, imagine
 from netcheck.load.inference.demands import Demand, Origin
 from netcheck.load.inference.proposals import BATCH, Proposal, Slot
 
+NEEDS_VALUES = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedFakeTensorException)
 OWN, SHIFTED, OTHER = "own", "shifted", "other"  # what became of a slot's values
 
 REARRANGES = frozenset(
@@ -90,6 +96,7 @@ class Recorder(TorchFunctionMode):
 
     proposal: Proposal
     deadline: float
+    imagines: bool = False  # make up what fake tensors do not know
     calls: int = 0
     failed: tuple[Call, BaseException] | None = None
     output: Any = None
@@ -157,11 +164,21 @@ class Recorder(TorchFunctionMode):
             self._examine(call)
             out = func(*args, **kwargs)
         except Exception as error:
+            out = self._imagined(call, error)
+            if out is not imagine.UNKNOWN:
+                self._follow(call, out)
+                return out
             if self.failed is None or self.failed[1] is not error:
                 self.failed = (call, error)
             raise
         self._follow(call, out)
         return out
+
+    def _imagined(self, call: Call, error: Exception) -> Any:
+        """A plausible result for a call that fakes cannot answer."""
+        if call.name in imagine.STRICTER_ON_FAKES and not isinstance(error, Refused):
+            return imagine.STRICTER_ON_FAKES[call.name](call)
+        return imagine.imagine(call) if self.imagines and isinstance(error, NEEDS_VALUES) else imagine.UNKNOWN
 
     def enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """A module is about to run: note a sequence without a batch, or with it on the wrong axis."""

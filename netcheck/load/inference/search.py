@@ -99,6 +99,7 @@ class Search:
                 seen.add(proposal)
                 done = self._consider(self.run(proposal))
         done = done or self.accepted
+        self.accepted = done  # simplifying may run out of time
         return self._simplified(done) if done is not None else None
 
     def _simplified(self, outcome: Outcome) -> Outcome:
