@@ -32,14 +32,29 @@ from torch import Tensor, nn
 MOST_HOLDERS = 200_000  # an object graph that large (a trainer, a data set) is not the model's own state
 MOST_ELEMENTS = 10_000  # a longer list is copied, but its elements are not followed
 
-ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.BuiltinFunctionType, Tensor, torch.dtype)
+ATOMS = (
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    bool,
+    type(None),
+    type,
+    types.ModuleType,
+    types.BuiltinFunctionType,
+    Tensor,
+    torch.dtype,
+)
 
 
 class Snapshot:
     """What every object that a model can reach holds now."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._holders: list[tuple[Any, Any, type]] = []  # (a dict, list, set or deque; its copy; the class of its owner)
+        self._holders: list[
+            tuple[Any, Any, type]
+        ] = []  # (a dict, list, set or deque; its copy; the class of its owner)
         self._owners: dict[int, Any] = {}
         self._seen: set[int] = set()
         self._keep: list[Any] = []  # so that no id in _seen is used twice

@@ -35,7 +35,9 @@ REARRANGES = frozenset(
     "expand_as repeat split chunk unbind cat concat stack narrow select t repeat_interleave roll flip movedim swapaxes unfold "
     "view_as reshape_as tile clamp type_as cpu cuda double half masked_fill where pad __get__ new_tensor as_strided".split()
 )
-SHIFTS = frozenset("add add_ sub mul __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __iadd__ __floordiv__ floor_divide".split())
+SHIFTS = frozenset(
+    "add add_ sub mul __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __iadd__ __floordiv__ floor_divide".split()
+)
 
 
 class OutOfTime(BaseException):
@@ -104,8 +106,12 @@ class Recorder(TorchFunctionMode):
     consumers: dict[str, Consumer] = field(default_factory=dict)
     bounds: dict[str, int] = field(default_factory=dict)  # slot -> its integers must be below
     doubts: list[Demand] = field(default_factory=list)
-    parts: dict[str, int] = field(default_factory=dict)  # slot -> how many entries were picked along the batch
-    columns: dict[str, int] = field(default_factory=dict)  # slot -> how many entries of axis 1 were picked one by one
+    parts: dict[str, int] = field(
+        default_factory=dict
+    )  # slot -> how many entries were picked along the batch
+    columns: dict[str, int] = field(
+        default_factory=dict
+    )  # slot -> how many entries of axis 1 were picked one by one
     fixed: set[str] = field(default_factory=set)  # symbols that a weight has confirmed
     used: set[str] = field(default_factory=set)  # slots that were used in any other way
     scalars: dict[str, str] = field(default_factory=dict)  # slot -> which Python type it was turned into
@@ -148,13 +154,17 @@ class Recorder(TorchFunctionMode):
         dims = self._slots[axis[0]].dims
         return dims[axis[1]] if dims is not None and axis[1] < len(dims) else None
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", str(func))
         if name == "__get__" and isinstance(args[0], Tensor):
             out = func(*args, **kwargs)
             if isinstance(out, Tensor):
-                self._follow(Call(getattr(getattr(func, "__self__", None), "__name__", name), args, kwargs, self), out)
+                self._follow(
+                    Call(getattr(getattr(func, "__self__", None), "__name__", name), args, kwargs, self), out
+                )
             return out
         self.calls += 1
         if time.monotonic() > self.deadline:
@@ -212,11 +222,24 @@ class Recorder(TorchFunctionMode):
             return
         (slot,) = origin.sources
         index = call.args[1] if call.name == "__getitem__" else None
-        if isinstance(index, tuple) and len(index) == 2 and index[0] == slice(None) and type(index[1]) is int and index[1] >= 0:
+        if (
+            isinstance(index, tuple)
+            and len(index) == 2
+            and index[0] == slice(None)
+            and type(index[1]) is int
+            and index[1] >= 0
+        ):
             self.columns[slot] = max(index[1] + 1, self.columns.get(slot, 0))
         elif call.name not in ("size", "dim", "__len__", "to", "device"):
             self.used.add(slot)
-        python = {"__bool__": "bool", "__int__": "int", "__index__": "int", "__float__": "float", "item": "float", "tolist": "int"}
+        python = {
+            "__bool__": "bool",
+            "__int__": "int",
+            "__index__": "int",
+            "__float__": "float",
+            "item": "float",
+            "tolist": "int",
+        }
         if call.name in python:
             self.scalars[slot] = python[call.name]
         if operand.tensor.dim() == 0 or self.symbol(origin.axes[0]) != BATCH:
@@ -237,9 +260,13 @@ class Recorder(TorchFunctionMode):
         tracked = [operand for operand in operands if operand.origin is not None]
         if not tracked:
             return
-        weight = next((operand for operand in operands if operand.parameter and operand.tensor.dim() > 0), None)
+        weight = next(
+            (operand for operand in operands if operand.parameter and operand.tensor.dim() > 0), None
+        )
         if call.name in demands.WEIGHT_AT:
-            weight = next((o for o in operands if o.tensor is call.get(*demands.WEIGHT_AT[call.name])), weight)
+            weight = next(
+                (o for o in operands if o.tensor is call.get(*demands.WEIGHT_AT[call.name])), weight
+            )
         if weight is not None and weight.parameter:
             for operand in tracked:
                 self._consume(call, operand, weight)
@@ -254,7 +281,11 @@ class Recorder(TorchFunctionMode):
         if len(operand.origin.sources) == 1:
             (slot,) = operand.origin.sources
             self.consumers.setdefault(slot, Consumer(call.name, weight.parameter, tuple(weight.tensor.shape)))
-        if call.name in demands.WEIGHT_AT and not call.name.startswith("embedding") and operand.tensor.dim() > 1:
+        if (
+            call.name in demands.WEIGHT_AT
+            and not call.name.startswith("embedding")
+            and operand.tensor.dim() > 1
+        ):
             symbol = self.symbol(operand.origin.axes[-1 if call.name == "linear" else 1])
             if symbol is not None:
                 self.fixed.add(symbol)
@@ -291,7 +322,8 @@ def tensors_in(values: Any, depth: int = 3) -> Iterator[Tensor]:
 def unpacked(frame: FrameType | None) -> int:
     """How many names `a, b = tensor` assigns to, -1 for a loop over the tensor, 0 where neither iterates."""
     while frame is not None and (
-        frame.f_code.co_name in ("__torch_function__", "_examine", "handle_torch_function") or frame.f_code.co_name == "_note_structure"
+        frame.f_code.co_name in ("__torch_function__", "_examine", "handle_torch_function")
+        or frame.f_code.co_name == "_note_structure"
     ):
         frame = frame.f_back
     if frame is None or frame.f_code.co_name != "__iter__" or frame.f_back is None:

@@ -56,7 +56,8 @@ class Search:
     def is_over(self) -> bool:
         """Whether tries or time are used up."""
         after_doubt = self.accepted is not None and (
-            self.probe.runs - self.accepted_after >= MOST_RUNS_AFTER_DOUBT or self.probe.seconds_left < self.accepted_until
+            self.probe.runs - self.accepted_after >= MOST_RUNS_AFTER_DOUBT
+            or self.probe.seconds_left < self.accepted_until
         )
         return after_doubt or self.probe.runs >= MOST_RUNS or self.probe.seconds_left <= 0
 
@@ -111,9 +112,17 @@ class Search:
                 outcome = without
         for name, count in outcome.recorder.columns.items():
             slot = outcome.proposal.slots()[name]
-            if name not in outcome.recorder.used and slot.dims is not None and slot.dims[1] not in outcome.proposal.pinned:
+            if (
+                name not in outcome.recorder.used
+                and slot.dims is not None
+                and slot.dims[1] not in outcome.proposal.pinned
+            ):
                 dims = (slot.dims[0], f"{name}.axis1", *slot.dims[2:])
-                narrow = self.run(outcome.proposal.replaced(name, replace(slot, dims=dims)).resized({f"{name}.axis1": count}))
+                narrow = self.run(
+                    outcome.proposal.replaced(name, replace(slot, dims=dims)).resized(
+                        {f"{name}.axis1": count}
+                    )
+                )
                 outcome = narrow if narrow.ok and len(narrow.demands) <= len(outcome.demands) else outcome
         return outcome
 
@@ -166,4 +175,6 @@ def read(outcome: Outcome) -> list[Demand]:
         checked = [replace(demand, operation=outcome.call.name) for demand in checked]
     if not found and not checked:
         checked = list(checks.by_numbers(str(error), outcome.recorder))
-    return list(dict.fromkeys([*outcome.recorder.doubts, *found, *checked]))  # what was odd came before what failed
+    return list(
+        dict.fromkeys([*outcome.recorder.doubts, *found, *checked])
+    )  # what was odd came before what failed
