@@ -1,8 +1,8 @@
 """Example inputs for a model: given, by a convention that the model follows, or inferred by running it on fake tensors.
 
-    parse_specs(["2x3x224x224"])     from the command line
-    given(tensor | tuple | dict)     from the API
-    infer_inputs(model)              netcheck_inputs(), example_input_array, dummy_inputs, default_cfg, then inference
+parse_specs(["2x3x224x224"])     from the command line
+given(tensor | tuple | dict)     from the API
+infer_inputs(model)              netcheck_inputs(), example_input_array, dummy_inputs, default_cfg, then inference
 """
 
 from __future__ import annotations
@@ -85,7 +85,10 @@ def given(inputs: Any) -> ExampleInputs:
         return described(inputs, {}, "as given")
     if isinstance(inputs, Mapping):
         if not all(isinstance(name, str) for name in inputs):
-            raise InputError("the keys of a dict of inputs must be names of forward's arguments", help="write {'x': tensor}")
+            raise InputError(
+                "the keys of a dict of inputs must be names of forward's arguments",
+                help="write {'x': tensor}",
+            )
         return described((), dict(inputs), "as given")
     raise InputError(
         f"inputs cannot be a {type(inputs).__name__}",
@@ -115,7 +118,9 @@ def infer_inputs(model: nn.Module, *, conventions: bool = True, seconds: float =
 
 def described(args: tuple[Any, ...], kwargs: dict[str, Any], how: str) -> ExampleInputs:
     """Example inputs with the line that describes them."""
-    parts = [in_words(value) for value in args] + [f"{name} {in_words(value)}" for name, value in kwargs.items()]
+    parts = [in_words(value) for value in args] + [
+        f"{name} {in_words(value)}" for name, value in kwargs.items()
+    ]
     return ExampleInputs(args, kwargs, f"inputs: {', '.join(parts) or 'none'}, {how}")
 
 

@@ -22,7 +22,7 @@ import random
 import sys
 import types
 import warnings
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,14 +32,29 @@ from torch import Tensor, nn
 MOST_HOLDERS = 200_000  # an object graph that large (a trainer, a data set) is not the model's own state
 MOST_ELEMENTS = 10_000  # a longer list is copied, but its elements are not followed
 
-ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.BuiltinFunctionType, Tensor, torch.dtype)
+ATOMS = (
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    bool,
+    type(None),
+    type,
+    types.ModuleType,
+    types.BuiltinFunctionType,
+    Tensor,
+    torch.dtype,
+)
 
 
 class Snapshot:
     """What every object that a model can reach holds now."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._holders: list[tuple[Any, Any, type]] = []  # (a dict, list, set or deque; its copy; the class of its owner)
+        self._holders: list[
+            tuple[Any, Any, type]
+        ] = []  # (a dict, list, set or deque; its copy; the class of its owner)
         self._owners: dict[int, Any] = {}
         self._seen: set[int] = set()
         self._keep: list[Any] = []  # so that no id in _seen is used twice
@@ -59,7 +74,7 @@ class Snapshot:
                 if isinstance(value, Tensor):
                     if id(value) not in known:
                         known[id(value)] = stand_in(value)
-                    holder[key] = known[id(value)]
+                    put(holder, key, known[id(value)])
 
     def restore(self) -> None:
         """Put everything back."""
@@ -69,8 +84,8 @@ class Snapshot:
                 owner.__class__ = kind  # a lazy module becomes another class when it first runs
             if isinstance(holder, dict):
                 if not same_items(holder, copy):
-                    holder.clear()
-                    holder.update(copy)
+                    kind_of(holder).clear(holder)
+                    kind_of(holder).update(holder, copy)
             elif isinstance(holder, list):
                 if len(holder) != len(copy) or any(a is not b for a, b in zip(holder, copy, strict=True)):
                     holder[:] = copy
@@ -91,8 +106,8 @@ class Snapshot:
     def _visit(self, value: Any) -> list[Any]:
         """Note what `value` holds; return what to look at next."""
         if isinstance(value, dict):
-            self._holders.append((value, dict(value), type(value)))
-            return list(value.values())[:MOST_ELEMENTS]
+            self._holders.append((value, dict(dict.items(value)), type(value)))
+            return list(dict.values(value))[:MOST_ELEMENTS]
         if isinstance(value, (list, set, deque)):
             self._holders.append((value, list(value), type(value)))
             return list(value)[:MOST_ELEMENTS]
@@ -115,10 +130,20 @@ class Snapshot:
         return following
 
 
+def put(holder: Any, key: Any, value: Any) -> None:
+    """Set an item past whatever a subclass makes of it."""
+    kind_of(holder).__setitem__(holder, key, value)
+
+
+def kind_of(holder: Any) -> Any:
+    """The built-in class whose methods change `holder` and nothing else."""
+    return OrderedDict if isinstance(holder, OrderedDict) else dict if isinstance(holder, dict) else list
+
+
 def same_items(left: dict[Any, Any], right: dict[Any, Any]) -> bool:
     """Whether two dicts hold the very same objects in the same order."""
     return len(left) == len(right) and all(
-        a is b and left[a] is right[b] for a, b in zip(left, right, strict=True)
+        a is b and x is y for (a, x), (b, y) in zip(dict.items(left), dict.items(right), strict=True)
     )
 
 

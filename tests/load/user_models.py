@@ -132,7 +132,10 @@ class Block(nn.Module):
 
     def forward(self, x):
         B, T, C = x.size()  # noqa: N806
-        q, k, v = (part.view(B, T, self.heads, C // self.heads).transpose(1, 2) for part in self.qkv(self.ln1(x)).split(C, dim=2))
+        q, k, v = (
+            part.view(B, T, self.heads, C // self.heads).transpose(1, 2)
+            for part in self.qkv(self.ln1(x)).split(C, dim=2)
+        )
         attention = (q @ k.transpose(-2, -1)) / math.sqrt(k.size(-1))
         attention = attention.masked_fill(self.mask[:, :, :T, :T] == 0, float("-inf")).softmax(-1)
         x = x + self.proj((attention @ v).transpose(1, 2).contiguous().view(B, T, C))
@@ -162,7 +165,9 @@ class UNet(nn.Module):
         super().__init__()
 
         def double(a, b):
-            return nn.Sequential(nn.Conv2d(a, b, 3, padding=1), nn.ReLU(), nn.Conv2d(b, b, 3, padding=1), nn.ReLU())
+            return nn.Sequential(
+                nn.Conv2d(a, b, 3, padding=1), nn.ReLU(), nn.Conv2d(b, b, 3, padding=1), nn.ReLU()
+            )
 
         self.down = nn.ModuleList([double(3, 8), double(8, 16), double(16, 32), double(32, 64)])
         self.up = nn.ModuleList([double(96, 32), double(48, 16), double(24, 8)])
@@ -213,7 +218,9 @@ class LinearGenerator(nn.Module):
     def __init__(self):
         super().__init__()
         self.l1 = nn.Sequential(nn.Linear(100, 128 * 8 * 8))
-        self.blocks = nn.Sequential(nn.BatchNorm2d(128), nn.Upsample(scale_factor=2), nn.Conv2d(128, 3, 3, padding=1))
+        self.blocks = nn.Sequential(
+            nn.BatchNorm2d(128), nn.Upsample(scale_factor=2), nn.Conv2d(128, 3, 3, padding=1)
+        )
 
     def forward(self, z):
         out = self.l1(z)
@@ -224,7 +231,14 @@ class LinearGenerator(nn.Module):
 class Siamese(nn.Module):
     def __init__(self):
         super().__init__()
-        self.conv = nn.Sequential(nn.Conv2d(1, 8, 10), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 7), nn.MaxPool2d(2), nn.Conv2d(16, 16, 4))
+        self.conv = nn.Sequential(
+            nn.Conv2d(1, 8, 10),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 7),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 16, 4),
+        )
         self.linear, self.out = nn.Linear(16 * 18 * 18, 64), nn.Linear(64, 1)
 
     def once(self, x):
@@ -255,7 +269,9 @@ class TransformerLanguageModel(nn.Module):
     def __init__(self):
         super().__init__()
         self.encoder = nn.Embedding(100, 32)
-        self.layers = nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 4, 64), 2, enable_nested_tensor=False)
+        self.layers = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(32, 4, 64), 2, enable_nested_tensor=False
+        )
         self.register_buffer("pe", torch.zeros(500, 1, 32))
         self.decoder = nn.Linear(32, 100)
 
@@ -296,8 +312,16 @@ class MaskedTransformer(nn.Module):
 class RawAudio(nn.Module):
     def __init__(self):
         super().__init__()
-        self.conv1, self.bn1, self.pool1 = nn.Conv1d(1, 32, kernel_size=80, stride=16), nn.BatchNorm1d(32), nn.MaxPool1d(4)
-        self.conv2, self.bn2, self.pool2 = nn.Conv1d(32, 32, kernel_size=3), nn.BatchNorm1d(32), nn.MaxPool1d(4)
+        self.conv1, self.bn1, self.pool1 = (
+            nn.Conv1d(1, 32, kernel_size=80, stride=16),
+            nn.BatchNorm1d(32),
+            nn.MaxPool1d(4),
+        )
+        self.conv2, self.bn2, self.pool2 = (
+            nn.Conv1d(32, 32, kernel_size=3),
+            nn.BatchNorm1d(32),
+            nn.MaxPool1d(4),
+        )
         self.fc = nn.Linear(32, 35)
 
     def forward(self, x):
@@ -501,7 +525,11 @@ MODELS[-1].shapes = ((2, 3, 128, 128),)
 class SpeechFeatures(nn.Module):
     def __init__(self):
         super().__init__()
-        self.conv, self.rnn, self.fc = nn.Conv1d(80, 32, 3, stride=2), nn.GRU(32, 32, batch_first=True), nn.Linear(32, 29)
+        self.conv, self.rnn, self.fc = (
+            nn.Conv1d(80, 32, 3, stride=2),
+            nn.GRU(32, 32, batch_first=True),
+            nn.Linear(32, 29),
+        )
 
     def forward(self, mel):
         return self.fc(self.rnn(F.relu(self.conv(mel)).transpose(1, 2))[0])
@@ -539,7 +567,14 @@ class Critic(nn.Module):
 class Dqn(nn.Module):
     def __init__(self):
         super().__init__()
-        self.conv = nn.Sequential(nn.Conv2d(4, 32, 8, 4), nn.ReLU(), nn.Conv2d(32, 64, 4, 2), nn.ReLU(), nn.Conv2d(64, 64, 3, 1), nn.ReLU())
+        self.conv = nn.Sequential(
+            nn.Conv2d(4, 32, 8, 4),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 4, 2),
+            nn.ReLU(),
+            nn.Conv2d(64, 64, 3, 1),
+            nn.ReLU(),
+        )
         self.fc = nn.Sequential(nn.Linear(3136, 512), nn.ReLU(), nn.Linear(512, 6))
 
     def forward(self, x):
@@ -552,7 +587,13 @@ class PilotNet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv = nn.Sequential(nn.Conv2d(3, 24, 5, 2), nn.Conv2d(24, 36, 5, 2), nn.Conv2d(36, 48, 5, 2), nn.Conv2d(48, 64, 3), nn.Conv2d(64, 64, 3))
+        self.conv = nn.Sequential(
+            nn.Conv2d(3, 24, 5, 2),
+            nn.Conv2d(24, 36, 5, 2),
+            nn.Conv2d(36, 48, 5, 2),
+            nn.Conv2d(48, 64, 3),
+            nn.Conv2d(64, 64, 3),
+        )
         self.fc = nn.Linear(64 * 1 * 18, 10)
 
     def forward(self, x):
@@ -612,7 +653,9 @@ class PackedLstm(nn.Module):
         self.embed, self.lstm, self.fc = nn.Embedding(20, 8), nn.LSTM(8, 8, batch_first=True), nn.Linear(8, 2)
 
     def forward(self, tokens, lengths):
-        packed = nn.utils.rnn.pack_padded_sequence(self.embed(tokens), lengths.cpu(), batch_first=True, enforce_sorted=False)
+        packed = nn.utils.rnn.pack_padded_sequence(
+            self.embed(tokens), lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
         return self.fc(self.lstm(packed)[1][0][-1])
 
 
@@ -636,7 +679,10 @@ MODELS[-1].shapes = ((2, 16, 8), (2, 2, 16), (2, 2, 16))
 class ConditionalGan(nn.Module):
     def __init__(self):
         super().__init__()
-        self.label, self.fc = nn.Embedding(10, 10), nn.Sequential(nn.Linear(110, 64), nn.ReLU(), nn.Linear(64, 784))
+        self.label, self.fc = (
+            nn.Embedding(10, 10),
+            nn.Sequential(nn.Linear(110, 64), nn.ReLU(), nn.Linear(64, 784)),
+        )
 
     def forward(self, noise, labels):
         return self.fc(torch.cat([noise, self.label(labels)], 1)).view(-1, 1, 28, 28)

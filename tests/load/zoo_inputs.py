@@ -60,11 +60,16 @@ def main(zoos: list[str]) -> None:
         for name, build in ZOOS[zoo]():
             if only in name:
                 rows.append(row := measure(name, build))
-                print(f"{'' if row.found else 'FAILED '}{row.name:45s} {row.seconds:6.2f} s  {row.answer}", flush=True)
+                print(
+                    f"{'' if row.found else 'FAILED '}{row.name:45s} {row.seconds:6.2f} s  {row.answer}",
+                    flush=True,
+                )
         found = sum(row.found for row in rows)
         late = [row.name for row in rows if row.seconds > 3]
         times = sorted(row.seconds for row in rows) or [0.0]
-        print(f"== {zoo}: {found}/{len(rows)} = {100 * found / max(1, len(rows)):.1f} %, median {times[len(times) // 2]:.2f} s, over 3 s: {late}\n")
+        print(
+            f"== {zoo}: {found}/{len(rows)} = {100 * found / max(1, len(rows)):.1f} %, median {times[len(times) // 2]:.2f} s, over 3 s: {late}\n"
+        )
 
 
 if __name__ == "__main__":

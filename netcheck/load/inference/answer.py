@@ -17,14 +17,19 @@ WAYS_OUT = "give inputs: --input 2x3x224x224 on the command line, or a function 
 NOUNS = {"embedding": "entries", "embedding_bag": "entries", "linear": "input features"}
 
 
-def inferred(model: nn.Module, *, seconds: float, first: Proposal | None = None, how: str = "") -> ExampleInputs:
+def inferred(
+    model: nn.Module, *, seconds: float, first: Proposal | None = None, how: str = ""
+) -> ExampleInputs:
     """Inputs with which forward runs.
 
     Raises:
         InputError: none were found.
     """
     if type(model).forward is nn.Module.forward:
-        raise InputError(f"{type(model).__name__} has no forward, so there is nothing to give inputs to", help="check the model that contains it")
+        raise InputError(
+            f"{type(model).__name__} has no forward, so there is nothing to give inputs to",
+            help="check the model that contains it",
+        )
     search = Search(model, seconds=seconds)
     outcome = search.search(first)
     if outcome is None:
@@ -42,7 +47,11 @@ def example(outcome: Outcome, how: str = "") -> ExampleInputs:
             return slot.value
         high = bounds.get(slot.name, 2)
         if slot.fill == "length":
-            high = proposal.size(LENGTH if any(LENGTH in (other.dims or ()) for other in proposal.slots().values()) else SAMPLES)
+            high = proposal.size(
+                LENGTH
+                if any(LENGTH in (other.dims or ()) for other in proposal.slots().values())
+                else SAMPLES
+            )
         return fill(slot, shape, high=high, generator=generator)
 
     args, kwargs = proposal.build(make)
@@ -59,9 +68,13 @@ def reasons(outcome: Outcome) -> str:
 def reason(consumer: Consumer) -> str:
     """What one weight says about the input that it meets."""
     layer, _, _ = consumer.parameter.rpartition(".")
-    axis = 0 if consumer.operation.startswith(("embedding", "conv_transpose")) or len(consumer.shape) == 1 else 1
+    axis = (
+        0 if consumer.operation.startswith(("embedding", "conv_transpose")) or len(consumer.shape) == 1 else 1
+    )
     size = consumer.shape[axis] if consumer.shape else 1
-    noun = NOUNS.get(consumer.operation) or ("input channels" if consumer.operation.startswith("conv") else "features")
+    noun = NOUNS.get(consumer.operation) or (
+        "input channels" if consumer.operation.startswith("conv") else "features"
+    )
     return f"{layer or consumer.parameter}'s {size} {noun}"
 
 
@@ -75,5 +88,6 @@ def not_found(search: Search) -> InputError:
     where = f"{type(best.error).__name__}: {said}"
     values = " (it needs values, and is too large or has none to compute with)" if best.needs_values else ""
     return InputError(
-        f"no inputs could be inferred in {runs}; the best, {best.proposal or 'no arguments'}, ended in {where}{values}", help=WAYS_OUT
+        f"no inputs could be inferred in {runs}; the best, {best.proposal or 'no arguments'}, ended in {where}{values}",
+        help=WAYS_OUT,
     )

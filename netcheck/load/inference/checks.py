@@ -1,8 +1,8 @@
 """What a failing Python check asks: the source of the line that raised, read with the values that its names had.
 
-    assert x.shape[1] == self.features          x (2, 8)      ->  Demand("size", x, have 8, want 3, axis 1)
-    if height % self.patch: raise ValueError    height 30     ->  Demand("value", have 30, want 32), then 28
-    batch, channels, h, w = x.shape             x (2, 8)      ->  Demand("rank", x, have 2, want 4)
+assert x.shape[1] == self.features          x (2, 8)      ->  Demand("size", x, have 8, want 3, axis 1)
+if height % self.patch: raise ValueError    height 30     ->  Demand("value", have 30, want 32), then 28
+batch, channels, h, w = x.shape             x (2, 8)      ->  Demand("rank", x, have 2, want 4)
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from netcheck.load.inference.demands import Demand, Origin
 from netcheck.load.inference.recorder import Recorder
 
 MOST_FRAMES = 8  # from the innermost outwards
-SAFE_CALLS = frozenset("len int float tuple list min max abs size dim numel ndimension isinstance type sqrt prod Size".split())
+SAFE_CALLS = frozenset(
+    "len int float tuple list min max abs size dim numel ndimension isinstance type sqrt prod Size".split()
+)
 UNKNOWN = object()
 
 
@@ -30,14 +32,18 @@ INTERNALS = re.compile(r"/torch/(_|utils/|fx/|overrides)")  # what they check is
 
 
 def of_error(error: BaseException, recorder: Recorder) -> list[Demand]:
-    """What the innermost check that can be read asks for; what the message says if none can."""
-    frames = [(frame, line) for frame, line in frames_of(error.__traceback__) if not INTERNALS.search(frame.f_code.co_filename)]
+    """What the innermost check that can be read asks for."""
+    frames = [
+        (frame, line)
+        for frame, line in frames_of(error.__traceback__)
+        if not INTERNALS.search(frame.f_code.co_filename)
+    ]
     for frame, line in frames[::-1][:MOST_FRAMES]:
         reader = Reader(frame, recorder)
         found = list(dict.fromkeys(reader.read(line, error)))
         if found:
             return found
-    return list(dict.fromkeys(by_numbers(str(error), recorder)))
+    return []
 
 
 def frames_of(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
@@ -78,7 +84,8 @@ def statement_at(filename: str, line: int) -> tuple[ast.stmt | None, tuple[tuple
             (child, field == "body")
             for field in ("body", "orelse", "finalbody", "handlers")
             for child in getattr(node, field, None) or []
-            if isinstance(child, (ast.stmt, ast.ExceptHandler)) and child.lineno <= line <= (child.end_lineno or child.lineno)
+            if isinstance(child, (ast.stmt, ast.ExceptHandler))
+            and child.lineno <= line <= (child.end_lineno or child.lineno)
         ]
         if not branches:
             break
@@ -109,7 +116,11 @@ class Reader:
                 yield from self.make(branch.test, not in_body)
         elif isinstance(statement, ast.If):
             pass
-        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) and isinstance(error, (AssertionError, ValueError, RuntimeError)):
+        elif (
+            isinstance(statement, ast.Expr)
+            and isinstance(statement.value, ast.Call)
+            and isinstance(error, (AssertionError, ValueError, RuntimeError))
+        ):
             condition = next(iter(statement.value.args), None)
             if isinstance(condition, (ast.Compare, ast.BoolOp, ast.UnaryOp)):
                 yield from self.make(condition, True)
@@ -134,7 +145,12 @@ class Reader:
             sides = [test.left, *test.comparators]
             for left, operator, right in zip(sides, test.ops, sides[1:], strict=False):
                 yield from self.comparison(left, operator, right, want)
-        elif isinstance(test, ast.Call) and isinstance(test.func, ast.Name) and test.func.id == "isinstance" and want:
+        elif (
+            isinstance(test, ast.Call)
+            and isinstance(test.func, ast.Name)
+            and test.func.id == "isinstance"
+            and want
+        ):
             yield from self.instance(test)
         elif isinstance(test, ast.BinOp) and isinstance(test.op, ast.Mod):
             yield from self.comparison(test, ast.Eq(), ast.Constant(0), not want)
@@ -143,13 +159,20 @@ class Reader:
                 if isinstance(part, ast.Compare) and isinstance(part.ops[0], (ast.Is, ast.IsNot)):
                     yield from self.comparison(part.left, ast.Is(), part.comparators[0], False)
 
-    def comparison(self, left: ast.expr, operator: ast.cmpop, right: ast.expr, want: bool) -> Iterator[Demand]:
+    def comparison(
+        self, left: ast.expr, operator: ast.cmpop, right: ast.expr, want: bool
+    ) -> Iterator[Demand]:
         """What would make a comparison come out as `want`."""
         a, b = self.value(left), self.value(right)
         if a is UNKNOWN or b is UNKNOWN:
             return
         if isinstance(operator, (ast.Is, ast.IsNot)):
-            if b is None and a is None and isinstance(left, ast.Name) and isinstance(operator, ast.Is) is not want:
+            if (
+                b is None
+                and a is None
+                and isinstance(left, ast.Name)
+                and isinstance(operator, ast.Is) is not want
+            ):
                 yield Demand("provide", None, None, left.id, by=ast.unparse(left))
             return
         kinds = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)
@@ -185,7 +208,11 @@ class Reader:
         text = ast.unparse(expression)
         tensor, axes = self.axes(expression)
         origin = self.recorder.origin(tensor)
-        if isinstance(have, torch.dtype) and isinstance(expression, ast.Attribute) and expression.attr == "dtype":
+        if (
+            isinstance(have, torch.dtype)
+            and isinstance(expression, ast.Attribute)
+            and expression.attr == "dtype"
+        ):
             owner = self.value(expression.value)
             if isinstance(owner, Tensor) and isinstance(want, torch.dtype):
                 yield Demand("dtype", self.recorder.origin(owner), have, want, by=text)
@@ -204,7 +231,13 @@ class Reader:
             yield from self.integer(expression, have, want, tensor, axes, origin)
 
     def integer(
-        self, expression: ast.expr, have: int, want: int, tensor: Tensor | None, axes: list[int], origin: Origin | None
+        self,
+        expression: ast.expr,
+        have: int,
+        want: int,
+        tensor: Tensor | None,
+        axes: list[int],
+        origin: Origin | None,
     ) -> Iterator[Demand]:
         """An integer: a tensor's rank, one of its sizes, or something computed."""
         text = ast.unparse(expression)
@@ -223,9 +256,18 @@ class Reader:
         owner: Any = None
         if isinstance(expression, ast.Attribute) and expression.attr == "ndim":
             owner = expression.value
-        elif isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute) and expression.func.attr in ("dim", "ndimension"):
+        elif (
+            isinstance(expression, ast.Call)
+            and isinstance(expression.func, ast.Attribute)
+            and expression.func.attr in ("dim", "ndimension")
+        ):
             owner = expression.func.value
-        elif isinstance(expression, ast.Call) and isinstance(expression.func, ast.Name) and expression.func.id == "len" and expression.args:
+        elif (
+            isinstance(expression, ast.Call)
+            and isinstance(expression.func, ast.Name)
+            and expression.func.id == "len"
+            and expression.args
+        ):
             tensor, axes = self.axes(expression.args[0])
             return tensor if tensor is not None and len(axes) == tensor.dim() else None
         found = self.value(owner) if owner is not None else None
@@ -244,12 +286,21 @@ class Reader:
         owner: Any = None
         if isinstance(expression, ast.Attribute) and expression.attr == "shape":
             owner = self.value(expression.value)
-        elif isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute) and expression.func.attr == "size":
+        elif (
+            isinstance(expression, ast.Call)
+            and isinstance(expression.func, ast.Attribute)
+            and expression.func.attr == "size"
+        ):
             owner = self.value(expression.func.value)
             if isinstance(owner, Tensor) and expression.args:
                 axis = self.value(expression.args[0])
                 return (owner, [axis % owner.dim()]) if isinstance(axis, int) and owner.dim() else (None, [])
-        elif isinstance(expression, ast.Call) and isinstance(expression.func, ast.Name) and expression.func.id == "len" and expression.args:
+        elif (
+            isinstance(expression, ast.Call)
+            and isinstance(expression.func, ast.Name)
+            and expression.func.id == "len"
+            and expression.args
+        ):
             owner = self.value(expression.args[0])
             return (owner, [0]) if isinstance(owner, Tensor) and owner.dim() else (None, [])
         return (owner, list(range(owner.dim()))) if isinstance(owner, Tensor) else (None, [])
@@ -257,7 +308,9 @@ class Reader:
     def subscript(self, index: ast.expr) -> Any:
         """A constant index or slice."""
         if isinstance(index, ast.Slice):
-            ends = [self.value(end) if end is not None else None for end in (index.lower, index.upper, index.step)]
+            ends = [
+                self.value(end) if end is not None else None for end in (index.lower, index.upper, index.step)
+            ]
             return slice(*ends)
         return self.value(index)
 
@@ -288,15 +341,28 @@ class Reader:
                 index = self.value(node.slice)
                 if tensor is not None and isinstance(index, int) and not -len(axes) <= index < len(axes):
                     want = tensor.dim() - len(axes) + (index + 1 if index >= 0 else -index)
-                    yield Demand("rank", self.recorder.origin(tensor), tensor.dim(), want, by=ast.unparse(node))
+                    yield Demand(
+                        "rank", self.recorder.origin(tensor), tensor.dim(), want, by=ast.unparse(node)
+                    )
 
     def missing_attribute(self, statement: ast.stmt, error: AttributeError) -> Iterator[Demand]:
         """x.items(): a dict; which keys only a subscript will tell."""
         for node in ast.walk(statement):
-            if isinstance(node, ast.Attribute) and node.attr == error.name and error.name in ("keys", "items", "values", "get"):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr == error.name
+                and error.name in ("keys", "items", "values", "get")
+            ):
                 value = self.value(node.value)
                 origin = self.recorder.origin(value) if isinstance(value, Tensor) else None
-                key = next((k.value for k in ast.walk(statement) if isinstance(k, ast.Constant) and isinstance(k.value, str)), None)
+                key = next(
+                    (
+                        k.value
+                        for k in ast.walk(statement)
+                        if isinstance(k, ast.Constant) and isinstance(k.value, str)
+                    ),
+                    None,
+                )
                 if origin is not None:
                     yield Demand("key", origin, None, key or "input", by=ast.unparse(node))
 
@@ -307,7 +373,10 @@ class Reader:
                 name = getattr(node.func, "id", getattr(node.func, "attr", ""))
                 if name not in SAFE_CALLS:
                     return UNKNOWN
-            elif isinstance(node, (ast.Await, ast.Yield, ast.NamedExpr, ast.Lambda, ast.ListComp, ast.JoinedStr, ast.DictComp)):
+            elif isinstance(
+                node,
+                (ast.Await, ast.Yield, ast.NamedExpr, ast.Lambda, ast.ListComp, ast.JoinedStr, ast.DictComp),
+            ):
                 return UNKNOWN
         try:
             code = compile(ast.Expression(expression), "<check>", "eval")
@@ -361,8 +430,12 @@ def by_numbers(message: str, recorder: Recorder) -> Iterator[Demand]:
         have, part = int(chunks[1]), int(chunks[2])
         yield Demand("value", None, have, have + part - have % part, by="message")
         return
-    numbers = list(dict.fromkeys(int(number) for number in re.findall(r"(?<![\w.])\d{1,6}(?![\w.]*\w)", message)))
-    sizes = set(recorder.proposal.sizes.values()) | {recorder.proposal.size(symbol) for symbol in ("length", "height", "samples")}
+    numbers = list(
+        dict.fromkeys(int(number) for number in re.findall(r"(?<![\w.])\d{1,6}(?![\w.]*\w)", message))
+    )
+    sizes = set(recorder.proposal.sizes.values()) | {
+        recorder.proposal.size(symbol) for symbol in ("length", "height", "samples")
+    }
     for have in numbers:
         for want in numbers:
             if have in sizes and want != have and want > 0 and have != 2:

@@ -1,6 +1,6 @@
 """What a failing torch call asks of its operands.
 
-    F.conv2d(x, weight)   x (2, 8, 224, 224), weight (64, 3, 7, 7)   ->  Demand("size", x, have 8, want 3, axis 1)
+F.conv2d(x, weight)   x (2, 8, 224, 224), weight (64, 3, 7, 7)   ->  Demand("size", x, have 8, want 3, axis 1)
 """
 
 from __future__ import annotations
@@ -29,7 +29,13 @@ WEIGHT_AT = {
 }
 PRODUCTS = frozenset("matmul __matmul__ __rmatmul__ mm bmm addmm baddbmm mv".split())
 RESHAPES = frozenset("view reshape unflatten".split())
-INDEXED = {"gather": (1, 2), "index_select": (1, 2), "take_along_dim": (2, 1), "scatter": (1, 2), "scatter_add": (1, 2)}
+INDEXED = {
+    "gather": (1, 2),
+    "index_select": (1, 2),
+    "take_along_dim": (2, 1),
+    "scatter": (1, 2),
+    "scatter_add": (1, 2),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,9 @@ class Origin:
     @property
     def is_whole(self) -> bool:
         """Whether it is one slot, axis for axis."""
-        return len(self.sources) == 1 and all(axis is not None and axis[1] == i for i, axis in enumerate(self.axes))
+        return len(self.sources) == 1 and all(
+            axis is not None and axis[1] == i for i, axis in enumerate(self.axes)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +85,27 @@ def refusals(call: Call) -> Iterator[Demand]:
         if call.name.startswith("embedding"):
             if x.dtype not in (torch.int64, torch.int32):
                 yield Demand("dtype", origin, x.dtype, torch.int64, by=by, weight=True, operation=call.name)
-        elif x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type) and wants_cast(x, weight):
+        elif (
+            x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type) and wants_cast(x, weight)
+        ):
             yield Demand("dtype", origin, x.dtype, weight.dtype, by=by, weight=True)
     elif call.name in PRODUCTS:
         operands = call.operands()[-2:]
         if len(operands) == 2 and operands[0].tensor.dtype != operands[1].tensor.dtype:
             for x, other in (operands, operands[::-1]):
-                if x.origin is not None and other.tensor.is_floating_point() and wants_cast(x.tensor, other.tensor):
+                if (
+                    x.origin is not None
+                    and other.tensor.is_floating_point()
+                    and wants_cast(x.tensor, other.tensor)
+                ):
                     yield Demand("dtype", x.origin, x.tensor.dtype, other.tensor.dtype, by=call.name)
 
 
 def wants_cast(x: Tensor, other: Tensor) -> bool:
     """Whether an operand's dtype is an input's that was guessed wrong, and no product of mixed computation."""
-    return not torch.is_autocast_enabled(x.device.type) and (not x.is_floating_point() or other.is_floating_point())
+    return not torch.is_autocast_enabled(x.device.type) and (
+        not x.is_floating_point() or other.is_floating_point()
+    )
 
 
 def oddities(call: Call) -> Iterator[Demand]:
@@ -103,9 +119,21 @@ def oddities(call: Call) -> Iterator[Demand]:
     elif call.name in ("view", "reshape", "flatten"):
         x, sizes = call.args[0], reshape_sizes(call) if call.name != "flatten" else ()
         origin = call.recorder.origin(x)
-        if origin is not None and x.dim() == 2 and x.is_floating_point() and call.recorder.is_guess(origin) and sizes[-1:] in ((), (-1,), (x.shape[1],)):
+        if (
+            origin is not None
+            and x.dim() == 2
+            and x.is_floating_point()
+            and call.recorder.is_guess(origin)
+            and sizes[-1:] in ((), (-1,), (x.shape[1],))
+        ):
             yield Demand("numel", origin, x.numel(), x.numel(), by=f"{call.name} of an input")
-        if origin is None or not sizes or sizes[0] != -1 or x.dim() < 2:
+        if (
+            origin is None
+            or len(sizes) != 2
+            or sizes[0] != -1
+            or x.dim() < 2
+            or not call.recorder.is_batch(origin.axes[0])
+        ):
             return
         explicit = math.prod(sizes[1:])
         suffixes = [math.prod(x.shape[axis:]) for axis in range(1, x.dim())]
@@ -126,7 +154,9 @@ def note_bounds(call: Call, bounds: dict[str, int]) -> None:
     if call.name in ("embedding", "embedding_bag"):
         note(call.get(0, "input"), call.get(1, "weight").shape[0])
     elif call.name == "one_hot":
-        note(call.get(0, "input"), call.get(1, "num_classes", -1) if call.get(1, "num_classes", -1) > 0 else 10)
+        note(
+            call.get(0, "input"), call.get(1, "num_classes", -1) if call.get(1, "num_classes", -1) > 0 else 10
+        )
     elif call.name in ("cross_entropy", "nll_loss") and call.get(0, "input").dim() > 1:
         note(call.get(1, "target"), call.get(0, "input").shape[1])
     elif call.name in INDEXED and len(call.args) > 2:
@@ -149,7 +179,10 @@ def result_axes(call: Call, x: Tensor, origin: Origin, result: Tensor) -> tuple[
     axes, name = origin.axes, call.name
     if len(axes) != x.dim():
         return (None,) * result.dim()
-    if name in ("permute", "transpose", "swapaxes", "movedim", "unsqueeze", "squeeze", "t", "T", "mT") and call.args:
+    if (
+        name in ("permute", "transpose", "swapaxes", "movedim", "unsqueeze", "squeeze", "t", "T", "mT")
+        and call.args
+    ):
         return moved_axes(call, x, axes, result)
     if name == "__getitem__":
         return sliced_axes(call.args[1], x, axes, result)
@@ -172,7 +205,9 @@ def result_axes(call: Call, x: Tensor, origin: Origin, result: Tensor) -> tuple[
 
 def moved_axes(call: Call, x: Tensor, axes: tuple[Any, ...], result: Tensor) -> tuple[Any, ...]:
     """Axes after a transposition: read off a tensor whose sizes are all different."""
-    labels = torch.empty([2 * axis + 3 if size != 1 else 1 for axis, size in enumerate(x.shape)], device="meta")
+    labels = torch.empty(
+        [2 * axis + 3 if size != 1 else 1 for axis, size in enumerate(x.shape)], device="meta"
+    )
     method = {"T": Tensor.t, "mT": lambda y: y.transpose(-1, -2)}.get(call.name) or getattr(torch, call.name)
     try:
         with torch._C.DisableTorchFunction():
@@ -220,7 +255,12 @@ def of_call(call: Call, error: BaseException) -> list[Demand]:
             continue
         try:
             found.extend(read(call) if read is not by_message else by_message(call, str(error)))
-        except (AttributeError, TypeError, IndexError, ValueError):  # an unusual way to call it: the next reader may know
+        except (
+            AttributeError,
+            TypeError,
+            IndexError,
+            ValueError,
+        ):  # an unusual way to call it: the next reader may know
             continue
     return list(dict.fromkeys(replace(demand, operation=call.name) for demand in found))
 
@@ -238,6 +278,8 @@ def convolution(call: Call) -> Iterator[Demand]:
     elif x.tensor.shape[1] != channels:
         yield Demand("size", x.origin, x.tensor.shape[1], channels, axis=1, by=by, weight=True)
     else:
+        small = [axis for axis in range(2, rank) if x.tensor.shape[axis] < weight.shape[axis]]
+        yield from (Demand("larger", x.origin, None, None, axis=axis, by=by) for axis in small)
         yield Demand("larger", x.origin, None, None, by=by)
 
 
@@ -248,7 +290,9 @@ def linear(call: Call) -> Iterator[Demand]:
     if x.tensor.dim() == 0:
         yield Demand("rank", x.origin, 0, 2, by=by)
     else:
-        yield Demand("size", x.origin, x.tensor.shape[-1], weight.shape[1], axis=x.tensor.dim() - 1, by=by, weight=True)
+        yield Demand(
+            "size", x.origin, x.tensor.shape[-1], weight.shape[1], axis=x.tensor.dim() - 1, by=by, weight=True
+        )
 
 
 def product(call: Call) -> Iterator[Demand]:
@@ -282,7 +326,13 @@ def mismatched(call: Call) -> Iterator[Demand]:
             yield from aligned_ranks(a, b)
             for back in range(1, min(a.tensor.dim(), b.tensor.dim()) + 1):
                 if 1 not in (a.tensor.shape[-back], b.tensor.shape[-back]):
-                    yield from pair(a, a.tensor.dim() - back, b, b.tensor.dim() - back, weight=bool(a.parameter or b.parameter))
+                    yield from pair(
+                        a,
+                        a.tensor.dim() - back,
+                        b,
+                        b.tensor.dim() - back,
+                        weight=bool(a.parameter or b.parameter),
+                    )
             if a.tensor.dim() != b.tensor.dim():
                 for x, other in ((a, b), (b, a)):
                     if x.origin is not None and other.tensor.dim() > 0 and x.tensor.dim() > 0:
@@ -334,7 +384,9 @@ def reshape(call: Call) -> Iterator[Demand]:
         yield Demand("numel", x.origin, have, x.tensor.shape[0] * explicit, by=call.name)
     if -1 in sizes and explicit:
         below = have // explicit * explicit
-        yield from (Demand("numel", x.origin, have, want, by=call.name) for want in (below + explicit, below) if want)
+        yield from (
+            Demand("numel", x.origin, have, want, by=call.name) for want in (below + explicit, below) if want
+        )
 
 
 def normalization(call: Call) -> Iterator[Demand]:
@@ -342,7 +394,15 @@ def normalization(call: Call) -> Iterator[Demand]:
     x = call.operand(call.get(0, "input"))
     weight = next((o for o in call.operands() if o.parameter and o.tensor.dim() == 1), None)
     if weight is not None and x.tensor.dim() > 1:
-        yield Demand("size", x.origin, x.tensor.shape[1], weight.tensor.shape[0], axis=1, by=weight.parameter, weight=True)
+        yield Demand(
+            "size",
+            x.origin,
+            x.tensor.shape[1],
+            weight.tensor.shape[0],
+            axis=1,
+            by=weight.parameter,
+            weight=True,
+        )
 
 
 def trailing(call: Call) -> Iterator[Demand]:
@@ -391,7 +451,10 @@ def permutation(call: Call) -> Iterator[Demand]:
 
 def einsum(call: Call) -> Iterator[Demand]:
     """One axis per letter, one size per letter."""
-    operands = [call.operand(part) for part in tensors(call.args[1] if isinstance(call.args[1], (list, tuple)) else call.args[1:])]
+    operands = [
+        call.operand(part)
+        for part in tensors(call.args[1] if isinstance(call.args[1], (list, tuple)) else call.args[1:])
+    ]
     terms = call.args[0].replace(" ", "").split("->")[0].split(",")
     where: dict[str, tuple[Operand, int]] = {}
     for term, operand in zip(terms, operands, strict=False):
@@ -402,7 +465,9 @@ def einsum(call: Call) -> Iterator[Demand]:
             continue
         for axis, letter in enumerate(term):
             other, other_axis = where.setdefault(letter, (operand, axis))
-            yield from pair(operand, axis, other, other_axis, weight=bool(operand.parameter or other.parameter))
+            yield from pair(
+                operand, axis, other, other_axis, weight=bool(operand.parameter or other.parameter)
+            )
 
 
 def loss(call: Call) -> Iterator[Demand]:
@@ -435,12 +500,20 @@ def pooling(call: Call) -> Iterator[Demand]:
 def by_message(call: Call, message: str) -> Iterator[Demand]:
     """What torch's own words say: an axis out of range, a dtype."""
     tracked = [operand for operand in call.operands() if operand.origin is not None]
-    out_of_range = re.search(r"Dimension out of range \(expected to be in range of \[(-\d+), (\d+)\], but got (-?\d+)\)", message)
+    out_of_range = re.search(
+        r"Dimension out of range \(expected to be in range of \[(-\d+), (\d+)\], but got (-?\d+)\)", message
+    )
     if out_of_range:
         wanted = int(out_of_range[3])
         for operand in tracked:
             if operand.tensor.dim() <= int(out_of_range[2]) + 1:
-                yield Demand("rank", operand.origin, operand.tensor.dim(), wanted + 1 if wanted >= 0 else -wanted, by=call.name)
+                yield Demand(
+                    "rank",
+                    operand.origin,
+                    operand.tensor.dim(),
+                    wanted + 1 if wanted >= 0 else -wanted,
+                    by=call.name,
+                )
     wanted_dtype = None
     if re.search(r"\b(Long|int64|int32/int64|IntTensor|index tensor|Integer|integral|indices)\b", message):
         wanted_dtype = torch.int64
@@ -449,7 +522,9 @@ def by_message(call: Call, message: str) -> Iterator[Demand]:
     for operand in tracked:
         if wanted_dtype is not None and operand.tensor.is_floating_point():
             yield Demand("dtype", operand.origin, operand.tensor.dtype, wanted_dtype, by=call.name)
-        elif not operand.tensor.is_floating_point() and re.search(r"\b(dtype|scalar type|floating|Float|Long|Bool)\b", message):
+        elif not operand.tensor.is_floating_point() and re.search(
+            r"\b(dtype|scalar type|floating|Float|Long|Bool)\b", message
+        ):
             yield Demand("dtype", operand.origin, operand.tensor.dtype, "float", by=call.name)
     if re.search(r"[Pp]adding size should be less|too small|smaller than|Kernel size", message):
         for operand in tracked:
@@ -474,7 +549,14 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(PRODUCTS, product),
     **dict.fromkeys((f"conv{n}d" for n in (1, 2, 3)), convolution),
     **dict.fromkeys((f"conv_transpose{n}d" for n in (1, 2, 3)), convolution),
-    **dict.fromkeys((f"{kind}_pool{n}d" for kind in ("max", "avg", "lp", "adaptive_avg", "adaptive_max") for n in (1, 2, 3)), pooling),
+    **dict.fromkeys(
+        (
+            f"{kind}_pool{n}d"
+            for kind in ("max", "avg", "lp", "adaptive_avg", "adaptive_max")
+            for n in (1, 2, 3)
+        ),
+        pooling,
+    ),
     **dict.fromkeys(("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "binary_cross_entropy"), loss),
     **dict.fromkeys(("binary_cross_entropy_with_logits", "smooth_l1_loss", "huber_loss", "kl_div"), loss),
 }

@@ -1,14 +1,15 @@
 """One run of the model on stand-ins, and what it showed.
 
-    Probe.run(proposal)
-      +-- Snapshot.substitute   fake tensors for the model's own (or clones, where values matter)
-      +-- Recorder              a TorchFunctionMode: follows each input through the torch calls
-      +-- Outcome               the failed call, the error, the doubts, what each slot met first
+Probe.run(proposal)
+  +-- Snapshot.substitute   fake tensors for the model's own (or clones, where values matter)
+  +-- Recorder              a TorchFunctionMode: follows each input through the torch calls
+  +-- Outcome               the failed call, the error, the doubts, what each slot met first
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,23 +17,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    FakeTensorMode,
-    UnsupportedFakeTensorException,
-)
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.proposals import Proposal, Slot
-from netcheck.load.inference.recorder import Call, Consumer, OutOfTime, Recorder, Refused
+from netcheck.load.inference.recorder import NEEDS_VALUES, Call, Consumer, OutOfTime, Recorder, Refused
 from netcheck.load.untouched import Snapshot
 
+MOST_ELEMENTS = 2**27  # in one input that is not allocated
+MOST_REAL_ELEMENTS = 2**22  # in one that is computed with
 LARGEST_REAL = 100_000_000  # elements in parameters and buffers that are copied when values matter
 
-NEEDS_VALUES = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedFakeTensorException)
 NOT_FOR_FAKES = (".numpy() is not supported", "_apply(): Couldn't swap")
 
 
@@ -72,14 +69,21 @@ class Probe:
         self.model = model
         self.deadline = time.monotonic() + seconds
         self.runs = 0
+        self.imagines = False
         self.snapshot = Snapshot(model)
         tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-        self.names = {id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+        self.names = {
+            id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())
+        }
         self.lazy = any(is_lazy(tensor) for tensor in tensors.values())
         known = [tensor for tensor in tensors.values() if not is_lazy(tensor)]
-        self.can_be_real = not any(tensor.is_meta for tensor in known) and sum(t.numel() for t in known) <= LARGEST_REAL
+        self.can_be_real = (
+            not any(tensor.is_meta for tensor in known) and sum(t.numel() for t in known) <= LARGEST_REAL
+        )
         self.device = next((tensor.device for tensor in known if not tensor.is_meta), torch.device("cpu"))
-        self.float_dtype = next((t.dtype for t in model.parameters() if t.dtype.is_floating_point), torch.get_default_dtype())
+        self.float_dtype = next(
+            (t.dtype for t in model.parameters() if t.dtype.is_floating_point), torch.get_default_dtype()
+        )
         self.engine: FakeEngine | RealEngine = RealEngine() if self.lazy else FakeEngine()
 
     @property
@@ -88,10 +92,13 @@ class Probe:
         return self.deadline - time.monotonic()
 
     def use_values(self) -> bool:
-        """Compute for real from now on; False if that is not possible or done already."""
-        if isinstance(self.engine, RealEngine) or not self.can_be_real:
+        """Compute for real from now on, or make up values where that is not possible; False if that is done already."""
+        if isinstance(self.engine, RealEngine) or self.imagines:
             return False
-        self.engine = RealEngine()
+        if self.can_be_real:
+            self.engine = RealEngine()
+        else:
+            self.imagines = True
         return True
 
     def run(self, proposal: Proposal) -> Outcome:
@@ -101,8 +108,11 @@ class Probe:
             OutOfTime: the deadline passed.
         """
         self.runs += 1
-        recorder = Recorder(proposal, deadline=self.deadline)
+        recorder = Recorder(proposal, deadline=self.deadline, imagines=self.imagines)
         error: BaseException | None = None
+        limit = MOST_REAL_ELEMENTS if isinstance(self.engine, RealEngine) else MOST_ELEMENTS
+        if any(math.prod(shape) > limit for shape in proposal.shapes().values()):
+            return Outcome(proposal, MemoryError("too large an input"), None, recorder)
         self.snapshot.substitute(lambda tensor: self._stand_in(tensor, recorder))
         try:
             with self.engine.mode(), torch.enable_grad(), watched(recorder):
@@ -118,7 +128,9 @@ class Probe:
         chain = tuple(causes(error))
         failed = recorder.failed
         call = failed[0] if failed and any(failed[1] is cause for cause in chain) else None
-        return Outcome(proposal, error, call, recorder, needs_values=any(needs_values(cause) for cause in chain))
+        return Outcome(
+            proposal, error, call, recorder, needs_values=any(needs_values(cause) for cause in chain)
+        )
 
     def _stand_in(self, tensor: Tensor, recorder: Recorder) -> Tensor:
         stand_in = self.engine.stand_in(tensor)
@@ -194,7 +206,9 @@ class RealEngine:
 
     def _clone(self, tensor: Tensor) -> Tensor:
         if isinstance(tensor, UninitializedParameter):
-            return UninitializedParameter(requires_grad=tensor.requires_grad, device="cpu", dtype=tensor.dtype)
+            return UninitializedParameter(
+                requires_grad=tensor.requires_grad, device="cpu", dtype=tensor.dtype
+            )
         if isinstance(tensor, UninitializedBuffer):
             return UninitializedBuffer(device="cpu", dtype=tensor.dtype)
         clone = tensor.detach().clone()

@@ -22,9 +22,86 @@ DEFAULTS = {BATCH: 2, LENGTH: 16, SAMPLES: 128, DEPTH: 16, HEIGHT: 224, WIDTH: 2
 FEATURES = 8  # of an argument about which nothing is known
 
 NATURAL = (
-    (4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40, 42, 48, 50, 56, 60, 64, 72, 75, 80, 84, 90, 96, 100, 112, 120, 128)
-    + (144, 150, 160, 168, 176, 192, 200, 208, 224, 240, 256, 288, 299, 300, 320, 336, 352, 378, 384, 400, 416, 448, 480)
-    + (512, 518, 560, 576, 600, 640, 672, 720, 768, 800, 896, 1000, 1024, 1500, 2000, 2048, 3000, 4000, 4096, 8000, 8192)
+    (
+        4,
+        6,
+        8,
+        10,
+        12,
+        14,
+        16,
+        18,
+        20,
+        24,
+        28,
+        32,
+        36,
+        40,
+        42,
+        48,
+        50,
+        56,
+        60,
+        64,
+        72,
+        75,
+        80,
+        84,
+        90,
+        96,
+        100,
+        112,
+        120,
+        128,
+    )
+    + (
+        144,
+        150,
+        160,
+        168,
+        176,
+        192,
+        200,
+        208,
+        224,
+        240,
+        256,
+        288,
+        299,
+        300,
+        320,
+        336,
+        352,
+        378,
+        384,
+        400,
+        416,
+        448,
+        480,
+    )
+    + (
+        512,
+        518,
+        560,
+        576,
+        600,
+        640,
+        672,
+        720,
+        768,
+        800,
+        896,
+        1000,
+        1024,
+        1500,
+        2000,
+        2048,
+        3000,
+        4000,
+        4096,
+        8000,
+        8192,
+    )
     + (16000, 16384, 22050, 24000, 32000, 44100, 48000, 64000, 80000, 160000)
 )
 
@@ -62,7 +139,13 @@ class Slot:
         elif self.dtype is torch.bool:
             forms = ((), (BATCH,), (BATCH, LENGTH), (BATCH, LENGTH, LENGTH), (BATCH, "one", LENGTH, LENGTH))
         else:
-            forms = ((), (BATCH,), (BATCH, LENGTH), (BATCH, LENGTH, self.features), (BATCH, self.features, HEIGHT, WIDTH))
+            forms = (
+                (),
+                (BATCH,),
+                (BATCH, LENGTH),
+                (BATCH, LENGTH, self.features),
+                (BATCH, self.features, HEIGHT, WIDTH),
+            )
         usual = forms[min(rank, len(forms) - 1)]
         return usual + tuple(f"{self.name}.axis{axis}" for axis in range(len(usual), rank))
 
@@ -89,7 +172,9 @@ class Proposal:
         return hash(repr((self.arguments, self.shapes())))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Proposal) and repr((self.arguments, self.shapes())) == repr((other.arguments, other.shapes()))
+        return isinstance(other, Proposal) and repr((self.arguments, self.shapes())) == repr(
+            (other.arguments, other.shapes())
+        )
 
     def slots(self) -> dict[str, Slot]:
         """Every slot by name."""
@@ -115,7 +200,9 @@ class Proposal:
     def replaced(self, name: str, new: Any, *, why: str = "") -> Proposal:
         """With something else in the place of the slot `name`: another slot, or a container of slots."""
         arguments = tuple(
-            replace(argument, value=map_leaves(argument.value, lambda slot: new if slot.name == name else slot))
+            replace(
+                argument, value=map_leaves(argument.value, lambda slot: new if slot.name == name else slot)
+            )
             for argument in self.arguments
         )
         return replace(self, arguments=arguments, why=why or self.why)
@@ -127,7 +214,8 @@ class Proposal:
     def build(self, make: Callable[[Slot, tuple[int, ...]], Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The args and kwargs, each slot made by `make(slot, shape)`."""
         built = {
-            argument.name: map_leaves(argument.value, lambda slot: make(slot, self.shape(slot))) for argument in self.arguments
+            argument.name: map_leaves(argument.value, lambda slot: make(slot, self.shape(slot)))
+            for argument in self.arguments
         }
         args = tuple(built[argument.name] for argument in self.arguments if not argument.keyword)
         return args, {argument.name: built[argument.name] for argument in self.arguments if argument.keyword}
@@ -168,5 +256,12 @@ def map_leaves(value: Any, change: Callable[[Slot], Any]) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(map_leaves(child, change) for child in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: map_leaves(getattr(value, f.name), change) for f in dataclasses.fields(value) if f.init})
+        return replace(
+            value,
+            **{
+                f.name: map_leaves(getattr(value, f.name), change)
+                for f in dataclasses.fields(value)
+                if f.init
+            },
+        )
     return value

@@ -16,12 +16,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedFakeTensorException,
+)
 from torch.overrides import TorchFunctionMode
 
-from netcheck.load.inference import demands
+from netcheck.load.inference import demands, imagine
 from netcheck.load.inference.demands import Demand, Origin
 from netcheck.load.inference.proposals import BATCH, Proposal, Slot
 
+NEEDS_VALUES = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedFakeTensorException)
 OWN, SHIFTED, OTHER = "own", "shifted", "other"  # what became of a slot's values
 
 REARRANGES = frozenset(
@@ -29,7 +35,9 @@ REARRANGES = frozenset(
     "expand_as repeat split chunk unbind cat concat stack narrow select t repeat_interleave roll flip movedim swapaxes unfold "
     "view_as reshape_as tile clamp type_as cpu cuda double half masked_fill where pad __get__ new_tensor as_strided".split()
 )
-SHIFTS = frozenset("add add_ sub mul __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __iadd__ __floordiv__ floor_divide".split())
+SHIFTS = frozenset(
+    "add add_ sub mul __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __iadd__ __floordiv__ floor_divide".split()
+)
 
 
 class OutOfTime(BaseException):
@@ -90,6 +98,7 @@ class Recorder(TorchFunctionMode):
 
     proposal: Proposal
     deadline: float
+    imagines: bool = False  # make up what fake tensors do not know
     calls: int = 0
     failed: tuple[Call, BaseException] | None = None
     output: Any = None
@@ -97,8 +106,13 @@ class Recorder(TorchFunctionMode):
     consumers: dict[str, Consumer] = field(default_factory=dict)
     bounds: dict[str, int] = field(default_factory=dict)  # slot -> its integers must be below
     doubts: list[Demand] = field(default_factory=list)
-    parts: dict[str, int] = field(default_factory=dict)  # slot -> how many entries were picked along the batch
-    columns: dict[str, int] = field(default_factory=dict)  # slot -> how many entries of axis 1 were picked one by one
+    parts: dict[str, int] = field(
+        default_factory=dict
+    )  # slot -> how many entries were picked along the batch
+    columns: dict[str, int] = field(
+        default_factory=dict
+    )  # slot -> how many entries of axis 1 were picked one by one
+    fixed: set[str] = field(default_factory=set)  # symbols that a weight has confirmed
     used: set[str] = field(default_factory=set)  # slots that were used in any other way
     scalars: dict[str, str] = field(default_factory=dict)  # slot -> which Python type it was turned into
     _origins: dict[int, tuple[Tensor, Origin]] = field(default_factory=dict)
@@ -129,6 +143,10 @@ class Recorder(TorchFunctionMode):
         """Whether a tensor is one slot whose rank is but a guess."""
         return self.is_input(origin) and not self._slots[next(iter(origin.sources))].settled
 
+    def is_batch(self, axis: tuple[str, int] | None) -> bool:
+        """Whether an axis is the batch of some input."""
+        return self.symbol(axis) == BATCH
+
     def symbol(self, axis: tuple[str, int] | None) -> str | None:
         """The symbol of one axis of one slot."""
         if axis is None:
@@ -136,13 +154,17 @@ class Recorder(TorchFunctionMode):
         dims = self._slots[axis[0]].dims
         return dims[axis[1]] if dims is not None and axis[1] < len(dims) else None
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", str(func))
         if name == "__get__" and isinstance(args[0], Tensor):
             out = func(*args, **kwargs)
             if isinstance(out, Tensor):
-                self._follow(Call(getattr(getattr(func, "__self__", None), "__name__", name), args, kwargs, self), out)
+                self._follow(
+                    Call(getattr(getattr(func, "__self__", None), "__name__", name), args, kwargs, self), out
+                )
             return out
         self.calls += 1
         if time.monotonic() > self.deadline:
@@ -152,11 +174,21 @@ class Recorder(TorchFunctionMode):
             self._examine(call)
             out = func(*args, **kwargs)
         except Exception as error:
+            out = self._imagined(call, error)
+            if out is not imagine.UNKNOWN:
+                self._follow(call, out)
+                return out
             if self.failed is None or self.failed[1] is not error:
                 self.failed = (call, error)
             raise
         self._follow(call, out)
         return out
+
+    def _imagined(self, call: Call, error: Exception) -> Any:
+        """A plausible result for a call that fakes cannot answer."""
+        if call.name in imagine.STRICTER_ON_FAKES and not isinstance(error, Refused):
+            return imagine.STRICTER_ON_FAKES[call.name](call)
+        return imagine.imagine(call) if self.imagines and isinstance(error, NEEDS_VALUES) else imagine.UNKNOWN
 
     def enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """A module is about to run: note a sequence without a batch, or with it on the wrong axis."""
@@ -190,11 +222,24 @@ class Recorder(TorchFunctionMode):
             return
         (slot,) = origin.sources
         index = call.args[1] if call.name == "__getitem__" else None
-        if isinstance(index, tuple) and len(index) == 2 and index[0] == slice(None) and type(index[1]) is int and index[1] >= 0:
+        if (
+            isinstance(index, tuple)
+            and len(index) == 2
+            and index[0] == slice(None)
+            and type(index[1]) is int
+            and index[1] >= 0
+        ):
             self.columns[slot] = max(index[1] + 1, self.columns.get(slot, 0))
         elif call.name not in ("size", "dim", "__len__", "to", "device"):
             self.used.add(slot)
-        python = {"__bool__": "bool", "__int__": "int", "__index__": "int", "__float__": "float", "item": "float", "tolist": "int"}
+        python = {
+            "__bool__": "bool",
+            "__int__": "int",
+            "__index__": "int",
+            "__float__": "float",
+            "item": "float",
+            "tolist": "int",
+        }
         if call.name in python:
             self.scalars[slot] = python[call.name]
         if operand.tensor.dim() == 0 or self.symbol(origin.axes[0]) != BATCH:
@@ -215,9 +260,13 @@ class Recorder(TorchFunctionMode):
         tracked = [operand for operand in operands if operand.origin is not None]
         if not tracked:
             return
-        weight = next((operand for operand in operands if operand.parameter and operand.tensor.dim() > 0), None)
+        weight = next(
+            (operand for operand in operands if operand.parameter and operand.tensor.dim() > 0), None
+        )
         if call.name in demands.WEIGHT_AT:
-            weight = next((o for o in operands if o.tensor is call.get(*demands.WEIGHT_AT[call.name])), weight)
+            weight = next(
+                (o for o in operands if o.tensor is call.get(*demands.WEIGHT_AT[call.name])), weight
+            )
         if weight is not None and weight.parameter:
             for operand in tracked:
                 self._consume(call, operand, weight)
@@ -232,6 +281,14 @@ class Recorder(TorchFunctionMode):
         if len(operand.origin.sources) == 1:
             (slot,) = operand.origin.sources
             self.consumers.setdefault(slot, Consumer(call.name, weight.parameter, tuple(weight.tensor.shape)))
+        if (
+            call.name in demands.WEIGHT_AT
+            and not call.name.startswith("embedding")
+            and operand.tensor.dim() > 1
+        ):
+            symbol = self.symbol(operand.origin.axes[-1 if call.name == "linear" else 1])
+            if symbol is not None:
+                self.fixed.add(symbol)
 
 
 def derive(call: Call, tracked: list[Operand], result: Tensor) -> Origin:
@@ -265,7 +322,8 @@ def tensors_in(values: Any, depth: int = 3) -> Iterator[Tensor]:
 def unpacked(frame: FrameType | None) -> int:
     """How many names `a, b = tensor` assigns to, -1 for a loop over the tensor, 0 where neither iterates."""
     while frame is not None and (
-        frame.f_code.co_name in ("__torch_function__", "_examine", "handle_torch_function") or frame.f_code.co_name == "_note_structure"
+        frame.f_code.co_name in ("__torch_function__", "_examine", "handle_torch_function")
+        or frame.f_code.co_name == "_note_structure"
     ):
         frame = frame.f_back
     if frame is None or frame.f_code.co_name != "__iter__" or frame.f_back is None:

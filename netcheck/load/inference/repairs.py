@@ -26,6 +26,8 @@ from netcheck.load.inference.sizes import solve, with_usual_size
 if TYPE_CHECKING:
     from netcheck.load.inference.search import Search
 
+LONGEST = 2**18  # samples: five seconds of music
+
 
 def repairs(outcome: Outcome, search: Search) -> Iterator[Proposal]:
     """What to try after a run that failed, or that left doubts."""
@@ -51,14 +53,20 @@ def meet_size(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Prop
     """One axis of an operand."""
     proposal = outcome.proposal
     slots = proposal.slots()
-    at = demand.origin.axes[demand.axis] if demand.origin and demand.axis is not None and demand.axis < len(demand.origin.axes) else None
+    at = (
+        demand.origin.axes[demand.axis]
+        if demand.origin and demand.axis is not None and demand.axis < len(demand.origin.axes)
+        else None
+    )
     slot = slots.get(at[0]) if at is not None else None
     if at is not None and slot is not None and slot.dims is not None:
         yield from exact_size(demand, proposal, slot, at[1], search)
     yield from solve(demand, outcome, search)
 
 
-def exact_size(demand: Demand, proposal: Proposal, slot: Slot, axis: int, search: Search) -> Iterator[Proposal]:
+def exact_size(
+    demand: Demand, proposal: Proposal, slot: Slot, axis: int, search: Search
+) -> Iterator[Proposal]:
     """One axis of a slot itself."""
     assert slot.dims is not None
     symbol, want = slot.dims[axis], demand.want
@@ -67,9 +75,15 @@ def exact_size(demand: Demand, proposal: Proposal, slot: Slot, axis: int, search
             if slot.dims.index(symbol) != 1 or len(slot.dims) != 2:
                 yield proposal.replaced(slot.name, replace(slot, dims=dims)).resized({slot.features: want})
     if demand.weight and symbol != slot.features and slot.features not in proposal.pinned:
-        yield with_usual_size(proposal.replaced(slot.name, with_channels_at(slot, axis)).resized({slot.features: want}), slot)
+        yield with_usual_size(
+            proposal.replaced(slot.name, with_channels_at(slot, axis)).resized({slot.features: want}), slot
+        )
     if "at least" in demand.by:
-        lengths = {len(module) for module in search.model.modules() if isinstance(module, (nn.ModuleList, nn.ParameterList))}
+        lengths = {
+            len(module)
+            for module in search.model.modules()
+            if isinstance(module, (nn.ModuleList, nn.ParameterList))
+        }
         for length in sorted(length for length in lengths if length > want):
             yield proposal.resized({symbol: length})
     if slot.dims == (BATCH,) and want == proposal.size(BATCH) * proposal.size(LENGTH):
@@ -112,7 +126,11 @@ def forms(slot: Slot, rank: int, demand: Demand, proposal: Proposal) -> Iterator
         yield (LENGTH,)
     if rank == len(slot.dims) - 1 and slot.features in slot.dims and proposal.size(slot.features) == 1:
         yield tuple(dim for dim in slot.dims if dim != slot.features)
-    if rank == 3 and (SAMPLES in slot.dims or CONVOLUTION.fullmatch(demand.operation)) and slot.dtype.is_floating_point:
+    if (
+        rank == 3
+        and (SAMPLES in slot.dims or CONVOLUTION.fullmatch(demand.operation))
+        and slot.dtype.is_floating_point
+    ):
         yield features_first
     yield slot.usual_dims(rank)
     if rank == len(slot.dims) - 1:
@@ -132,7 +150,9 @@ def meet_dtype(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pro
         if slot.dtype == want or slot.dims is None:
             continue
         fill = "random" if slot.fill in ("random", "alternate") and want is not torch.bool else slot.fill
-        changed = replace(slot, dtype=want, fill="alternate" if want is torch.bool and slot.fill == "random" else fill)
+        changed = replace(
+            slot, dtype=want, fill="alternate" if want is torch.bool and slot.fill == "random" else fill
+        )
         if not slot.settled and demand.operation.startswith("embedding"):
             yield proposal.replaced(slot.name, replace(changed, dims=(BATCH, LENGTH)))
             yield proposal.replaced(slot.name, replace(changed, dims=(BATCH,)))
@@ -148,11 +168,19 @@ def meet_numel(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pro
         for slot in slots:
             for channels in (1, 3):
                 side = math.isqrt(per_sample // channels)
-                if channels * side * side == per_sample and side >= 8 and slot.features not in proposal.pinned:
+                if (
+                    channels * side * side == per_sample
+                    and side >= 8
+                    and slot.features not in proposal.pinned
+                ):
                     image = replace(slot, dims=(BATCH, slot.features, HEIGHT, WIDTH), settled=True)
-                    yield proposal.replaced(slot.name, image).resized({slot.features: channels, HEIGHT: side, WIDTH: side})
+                    yield proposal.replaced(slot.name, image).resized(
+                        {slot.features: channels, HEIGHT: side, WIDTH: side}
+                    )
             if slot.features not in proposal.pinned:
-                yield proposal.replaced(slot.name, replace(slot, dims=(BATCH, slot.features))).resized({slot.features: per_sample})
+                yield proposal.replaced(slot.name, replace(slot, dims=(BATCH, slot.features))).resized(
+                    {slot.features: per_sample}
+                )
     yield from solve(demand, outcome, search)
 
 
@@ -169,13 +197,22 @@ def meet_value(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pro
 
 
 def meet_larger(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
-    """Room for a kernel: every spatial size grows."""
+    """Room for a kernel: the axis that is too short grows if it is known, else every spatial size."""
     proposal = outcome.proposal
+    if demand.origin is not None and demand.axis is not None:
+        symbol = outcome.recorder.symbol(demand.origin.axes[demand.axis])
+        if symbol in SPATIAL or symbol in proposal.pinned or symbol in (None, BATCH):
+            return
+        assert symbol is not None
+        for bands in (128, 80, 64, 40, 256):
+            if bands > proposal.size(symbol):
+                yield proposal.resized({symbol: bands}, pin=False)
+        return
     symbols = {dim for slot in sources(demand, proposal) for dim in slot.dims or () if dim in SPATIAL} - proposal.pinned
     if symbols == {HEIGHT, WIDTH} and proposal.size(HEIGHT) == 224:
         yield from (proposal.resized({HEIGHT: side, WIDTH: side}, pin=False) for side in (256, 299))
     for factor in (2, 4, 8, 32, 128):
-        if symbols:
+        if symbols and max(map(proposal.size, symbols)) * factor <= LONGEST:
             yield proposal.resized({symbol: proposal.size(symbol) * factor for symbol in symbols}, pin=False)
 
 
@@ -221,7 +258,9 @@ def meet_parts(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pro
 def meet_key(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
     """A dict instead of a tensor."""
     for slot in sources(demand, outcome.proposal):
-        yield outcome.proposal.replaced(slot.name, {demand.want: part_of(slot.name, demand.want, search.model, search.float_dtype)})
+        yield outcome.proposal.replaced(
+            slot.name, {demand.want: part_of(slot.name, demand.want, search.model, search.float_dtype)}
+        )
 
 
 def meet_entry(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
@@ -262,7 +301,10 @@ METHODS: dict[str, Any] = {
 def part(slot: Slot, index: int) -> Slot:
     """One entry of what was a single slot."""
     name = f"{slot.name}.{index}"
-    dims = tuple(name + dim.removeprefix(slot.name) if dim.startswith(f"{slot.name}.") else dim for dim in slot.dims or ())
+    dims = tuple(
+        name + dim.removeprefix(slot.name) if dim.startswith(f"{slot.name}.") else dim
+        for dim in slot.dims or ()
+    )
     return replace(slot, name=name, dims=dims)
 
 
@@ -316,4 +358,3 @@ def other_sizes(outcome: Outcome) -> Iterator[Proposal]:
         if symbol in used:
             for length in (64, 128, 32, 256, 8, 512, 1024, 16000, 3000):
                 yield proposal.resized({symbol: length}, pin=False)
-

@@ -21,6 +21,7 @@ from netcheck.load.inference.signature import propose
 
 MOST_RUNS = 120
 MOST_RUNS_AFTER_DOUBT = 14
+SECONDS_AFTER_DOUBT = 0.8
 STALLED = 25  # runs without progress
 PATIENCE = 6  # repairs of one proposal before the next best one has its turn
 
@@ -45,6 +46,7 @@ class Search:
         self.outcomes: dict[Proposal, Outcome] = {}
         self.accepted: Outcome | None = None  # runs, with doubts
         self.accepted_after = 0
+        self.accepted_until = 0.0
         self.furthest: Outcome | None = None
         self._required = 0  # how many arguments the first proposal had
         self._furthest_at = 0  # after how many runs
@@ -53,7 +55,10 @@ class Search:
     @property
     def is_over(self) -> bool:
         """Whether tries or time are used up."""
-        after_doubt = self.accepted is not None and self.probe.runs - self.accepted_after >= MOST_RUNS_AFTER_DOUBT
+        after_doubt = self.accepted is not None and (
+            self.probe.runs - self.accepted_after >= MOST_RUNS_AFTER_DOUBT
+            or self.probe.seconds_left < self.accepted_until
+        )
         return after_doubt or self.probe.runs >= MOST_RUNS or self.probe.seconds_left <= 0
 
     def search(self, first: Proposal | None = None) -> Outcome | None:
@@ -95,6 +100,7 @@ class Search:
                 seen.add(proposal)
                 done = self._consider(self.run(proposal))
         done = done or self.accepted
+        self.accepted = done  # simplifying may run out of time
         return self._simplified(done) if done is not None else None
 
     def _simplified(self, outcome: Outcome) -> Outcome:
@@ -106,9 +112,17 @@ class Search:
                 outcome = without
         for name, count in outcome.recorder.columns.items():
             slot = outcome.proposal.slots()[name]
-            if name not in outcome.recorder.used and slot.dims is not None and slot.dims[1] not in outcome.proposal.pinned:
+            if (
+                name not in outcome.recorder.used
+                and slot.dims is not None
+                and slot.dims[1] not in outcome.proposal.pinned
+            ):
                 dims = (slot.dims[0], f"{name}.axis1", *slot.dims[2:])
-                narrow = self.run(outcome.proposal.replaced(name, replace(slot, dims=dims)).resized({f"{name}.axis1": count}))
+                narrow = self.run(
+                    outcome.proposal.replaced(name, replace(slot, dims=dims)).resized(
+                        {f"{name}.axis1": count}
+                    )
+                )
                 outcome = narrow if narrow.ok and len(narrow.demands) <= len(outcome.demands) else outcome
         return outcome
 
@@ -131,6 +145,7 @@ class Search:
         if outcome.ok and (self.accepted is None or len(outcome.demands) < len(self.accepted.demands)):
             if self.accepted is None:
                 self.accepted_after = self.probe.runs
+                self.accepted_until = self.probe.seconds_left - SECONDS_AFTER_DOUBT
             self.accepted = outcome
         key = (0, -outcome.progress, -len(self.outcomes))
         heapq.heappush(self._frontier, Entry(key, outcome, repairs(outcome, self)))
@@ -158,4 +173,8 @@ def read(outcome: Outcome) -> list[Demand]:
     checked = checks.of_error(error, outcome.recorder)
     if outcome.call is not None:
         checked = [replace(demand, operation=outcome.call.name) for demand in checked]
-    return list(dict.fromkeys([*outcome.recorder.doubts, *found, *checked]))  # what was odd came before what failed
+    if not found and not checked:
+        checked = list(checks.by_numbers(str(error), outcome.recorder))
+    return list(
+        dict.fromkeys([*outcome.recorder.doubts, *found, *checked])
+    )  # what was odd came before what failed

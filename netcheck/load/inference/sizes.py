@@ -18,20 +18,36 @@ if TYPE_CHECKING:
     from netcheck.load.inference.search import Search
 
 MOST_STEPS = 12
-USUAL = (224, 32, 28, 64, 256, 128, 84, 96, 105, 299, 227, 48, 112, 512, 384)  # for images, the most usual first
+USUAL = (
+    224,
+    32,
+    28,
+    64,
+    256,
+    128,
+    84,
+    96,
+    105,
+    299,
+    227,
+    48,
+    112,
+    512,
+    384,
+)  # for images, the most usual first
 HEIGHTS = (64, 66, 48, 80, 60, 32, 120, 96, 128, 40, 240, 16)  # of images that are not square
 SIDES = (HEIGHT, WIDTH)
-TOO_LARGE = 10**7
+TOO_LARGE = 10**6
 
 Group = tuple[str, ...]
 
 
-def groups(demand: Demand, proposal: Proposal) -> list[Group]:
+def groups(demand: Demand, proposal: Proposal, fixed: set[str]) -> list[Group]:
     """The symbols that may decide what was measured, the likeliest first; those that usually agree together."""
     slots = proposal.slots()
     names = [name for name in slots if demand.origin is None or name in demand.origin.sources]
     used = dict.fromkeys(dim for name in names for dim in (slots[name].dims or ()))
-    free = [symbol for symbol in used if symbol not in proposal.pinned and symbol not in (BATCH, "one", "pair")]
+    free = [symbol for symbol in used if symbol not in (*proposal.pinned, *fixed, BATCH, "one", "pair")]
     pinned = [symbol for symbol in used if symbol in proposal.pinned and symbol in (*SIDES, LENGTH, SAMPLES)]
     found: list[Group] = [(symbol,) for symbol in free if proposal.size(symbol) == demand.have]
     own = tuple(slots[name].features for name in names if slots[name].features in free)
@@ -47,10 +63,15 @@ def groups(demand: Demand, proposal: Proposal) -> list[Group]:
 
 def solve(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
     """The proposals that meet a demand by another size for one group of symbols."""
-    if not isinstance(demand.have, int) or not isinstance(demand.want, int) or demand.want <= 0 or demand.have == demand.want:
+    if (
+        not isinstance(demand.have, int)
+        or not isinstance(demand.want, int)
+        or demand.want <= 0
+        or demand.have == demand.want
+    ):
         return
     slots = outcome.proposal.slots().values()
-    for group in groups(demand, outcome.proposal):
+    for group in groups(demand, outcome.proposal, outcome.recorder.fixed):
         bracket = Bracket(demand, outcome, group, search)
         found = bracket.root()
         if found is not None and group == SIDES:
@@ -96,8 +117,11 @@ class Bracket:
 
     def __init__(self, demand: Demand, outcome: Outcome, group: Group, search: Search) -> None:
         self.demand, self.outcome, self.group, self.search = demand, outcome, group, search
-        self.power = 2.0 if group == SIDES else 1.0
         self.start = outcome.proposal.size(group[0])
+        is_side = (
+            demand.kind == "value" and self.start % max(1, demand.have) == 0
+        )  # a side of a map, not its area
+        self.power = 2.0 if group == SIDES and not is_side else 1.0
         self.points: dict[int, int] = {self.start: demand.have}  # size -> what was measured with it
         self.too_small = 0
         self.matters = False  # whether another size measured anything else
@@ -106,14 +130,25 @@ class Bracket:
         """The proposal with which forward gets past the demand; None if no size does."""
         guess = self.first_guess()
         for _ in range(MOST_STEPS):
-            if guess is None or guess in self.points or guess <= self.too_small or self.search.is_over:
+            if (
+                guess is None
+                or guess in self.points
+                or guess > TOO_LARGE
+                or guess <= self.too_small
+                or self.search.is_over
+            ):
                 return None
             outcome = self.try_size(guess)
             if outcome.ok or outcome.progress > self.outcome.progress:
                 return outcome.proposal
-            have = next((d.have for d in outcome.demands if asks_same(d, self.demand) and isinstance(d.have, int)), None)
+            have = next(
+                (d.have for d in outcome.demands if asks_same(d, self.demand) and isinstance(d.have, int)),
+                None,
+            )
             if have is None:
-                if outcome.progress == self.outcome.progress or not any(d.kind == "larger" for d in outcome.demands):
+                if outcome.progress == self.outcome.progress or not any(
+                    d.kind == "larger" for d in outcome.demands
+                ):
                     return None
                 self.too_small = max(self.too_small, guess)
             elif have == self.demand.have and len(self.points) == 1 and far(guess, self.start):
@@ -166,7 +201,9 @@ class Bracket:
                 return None
             if low not in self.points:
                 return natural((low + high) / 2, low, high)
-            a, b, y = (max(value, 0) ** (1 / self.power) for value in (self.points[low], self.points[high], want))
+            a, b, y = (
+                max(value, 0) ** (1 / self.power) for value in (self.points[low], self.points[high], want)
+            )
             return natural(low + (high - low) * (y - a) / max(b - a, 1e-9), low, high)
         if high:
             return natural(high * max(0.05, (want / self.points[high]) ** (1 / self.power)), 0, high)
