@@ -21,6 +21,7 @@ import torch
 from torch import fx, nn
 
 from netcheck.findings import Layer, Location, Summary
+from netcheck.source.places import built_at
 from netcheck.trace import paths, places
 from netcheck.trace.behaviour import Activation
 from netcheck.trace.classify import classify
@@ -167,7 +168,6 @@ class ModelGraph:
         self.model = model
         self.recording = recording
         self.origin: Definition | None = None
-        self._built: dict[str, Location | None] = {}
         self.tensors = tensors
         self.nodes = [Node(self, i, node, recording.calls.get(node)) for i, node in enumerate(recording.graph.nodes)]
         self.by_fx = {node.fx: node for node in self.nodes}
@@ -236,11 +236,13 @@ class ModelGraph:
         """
         return paths.fewest(self, is_weight_layer)
 
+    @cached_property
+    def _built(self) -> dict[str, Location]:
+        return built_at(self.model, self.origin)
+
     def built_at(self, path: str) -> Location | None:
-        """The line that built the submodule `path`."""
-        if path not in self._built:
-            self._built[path] = places.built(self.model, path, self.origin)
-        return self._built[path]
+        """The line that built the submodule `path`; None where no source tells."""
+        return self._built.get(path)
 
     @cached_property
     def diagnosis(self) -> Diagnosis:

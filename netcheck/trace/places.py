@@ -2,7 +2,7 @@
 
     called(code, instruction)       the expression in forward that made a node
     raised(error)                   the innermost line of user code in a traceback
-    built(model, path, origin)      the call that built a submodule
+    origin_of(model)                the factory or variable that a model came from
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ import inspect
 import linecache
 import sys
 from functools import lru_cache
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
-from torch import nn
-
 from netcheck.findings import Location
-from netcheck.source.locate import Definition, Step, locate_child
+from netcheck.source.locate import Definition
 from netcheck.trace.record import _is_users as is_users
 
 
@@ -64,59 +62,14 @@ def raised(error: BaseException) -> Location | None:
     return called(*frames[-1]) if frames else None
 
 
-def built(model: nn.Module, path: str, origin: Definition | None = None) -> Location | None:
-    """The call that built the submodule `path` of `model`; None if no source tells.
-
-    The class of the nearest ancestor that a user wrote is asked first, then those above it (which may have passed the
-    submodule in), at last `origin`: the function or variable that the model itself came from.
-    """
-    names = path.split(".") if path else []
-    modules = [model]
-    for name in names:
-        child = modules[-1]._modules.get(name)
-        if child is None:  # an unregistered module: its place is not in the tree
-            return None
-        modules.append(child)
-    steps = [_step(parent, child, name) for parent, child, name in zip(modules, modules[1:], names, strict=False)]
-    for depth in range(len(names) - 1, -1, -1):
-        cls: type = type(modules[depth])
-        sources = definitions(cls)
-        if sources and (place := locate_child(sources, steps[depth:], type(modules[-1]).__name__)):
-            return place
-    if origin is not None and steps:
-        return locate_child([origin], steps, type(modules[-1]).__name__)
-    return None
-
-
-def _step(parent: nn.Module, child: nn.Module, name: str) -> Step:
-    siblings = tuple((key, type(m).__name__) for key, m in parent._modules.items() if m is not None)
-    return Step(name, type(child).__name__, siblings)
-
-
-@lru_cache(maxsize=1024)
-def definitions(cls: type) -> tuple[Definition, ...]:
-    """The classes of an MRO that users wrote, nearest first."""
-    found = []
-    for base in cls.__mro__:
-        if base.__module__.partition(".")[0] in ("torch", "builtins"):
-            continue
-        try:
-            file = inspect.getsourcefile(base)
-        except TypeError:  # defined where there is no file
-            file = None
-        if file is not None:
-            found.append(Definition(file, base.__qualname__))
-    return tuple(found)
-
-
 def origin_of(model: object) -> Definition | None:
     """Where a model comes from whose own class does not tell: the factory given, or the caller's variable that holds it."""
     if inspect.isfunction(model):
         code = inspect.unwrap(model).__code__
         return Definition(code.co_filename, code.co_qualname, code.co_firstlineno)
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and not is_users(frame.f_code):
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     if frame is None:
         return None
     for variables in (frame.f_locals, frame.f_globals):
