@@ -25,7 +25,7 @@ from netcheck.trace import paths
 from netcheck.trace.composites import constant_value
 from netcheck.trace.kinds import Kind, is_weight_layer
 from netcheck.trace.values import TooCostly
-from netcheck.trace.weights import Weight, has_values, weight_of
+from netcheck.trace.weights import Weight, has_values, sample, weight_of
 
 if TYPE_CHECKING:
     from netcheck.trace.behaviour import Activation
@@ -199,8 +199,7 @@ def attention_layer(node: Node) -> Layer:
     out = module.out_proj.weight
     if not (has_values(value) and has_values(out)):
         return Layer(1.0)
-    square = float(value.detach().double().square().mean()) * value.shape[1]
-    square *= float(out.detach().double().square().mean()) * out.shape[1]
+    square = _mean_square(sample(value), 1.0) * value.shape[1] * _mean_square(sample(out), 1.0) * out.shape[1]
     tokens = node.shape[-2] if node.shape and len(node.shape) > 1 else 1
     return Layer(max(square / max(tokens, 1), _TINY))
 

@@ -203,7 +203,7 @@ def constant_of(matrix: torch.Tensor) -> float | None:
 
     if min(matrix.shape) < 2 and matrix.shape[0] < 2:
         return None
-    return float(matrix.flatten()[0]) if is_constant(matrix) else None
+    return float(matrix[0, 0]) if is_constant(matrix) else None
 
 
 def is_excused(node: Node, value: float) -> bool:
