@@ -59,11 +59,10 @@ def consider_operands(node: Node) -> None:
     """Refine the table's answer by which operands depend on the input."""
     if node.op in ("placeholder", "output", "get_attr"):
         return
-    node.random = node.kind is Kind.RANDOM or node.function in _DRAWS or any(s.random for s in node.inputs if not s.depends)
+    node.random = node.kind is Kind.RANDOM or any(source.random for source in node.inputs if not source.depends)
     if not node.depends:
-        only_constant = all(source.kind in (Kind.CONSTANT, Kind.RANDOM) for source in node.inputs)
-        if node.kind is not Kind.RANDOM:
-            node.kind = Kind.CONSTANT if only_constant else Kind.PARAMETER
+        node.random = node.random or node.kind is Kind.DROPOUT or node.function in _DRAWS
+        consider_constant(node)
         return
     varying = sum(source.depends for source in node.inputs)
     if node.kind in _AFFINE and varying < 2 and not repeats_operand(node):
@@ -82,6 +81,16 @@ def consider_operands(node: Node) -> None:
         node.depends = False  # takes only the shape
     elif node.kind is Kind.UNKNOWN and all(source.kind is Kind.CONSTANT for source in node.inputs):
         node.kind = Kind.CONSTANT
+
+
+def consider_constant(node: Node) -> None:
+    """What does not depend on the input: computed from parameters or not, at random or not."""
+    masks = node.kind in (Kind.DROPOUT, Kind.GATE) and node.random
+    if masks and any(source.kind is Kind.PARAMETER for source in node.inputs):
+        node.kind, node.detail = Kind.DROPOUT, "weight"  # DropConnect (Wan et al. 2013)
+    elif node.kind is not Kind.RANDOM:
+        only_constant = all(source.kind in (Kind.CONSTANT, Kind.RANDOM) for source in node.inputs)
+        node.kind = Kind.CONSTANT if only_constant else Kind.PARAMETER
 
 
 def divides_by_input(node: Node) -> bool:
