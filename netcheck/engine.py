@@ -184,22 +184,49 @@ def required_arguments(function: Callable[..., Any]) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind not in variadic]
 
 
+def farthest(module: nn.Module, error: InputError) -> NetcheckError:
+    """What to say where no inputs were found: if forward got past its first weights, how it failed beyond them."""
+    if error.best is None:
+        return error
+    try:
+        traced(module, error.best.args, error.best.kwargs)
+    except TraceError as beyond:
+        beyond.help = (
+            f"make the shapes agree; or, if forward expects another input than {error.best.description.removeprefix('inputs: ')}, "
+            "give that: `--input 2x3x224x224`, or a function netcheck_inputs() beside the model that returns it"
+        )
+        return beyond
+    return error
+
+
 def example_inputs(module: nn.Module, inputs: Any) -> ExampleInputs:
     """The inputs that were given as values, else inferred ones."""
     from netcheck.load import inputs as finding_inputs
 
-    return finding_inputs.infer_inputs(module) if inputs is None else finding_inputs.given(inputs)
+    return inferred(module) if inputs is None else finding_inputs.given(inputs)
+
+
+def inferred(module: nn.Module) -> ExampleInputs:
+    """Inputs that netcheck found by itself.
+
+    Raises:
+        InputError: it found none.
+        TraceError: it found some that forward takes in, and forward raised later.
+    """
+    from netcheck.load.inputs import infer_inputs
+
+    try:
+        return infer_inputs(module)
+    except InputError as error:
+        fault = farthest(module, error)
+        raise fault from fault.__cause__  # of the two errors only this one's cause says something
 
 
 def specified_inputs(module: nn.Module, settings: Settings) -> ExampleInputs:
     """The inputs that were given as text on the command line, else inferred ones."""
     from netcheck.load import inputs as finding_inputs
 
-    return (
-        finding_inputs.parse_specs(settings.inputs)
-        if settings.inputs
-        else finding_inputs.infer_inputs(module)
-    )
+    return finding_inputs.parse_specs(settings.inputs) if settings.inputs else inferred(module)
 
 
 @contextmanager

@@ -12,6 +12,8 @@ An error keeps its cause (`raise ... from`), the model's part and the source lin
 
 from __future__ import annotations
 
+from typing import Any
+
 from netcheck.findings import Location
 
 
@@ -53,10 +55,16 @@ class NeedsArguments(LoadError):
 
 
 class InputError(NetcheckError):
-    """No usable example input: none given, none inferable, or a malformed one."""
+    """No usable example input: none given, none inferable, or a malformed one.
+
+    Attributes:
+        best: the inferred inputs with which forward came farthest (`load.inputs.ExampleInputs`), if any got past its
+            first weights: then the model itself may be at fault.
+    """
 
     code = "NC004"
     name = "no-inputs"
+    best: Any = None
 
 
 class TraceError(NetcheckError):

@@ -81,17 +81,20 @@ class Rule:
         help: str,
         evidence: Evidence,
         at: Iterable[Node] = (),
+        places: Iterable[Location | None] = (),
         severity: Severity | None = None,
         verdict: Verdict = Verdict.SUSPECTED,
         count: int | None = None,
     ) -> Finding:
-        """Build a finding of this rule at the nodes `at`: first the lines that built them, then where forward runs them.
+        """Build a finding of this rule at the nodes `at`: first the lines that built them, then where forward runs them,
+        then `places`.
 
         Several nodes that one line built (a loop) share one location; `count` defaults to the number of nodes.
         """
         nodes = list(at)
-        places = [node.built_at if node.module is not None else node.called_at for node in nodes]
-        places += [node.called_at for node in nodes]
+        found = [node.built_at if node.module is not None else node.called_at for node in nodes]
+        found += [node.called_at for node in nodes]
+        found += places
         return Finding(
             code=self.code,
             name=self.name,
@@ -101,7 +104,7 @@ class Rule:
             evidence=evidence,
             verdict=verdict,
             modules=tuple(dict.fromkeys(node.path for node in nodes)),
-            locations=tuple(dict.fromkeys(place for place in places if place is not None)),
+            locations=tuple(dict.fromkeys(place for place in found if place is not None)),
             count=max(1, len(nodes)) if count is None else count,
         )
 

@@ -87,7 +87,10 @@ def not_found(search: Search) -> InputError:
     said = " ".join(str(best.error).split())[:200] or type(best.error).__name__
     where = f"{type(best.error).__name__}: {said}"
     values = " (it needs values, and is too large or has none to compute with)" if best.needs_values else ""
-    return InputError(
+    error = InputError(
         f"no inputs could be inferred in {runs}; the best, {best.proposal or 'no arguments'}, ended in {where}{values}",
         help=WAYS_OUT,
     )
+    if best.consumers and not best.needs_values:
+        error.best = example(best)
+    return error

@@ -132,6 +132,7 @@ model = Net()
                 else "return the output at the end of forward: `return x`",
                 evidence=Evidence(0, "tensors", f"0 floating-point tensors among {len(returned)} returned", limit=1),
                 at=returned or last_call(graph),
+                places=[graph.built_at("")],
                 verdict=Verdict.CONFIRMED,
             )
         elif parameters == 0:
@@ -140,6 +141,7 @@ model = Net()
                 help="register what it should learn: `self.weight = nn.Parameter(...)`, `self.layer = nn.Linear(...)`",
                 evidence=Evidence(0, "parameters", "0 parameters", limit=1),
                 at=last_call(graph),
+                places=[graph.built_at("")],
                 severity=Severity.INFO,
                 verdict=Verdict.CONFIRMED,
             )
