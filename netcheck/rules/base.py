@@ -31,7 +31,7 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from netcheck.errors import UsageError
-from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.findings import Evidence, Finding, Location, Severity, Verdict
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
