@@ -12,7 +12,9 @@ from netcheck.rules.base import Example, StaticRule
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
-_HEAD = 2  # convolutions that may follow in a convolutional classifier (DeepLab, FCN, SqueezeNet have one or two)
+_HEAD = (
+    2  # convolutions that may follow in a convolutional classifier (DeepLab, FCN, SqueezeNet have one or two)
+)
 
 
 class ElementwiseDropoutOnFeatureMap(StaticRule):
@@ -194,7 +196,9 @@ model = nn.Sequential(
             "the next convolution reads the dropped values off their neighbours",
             help=f"drop whole channels, with a smaller rate: `nn.{better}({min(rate, 0.1):g})`",
             evidence=Evidence(
-                rate, "drop probability", f"p = {rate:g} on {shape[1]} maps of {extent}, in {len(nodes)} "
+                rate,
+                "drop probability",
+                f"p = {rate:g} on {shape[1]} maps of {extent}, in {len(nodes)} "
                 f"place{'s' if len(nodes) > 1 else ''}; 72 % of a pixel is recovered from neighbours at correlation 0.8",
                 limit=0.0,
             ),  # fmt: skip

@@ -155,8 +155,11 @@ model = nn.Sequential(*[layer() for _ in range(28)], nn.Linear(64, 10))
             help="mirror the weights of each: `half = nn.init.orthogonal_(torch.empty(n_out, n_in // 2)); "
             "layer.weight.data = torch.cat([half, -half], dim=1)`",
             evidence=Evidence(
-                len(plain), "layers", f"{len(fed) - len(plain)} of {len(fed)} layers behind a CReLU have mirrored weights; "
-                f"plain nets of {_DEEP} and more such layers did not train", limit=_DEEP,
+                len(plain),
+                "layers",
+                f"{len(fed) - len(plain)} of {len(fed)} layers behind a CReLU have mirrored weights; "
+                f"plain nets of {_DEEP} and more such layers did not train",
+                limit=_DEEP,
             ),  # fmt: skip
             at=plain,
         )

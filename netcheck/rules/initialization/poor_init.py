@@ -193,8 +193,10 @@ model = nn.Sequential(*[Block() for _ in range(20)], nn.LayerNorm(64), nn.Linear
             f"weights start at std·√fan_in = {built:.2g} where {activation} needs {wanted:.2g}",
             help=f"initialize with `{initializer}`",
             evidence=Evidence(
-                round(built / wanted, 3), "times the recommended gain",
-                f"{built / wanted:.2g} times the recommended gain, usual range 0.5 to 2", limit=_FAR,
+                round(built / wanted, 3),
+                "times the recommended gain",
+                f"{built / wanted:.2g} times the recommended gain, usual range 0.5 to 2",
+                limit=_FAR,
             ),  # fmt: skip
             at=layers,
             severity=Severity.INFO,
