@@ -261,8 +261,8 @@ model = nn.Sequential(
         )
         yield self.finding(
             f"nothing nonlinear between {first} and {second}: together they are one linear map{more}",
-            help=f"apply an activation to the output of {first}, such as `F.relu(...)`, or write one layer of "
-            f"{n_in} → {n_out} instead",
+            help=f"apply an activation to the output of {first}, such as `F.relu(...)`, or write one layer "
+            f"of {n_in} → {n_out} instead",
             evidence=Evidence(len(pairs), "pairs of layers", text, limit=0),
             at=dict.fromkeys(node for pair in pairs for node in (pair.first, *pair.followers)),
             verdict=Verdict.CONFIRMED,
