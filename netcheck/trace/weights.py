@@ -161,11 +161,11 @@ def trained_matrices(node: Node) -> list[torch.Tensor]:
         members = [p for name, p in node.module.named_parameters() if "weight" in name and p.dim() > 1]
         return [p.detach().flatten(1) for p in members if has_values(p) and p.requires_grad]
     weight = weight_of(node)
-    return [weight.matrix] if weight is not None and _trains(node) else []
+    return [weight.matrix] if weight is not None and is_trained(node) else []
 
 
-def _trains(node: Node) -> bool:
-    """Whether any parameter behind a layer's weights asks for a gradient."""
+def is_trained(node: Node) -> bool:
+    """Whether any parameter of two or more dimensions behind a layer asks for a gradient."""
     if node.module is not None:
         return any(p.requires_grad for name, p in node.module.named_parameters() if not name.endswith("bias"))
     pending = [source for source in node.inputs if not source.depends]

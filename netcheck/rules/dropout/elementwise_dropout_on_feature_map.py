@@ -12,7 +12,9 @@ from netcheck.rules.base import Example, StaticRule
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
-_HEAD = 2  # convolutions that may follow in a convolutional classifier (DeepLab, FCN, SqueezeNet have one or two)
+_HEAD = (
+    2  # convolutions that may follow in a convolutional classifier (DeepLab, FCN, SqueezeNet have one or two)
+)
 
 
 class ElementwiseDropoutOnFeatureMap(StaticRule):

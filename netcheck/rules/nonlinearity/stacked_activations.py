@@ -1,0 +1,323 @@
+"""NC104: an activation directly on an activation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.depth_budget import activation_name
+from netcheck.rules.neighbours import UNCHANGED, before, ends
+from netcheck.trace.kinds import FUNCTIONS, Kind
+
+if TYPE_CHECKING:
+    import torch
+
+    from netcheck.trace.graph import ModelGraph, Node
+
+_DIRECT = UNCHANGED | {Kind.DROPOUT}
+_GUARDS = frozenset(("clamp", "clip", "clamp_min", "clamp_max", "maximum", "minimum", "max", "min"))
+_FAR = 100.0  # beyond the epsilon of any guard against log(0): sigmoid(-100) is 4e-44
+_SAME = 1e-12
+
+
+class StackedActivations(StaticRule):
+    """An activation is applied to what another activation made, with no weights between.
+
+    ## What it does Looks for an activation whose input is another activation's output, at most reshaped,
+    dropped out or max-pooled. Both are taken by what they compute, so `F.relu` and `clamp(min=0)` are one.
+
+    ## Why is this bad? A rectifier of a rectifier does nothing: usually a layer was meant to stand between,
+    or a block that ends in an activation is called by code that applies one again. A squashing function of a
+    squashing function is nearly constant: sigmoid(sigmoid(x)) stays between 0.50 and 0.73, and its slope is
+    at most 1/16. A sigmoid of a rectifier never falls below one half, so it cannot say no.
+
+    ## When it is fine Where the first value is used elsewhere, too (the first block of a pre-activation net);
+    clamps that guard a logarithm or an exponential; several functions that make up one activation, such as x
+    · tanh(softplus(x)).
+
+    ## Evidence
+    Both functions are evaluated in turn on a grid from -100 to 100.
+
+    ## References
+    - Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks:
+    saturation.
+    """
+
+    code = "NC104"
+    name = "stacked-activations"
+    severity = Severity.WARNING
+    BAD = (
+        Example(
+            "a block ends in ReLU, and forward applies another",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.block = nn.Sequential(nn.Linear(16, 32), nn.ReLU())
+        self.head = nn.Linear(32, 4)
+
+    def forward(self, x):
+        return self.head(F.relu(self.block(x)))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "the last layer is rectified, then squashed",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1), nn.ReLU(), nn.Sigmoid())
+""",
+            "8x16",
+        ),
+        Example(
+            "squashed twice",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 1)
+
+    def forward(self, x):
+        x = torch.sigmoid(self.fc2(torch.tanh(self.fc1(x))))
+        return x.sigmoid()
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "rectified before and after pooling",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8 * 9, 4)
+
+    def forward(self, x):
+        x = F.relu(F.max_pool2d(F.relu(self.conv(x)), 2))
+        return self.head(x.flatten(1))
+
+model = Net()
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "two different activations in a row",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.GELU(), nn.Linear(32, 4))
+""",
+            "8x16",
+        ),
+        Example(
+            "a rectifier written out, after another",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv1d(2, 8, 3), nn.Conv1d(8, 4, 1)
+
+    def forward(self, x):
+        return self.head(torch.relu_(self.conv(x)).clamp(min=0))
+
+model = Net()
+""",
+            "4x2x16",
+        ),
+    )
+    GOOD = (
+        Example(
+            "a layer between",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1), nn.Sigmoid())
+""",
+            "8x16",
+        ),
+        Example(
+            "one activation written as several functions",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        x = self.fc1(x)
+        return self.fc2(x * torch.tanh(F.softplus(x)))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "a rectifier with an upper bound, and its square",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2, self.fc3 = nn.Linear(16, 32), nn.Linear(32, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        x = F.relu(self.fc1(x)).clamp(max=6)
+        return self.fc3(F.relu(self.fc2(x)).square())
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "probabilities kept away from 0 and 1",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(16, 1)
+
+    def forward(self, x):
+        return torch.sigmoid(self.fc(x)).clamp(1e-6, 1 - 1e-6)
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "the first block of a pre-activation net",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(32, 32), nn.Linear(32, 32)
+
+    def forward(self, x):
+        return x + self.two(F.relu(self.one(F.relu(x))))
+
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), Block(), Block(), nn.Linear(32, 4))
+""",
+            "8x16",
+        ),
+        Example(
+            "a soft cap before the gate",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.score, self.value = nn.Linear(16, 1), nn.Linear(16, 8)
+
+    def forward(self, x):
+        score = 5 * torch.tanh(self.score(x) / 5)
+        return torch.sigmoid(score) * self.value(x)
+
+model = Net()
+""",
+            "8x16",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """One finding for all places where the same two functions stand in a row."""
+        stacks: dict[tuple[str, str], list[Stack]] = {}
+        for node in graph:
+            if node.kind is Kind.ACTIVATION and node.live and node.carries and (stack := stack_at(node)):
+                names = activation_name(stack.first), activation_name(stack.second)
+                stacks.setdefault(names, []).append(stack)
+        for (first, second), found in stacks.items():
+            stack = found[0]
+            yield self.finding(
+                f"{second} directly on {first}: {stack.effect}",
+                help=f"remove one of the two; if a layer was meant to be between, add it{stack.advice}",
+                evidence=stack.evidence,
+                at=[each.second for each in found],
+                verdict=Verdict.CONFIRMED,
+            )
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Two activations in a row, and what comes of it."""
+
+    first: Node
+    second: Node
+    effect: str
+    evidence: Evidence
+    advice: str = ""
+
+
+def stack_at(second: Node) -> Stack | None:
+    """The stack that ends in the activation `second`, if the two are none on purpose."""
+    first = activation_before(second)
+    if first is None or not is_squasher_or_rectifier(second):
+        return None
+    if ends(first, _DIRECT | {Kind.POOL}) != [second]:
+        return None
+    before_it, after_it = values_through(first, second)
+    if not bool(after_it.isfinite().all()) or float(after_it.max() - after_it.min()) == 0:
+        return None  # nothing at all gets through: dead-rectifier says so
+    unchanged = bool(((after_it - before_it).abs() <= _SAME * (1 + before_it.abs())).all())
+    if is_guard(first) or is_guard(second):
+        assert second.activation is not None
+        if not (unchanged and second.activation.rectifies):
+            return None
+    return judged(first, second, before_it, after_it, unchanged=unchanged)
+
+
+def judged(
+    first: Node, second: Node, before_it: torch.Tensor, after_it: torch.Tensor, *, unchanged: bool
+) -> Stack:
+    """What the second makes of the first's values, in words and a number."""
+    one, two = activation_name(first), activation_name(second)
+    low, high = float(after_it.min()), float(after_it.max())
+    if unchanged:
+        text = f"largest change by {two} on the outputs of {one}: 0"
+        return Stack(first, second, "the second does nothing", Evidence(0.0, "change", text, limit=0.0))
+    assert second.activation is not None
+    if second.activation.saturates:
+        reach = second.activation.function(before_it.new_tensor([-_FAR, _FAR]))
+        share = (high - low) / float((reach[1] - reach[0]).abs())
+        text = f"outputs stay between {low:.2f} and {high:.2f}, {share:.0%} of the range of {two}"
+        advice = f"; keep {two} if you want its range"
+        effect = f"its outputs stay between {low:.2f} and {high:.2f}"
+        return Stack(first, second, effect, Evidence(share, "of the range", text, limit=1.0), advice)
+    text = f"{one} and {two} with 0 weight layers between"
+    return Stack(first, second, "no weights stand between them", Evidence(0, "weight layers", text, limit=1))
+
+
+def activation_before(node: Node) -> Node | None:
+    """The activation or softmax that `node` works on, also through max pooling."""
+    first = before(node, _DIRECT)
+    while first is not None and first.kind is Kind.POOL and first.detail == "max":
+        first = before(first, _DIRECT)
+    if first is None or first is node:
+        return None
+    return first if first.kind is Kind.SOFTMAX or is_squasher_or_rectifier(first) else None
+
+
+def is_squasher_or_rectifier(node: Node) -> bool:
+    """An activation in the narrow sense: squares, sines and absolute values are arithmetic."""
+    shape = node.activation if node.kind is Kind.ACTIVATION else None
+    if shape is None or shape.linear:
+        return False
+    named = node.module is not None or FUNCTIONS.get(node.function) == (Kind.ACTIVATION, "")
+    return named or shape.saturates or shape.rectifies
+
+
+def is_guard(node: Node) -> bool:
+    """A clamp, which people also write to keep numbers out of trouble."""
+    return node.module is None and node.function in _GUARDS
+
+
+def values_through(first: Node, second: Node) -> tuple[torch.Tensor, torch.Tensor]:
+    """The values of `first` and of `second` after it, on a grid of inputs (n,)."""
+    import torch
+
+    grid = torch.linspace(-_FAR, _FAR, 4001, dtype=torch.float64)
+    with torch.no_grad():
+        if first.kind is Kind.SOFTMAX:
+            values = grid - _FAR if first.detail == "log" else (grid + _FAR) / (2 * _FAR)
+        else:
+            assert first.activation is not None
+            values = first.activation.function(grid)
+        assert second.activation is not None
+        return values, second.activation.function(values)
