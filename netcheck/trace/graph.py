@@ -53,6 +53,7 @@ class Node:
         inputs: the nodes whose values it takes, in order of its arguments, each once.
         users: the nodes that take its value and that the result depends on, in execution order.
         live: whether the result depends on it (an identity that handed its input through does not count).
+        outdated: of its inputs, those that it reads by a reference from before an in-place operation changed their value.
         shape, dtype: of its value, or of the first tensor in it; None if it holds none.
         module: the leaf module called, or None.
         path: the module's qualified name; for a function, that of the module whose forward called it.
@@ -61,8 +62,8 @@ class Node:
     """
 
     __slots__ = (
-        "__dict__", "activation", "call", "carries", "depends", "detail", "dtype", "fx", "graph", "index", "inputs", "kind", "live", "module",
-        "path", "pieces", "random", "shape", "users",
+        "__dict__", "activation", "call", "carries", "depends", "detail", "dtype", "fx", "graph", "index", "inputs", "kind",
+        "live", "module", "outdated", "path", "pieces", "random", "shape", "users",
     )  # fmt: skip
 
     def __init__(self, graph: ModelGraph, index: int, node: fx.Node, call: Call | None) -> None:
@@ -79,6 +80,7 @@ class Node:
         self.live = False
         self.random = False
         self.inputs: tuple[Node, ...] = ()
+        self.outdated: tuple[Node, ...] = ()
         self.users: list[Node] = []
         self.module = call.module if call else None
         self.path = call.path if call else ""
@@ -173,6 +175,7 @@ class ModelGraph:
         self.by_fx = {node.fx: node for node in self.nodes}
         for node in self.nodes:
             node.inputs = tuple(self.by_fx[fx_input] for fx_input in node.fx.all_input_nodes)
+            node.outdated = tuple(self.by_fx[fx_input] for fx_input in node.call.outdated) if node.call else ()
         for node in self._find_live():
             for source in node.inputs:
                 source.users.append(node)
