@@ -21,7 +21,7 @@ import torch
 from torch import fx, nn
 
 from netcheck.findings import Layer, Location, Summary
-from netcheck.trace import paths, places
+from netcheck.trace import paths, places, residual
 from netcheck.trace.behaviour import Activation
 from netcheck.trace.classify import classify
 from netcheck.trace.kinds import Kind, is_weight_layer
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from netcheck.source.locate import Definition
     from netcheck.trace.budget import Diagnosis
     from netcheck.trace.record import Call, Recording
+    from netcheck.trace.residual import Residual
 
 _SHOWN = frozenset((
     Kind.LINEAR, Kind.CONV, Kind.EMBEDDING, Kind.RECURRENT, Kind.ATTENTION, Kind.ACTIVATION, Kind.SOFTMAX, Kind.NORM,
@@ -250,6 +251,19 @@ class ModelGraph:
         from netcheck.trace.budget import diagnose
 
         return diagnose(self)
+
+    @cached_property
+    def residuals(self) -> list[Residual]:
+        """The residual sums of the graph: for each, its origin, its skip and its branch."""
+        return residual.find(self)
+
+    def residual_at(self, node: Node) -> Residual | None:
+        """The residual sum that a node is; None if it is none."""
+        return self._residual_at.get(node)
+
+    @cached_property
+    def _residual_at(self) -> dict[Node, Residual]:
+        return {found.node: found for found in self.residuals}
 
     def summary(self) -> Summary:
         """The graph in plain numbers."""
