@@ -36,6 +36,8 @@ class Activation:
         saturates_low, saturates_high: whether the slope dies for large negative, large positive inputs.
         zero_centred: whether its two limits lie on both sides of zero, about equally far.
         steepest: its largest slope on [-6, 6].
+        rectifier: whether it is max(x, 0) itself.
+        nonnegative: whether it never gives a negative number.
         linear: whether it does nothing to a signal but scale and shift it.
     """
 
@@ -49,6 +51,8 @@ class Activation:
         self.saturates_high = bool(size[(grid >= _TAIL[0])].max() <= _FLAT * self.steepest)
         low, high = float(values[0]), float(values[-1])
         self.zero_centred = abs(low + high) <= 0.2 * abs(high - low)
+        self.rectifier = torch.equal(values, torch.linspace(-6, 6, 1201, dtype=torch.float64).clamp(min=0))
+        self.nonnegative = float(values.min()) >= 0 < high
         self.linear = float(size.max() - size.min()) <= 1e-6 * max(self.steepest, 1e-12)
         self._moments: dict[tuple[int, int], tuple[float, float, float]] = {}
         self._overlaps: dict[tuple[int, int, int], float] = {}

@@ -87,6 +87,12 @@ class Fakes:
             )
         return result
 
+    def reference(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Another fake of the same memory; the tensor itself if it is no fake of ours."""
+        if type(tensor) is not FakeTensor or tensor.fake_mode is not self.mode or tensor.layout is not torch.strided:
+            return tensor
+        return self.run("view_as", torch.Tensor.view_as, (tensor, tensor), {})  # type: ignore[no-any-return]
+
     def _alike(self, given: list[torch.Tensor]) -> bool:
         """Whether all are fakes of this mode, on one device, and none stands for a constant whose value is known."""
         return bool(given) and all(

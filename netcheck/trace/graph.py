@@ -22,7 +22,7 @@ from torch import fx, nn
 
 from netcheck.findings import Layer, Location, Summary
 from netcheck.source.places import built_at
-from netcheck.trace import paths, places
+from netcheck.trace import paths, places, residual
 from netcheck.trace.behaviour import Activation
 from netcheck.trace.classify import classify
 from netcheck.trace.kinds import Kind, is_weight_layer
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from netcheck.source.locate import Definition
     from netcheck.trace.budget import Diagnosis
     from netcheck.trace.record import Call, Recording
+    from netcheck.trace.residual import Residual
 
 _SHOWN = frozenset((
     Kind.LINEAR, Kind.CONV, Kind.EMBEDDING, Kind.RECURRENT, Kind.ATTENTION, Kind.ACTIVATION, Kind.SOFTMAX, Kind.NORM,
@@ -54,6 +55,7 @@ class Node:
         inputs: the nodes whose values it takes, in order of its arguments, each once.
         users: the nodes that take its value and that the result depends on, in execution order.
         live: whether the result depends on it (an identity that handed its input through does not count).
+        outdated: of its inputs, those that it reads by a reference from before an in-place operation changed their value.
         shape, dtype: of its value, or of the first tensor in it; None if it holds none.
         module: the leaf module called, or None.
         path: the module's qualified name; for a function, that of the module whose forward called it.
@@ -63,7 +65,7 @@ class Node:
 
     __slots__ = (
         "__dict__", "activation", "call", "carries", "depends", "detail", "dtype", "fx", "graph", "index", "inputs", "kind",
-        "live", "module", "path", "pieces", "random", "shape", "users",
+        "live", "module", "outdated", "path", "pieces", "random", "shape", "users",
     )  # fmt: skip
 
     def __init__(self, graph: ModelGraph, index: int, node: fx.Node, call: Call | None) -> None:
@@ -80,6 +82,7 @@ class Node:
         self.live = False
         self.random = False
         self.inputs: tuple[Node, ...] = ()
+        self.outdated: tuple[Node, ...] = ()
         self.users: list[Node] = []
         self.module = call.module if call else None
         self.path = call.path if call else ""
@@ -173,6 +176,7 @@ class ModelGraph:
         self.by_fx = {node.fx: node for node in self.nodes}
         for node in self.nodes:
             node.inputs = tuple(self.by_fx[fx_input] for fx_input in node.fx.all_input_nodes)
+            node.outdated = tuple(self.by_fx[fx_input] for fx_input in node.call.outdated) if node.call else ()
         for node in self._find_live():
             for source in node.inputs:
                 source.users.append(node)
@@ -250,6 +254,19 @@ class ModelGraph:
         from netcheck.trace.budget import diagnose
 
         return diagnose(self)
+
+    @cached_property
+    def residuals(self) -> list[Residual]:
+        """The residual sums of the graph: for each, its origin, its skip and its branch."""
+        return residual.find(self)
+
+    def residual_at(self, node: Node) -> Residual | None:
+        """The residual sum that a node is; None if it is none."""
+        return self._residual_at.get(node)
+
+    @cached_property
+    def _residual_at(self) -> dict[Node, Residual]:
+        return {found.node: found for found in self.residuals}
 
     def summary(self) -> Summary:
         """The graph in plain numbers."""

@@ -12,6 +12,9 @@
 Tensors are fake unless their values matter (see `netcheck.trace.run`). A tensor is known by identity: `bindings` maps
 its id to the node that made it. An in-place operation binds the tensor to the new node; other views of the same memory
 find out at their next use (`_resolve` inserts an `after` node), so that the graph's edges tell the truth about data flow.
+
+    y = x.relu_()     y is x, and both have the value of the new node. Forward is handed another reference to it, so that
+    return y + x      a later use tells which was meant: x was named before its value changed (`Call.outdated`).
 """
 
 from __future__ import annotations
@@ -108,6 +111,7 @@ class Call:
     result: Any  # ("tensor", shape, dtype) or a list of such, see `describe`
     grad_enabled: bool
     training: bool
+    outdated: tuple[fx.Node, ...] = ()  # of its inputs, those read by a reference from before they were changed in place
 
 
 @dataclass(slots=True)
@@ -116,6 +120,8 @@ class _Binding:
     node: fx.Node
     path: structure.Path  # from the node's value to this tensor
     clock: int  # how many mutations there had been
+    family: int = 0  # shared by the references that were handed out for one tensor; 0: it is the only one
+    outdated: bool = False  # whether its value has changed since the reference was made
 
 
 @dataclass
@@ -179,6 +185,8 @@ class Recorder(TorchFunctionMode):
         self._bindings: dict[int, _Binding] = {}
         self._scopes: list[tuple[str, nn.Module | None]] = [("", None)]
         self._mutations: dict[int, tuple[int, fx.Node]] = {}  # memory -> (clock, the node that wrote to it)
+        self._changed: dict[int, tuple[int, fx.Node]] = {}  # family -> (clock, the node that last changed it as a whole)
+        self._outdated: list[fx.Node] = []  # what the call that is being written reads by an outdated reference
         self._clock = 0
         self._busy = False
         self._thread = threading.get_ident()
@@ -230,11 +238,13 @@ class Recorder(TorchFunctionMode):
         module = unwrapped(module)
         path = self._path(module)
         if not is_leaf(module):
+            before = self._clock
             self._scopes.append((path, module))
             try:
-                return module._call_impl(*args, **kwargs)  # not __call__: that may be compiled
+                result = module._call_impl(*args, **kwargs)  # not __call__: that may be compiled
             finally:
                 self._scopes.pop()
+            return self._returned(result, before)
         call = module.__call__ if isinstance(module, torch.jit.ScriptModule) else module._call_impl
         with _pop_mode_temporarily():
             result = self._run(type(module).__name__, call, args, kwargs, leaf=module)
@@ -361,12 +371,40 @@ class Recorder(TorchFunctionMode):
             self._note(node, None, tensor)
             binding.node, binding.path = node, ()
         if self._mutations:
+            clock, mutation = self._changed.get(binding.family, (0, binding.node))
+            if clock > binding.clock:  # by another reference to the same tensor
+                binding.node, binding.clock, binding.outdated = mutation, clock, True
             clock, mutation = self._mutations.get(_memory(tensor), (0, binding.node))
             if clock > binding.clock:
                 node = self.recording.graph.call_function(after, (binding.node, mutation))
                 self._note(node, None, tensor)
                 binding.node, binding.clock = node, clock
+            if binding.outdated:
+                self._outdated.append(binding.node)
         return binding.node
+
+    def _renewed(self, tensor: torch.Tensor, binding: _Binding) -> torch.Tensor:
+        """Another reference to a tensor that was changed in place; the tensor itself where there can be none."""
+        if id(tensor) in self._census.tensors or binding.path:
+            return tensor
+        before, self._busy = self._busy, True
+        try:
+            twin = self._fakes.reference(tensor) if self._fakes is not None else reference(tensor)
+        finally:
+            self._busy = before
+        if twin is not tensor:
+            binding.outdated = True
+            binding.family = binding.family or id(tensor)
+            self._changed[binding.family] = (binding.clock, binding.node)
+            self._bindings[id(twin)] = _Binding(twin, binding.node, (), binding.clock, binding.family)
+        return twin
+
+    def _returned(self, result: Any, before: int) -> Any:
+        """A module's result: a tensor that the module changed in place is meant as it is now (`act_(x); return x`)."""
+        binding = self._bindings.get(id(result)) if self._clock > before else None
+        if binding is None or not binding.outdated or binding.clock <= before:
+            return result
+        return self._renewed(result, binding)
 
     def _bind_unknown(self, tensor: torch.Tensor) -> _Binding:
         """A tensor that no recorded operation made: the model's own, a constant, or one that got past the recorder."""
@@ -392,18 +430,31 @@ class Recorder(TorchFunctionMode):
         leaf: nn.Module | None = None, mutated: Any = None,
     ) -> Any:  # fmt: skip
         """Append a node and bind what it returned. Returns the result (or what the listener puts in its place)."""
+        self._outdated.clear()
         node = self.recording.graph.create_node(op, target, self.write(tuple(args)), self.write(dict(kwargs)))
         call = self._note(node, leaf, result)
+        call.outdated = tuple(self._outdated)
         if self._listener is not None:
             result = self._listener(call, result)
         given = {id(arg) for arg in (*args, *kwargs.values())} if mutated is None else ()
-        self._bind(node, result, besides=given)
+        if result is not mutated:
+            self._bind(node, result, besides=given)
         if mutated is not None:
             self._clock += 1
             for way, tensor in structure.tensors(mutated):  # out= may be a tuple
                 self._mutations[_memory(tensor)] = (self._clock, node)
-                self._bindings[id(tensor)] = _Binding(tensor, node, way, self._clock)
+                self._bindings[id(tensor)] = self._changed_binding(tensor, node, way)
+            if result is mutated and args and result is args[0] and isinstance(result, torch.Tensor):
+                return self._renewed(result, self._bindings[id(result)])
         return result
+
+    def _changed_binding(self, tensor: torch.Tensor, node: fx.Node, way: structure.Path) -> _Binding:
+        """The binding of a tensor that `node` has written to; other references to the tensor hear of it."""
+        known = self._bindings.get(id(tensor))
+        family = known.family if known is not None else 0
+        if family:
+            self._changed[family] = (self._clock, node)
+        return _Binding(tensor, node, way, self._clock, family)
 
     def _bind(self, node: fx.Node, value: Any, besides: Any = ()) -> None:
         """Every tensor in `value` was made by `node`; but one that was handed through unchanged keeps its maker."""
@@ -532,6 +583,8 @@ def _holds_tensor(value: Any) -> bool:
 
 def _writes(name: str, args: Any, kwargs: Mapping[str, Any]) -> bool:
     """Whether a function that returned its first argument also changed it."""
+    if name in ("requires_grad_", "detach_", "share_memory_"):
+        return False  # marks on the tensor: its value stays
     if name.startswith("__i") or (name.endswith("_") and not name.endswith("__")):
         return True
     return bool(kwargs.get("inplace")) or any(arg is True for arg in args[1:])  # F.relu(x, True)
@@ -554,6 +607,15 @@ def _memory(tensor: torch.Tensor) -> int:
         return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):  # sparse and opaque tensors have no storage
         return id(tensor)
+
+
+def reference(tensor: torch.Tensor) -> torch.Tensor:
+    """Another tensor object of the same memory and history; the tensor itself where torch cannot make one."""
+    ordinary = type(tensor) is torch.Tensor and tensor.layout is torch.strided
+    if not ordinary or (tensor.is_leaf and tensor.requires_grad):
+        return tensor
+    with torch.enable_grad():  # a view made without gradients could not be written to with them
+        return tensor.view_as(tensor)
 
 
 def _brief(value: Any) -> str:

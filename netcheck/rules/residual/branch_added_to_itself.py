@@ -1,0 +1,294 @@
+"""NC404: both sides of an addition are the branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, StaticRule
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+
+class BranchAddedToItself(StaticRule):
+    """Both sides of an addition are the same tensor: it is only doubled, and there is no skip.
+
+    ## What it does
+    Finds sums whose terms are all one value behind a weight layer, up to what hands it on unchanged (an identity, a cast)
+    or thins it out (dropout): `x = self.conv(x)` followed by `x + x`, or `identity = out` where `identity = x` was meant.
+
+    ## Why is this bad?
+    The block looks residual and is plain: its input has no way around its layers, and the doubling makes every block's
+    output twice as large.
+
+    ## When it is fine
+    Never as a skip. Where a factor of two is meant, `2 * x` says so.
+
+    ## Evidence
+    The sum is 2x, exactly: the fact is read off the graph. What the lost skip costs is measured in NC401.
+
+    ## References
+    - He et al. 2015, Deep Residual Learning for Image Recognition: plain nets of the same depth train worse.
+    """
+
+    code = "NC404"
+    name = "branch-added-to-itself"
+    severity = Severity.WARNING
+    BAD = (
+        Example(
+            "the input's name is reused before the skip",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        x = self.norm(self.conv(x))
+        identity = x
+        return F.relu(x + identity)
+
+model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(), Block(), nn.Flatten(), nn.Linear(8 * 36, 10))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "x += x as a skip",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(16, 16) for _ in range(3))
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+            x += x
+        return self.head(x)
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "through an empty shortcut, as a function",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16))
+        self.shortcut = nn.Sequential()
+
+    def forward(self, x):
+        out = self.body(x)
+        return torch.add(out, self.shortcut(out))
+
+model = nn.Sequential(Block(), Block(), nn.Linear(16, 4))
+""",
+            "8x16",
+        ),
+        Example(
+            "what a residual wrapper is given ignores the input",
+            """
+class Residual(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        out = self.function(x)
+        return sum([out, out])
+
+def branch():
+    return nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 16), nn.SiLU(), nn.Linear(16, 16))
+
+model = nn.Sequential(*[Residual(branch()) for _ in range(3)], nn.Linear(16, 4))
+""",
+            "8x16",
+        ),
+        Example(
+            "an in-place addition by a method",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2, self.head = nn.Conv1d(2, 8, 3), nn.Conv1d(8, 8, 3, padding=1), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = F.relu(self.conv1(x))
+        residual = self.conv2(x)
+        x = residual
+        x = x.add_(residual)
+        return self.head(F.relu(x).mean(-1))
+
+model = Net()
+""",
+            "4x2x32",
+        ),
+        Example(
+            "dropout on one of the two",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention, self.drop = nn.MultiheadAttention(16, 2, batch_first=True), nn.Dropout(0.1)
+        self.norm = nn.LayerNorm(16)
+
+    def forward(self, x):
+        x, _ = self.attention(x, x, x)
+        return self.norm(x + self.drop(x))
+
+model = nn.Sequential(nn.Linear(8, 16), Block(), Block(), nn.Linear(16, 4))
+""",
+            "2x5x8",
+        ),
+    )
+    GOOD = (
+        Example(
+            "the block's input is kept",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        identity = x
+        x = self.norm(self.conv(x))
+        return F.relu(x + identity)
+
+model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(), Block(), nn.Flatten(), nn.Linear(8 * 36, 10))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "a factor of two that is written as one",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.head = nn.Linear(16, 16), nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.head(2 * torch.tanh(self.layer(x)))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "one layer called twice, on two values",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.head = nn.Linear(16, 16), nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.layer(x) + self.layer(x.flip(1))))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "the two halves of one tensor",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.head = nn.Linear(16, 32), nn.Linear(16, 4)
+
+    def forward(self, x):
+        first, second = self.layer(x).chunk(2, dim=1)
+        return self.head(torch.relu(first + second))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "average and maximum of one map",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = F.relu(self.conv(x))
+        return self.head(x.mean((2, 3)) + x.amax((2, 3)))
+
+model = Net()
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "an activation that is written as a sum",
+            """
+class Snake(nn.Module):
+    def forward(self, x):
+        return x + torch.sin(x) ** 2
+
+model = nn.Sequential(nn.Linear(16, 32), Snake(), nn.Linear(32, 32), Snake(), nn.Linear(32, 4))
+""",
+            "8x16",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """One finding for all such sums of a model."""
+        found = [node for node in graph if node.live and node.carries and adds_itself(node)]
+        if not found:
+            return
+        sums = f"{len(found)} sums add" if len(found) > 1 else "a sum adds"
+        yield self.finding(
+            f"{sums} a branch to itself: the value is doubled, and no skip leads around its layers",
+            help="keep the block's input under its own name and add that: `identity = x` before the first layer, "
+            "`out + identity` at the end",
+            evidence=Evidence(
+                1, "distinct terms", f"1 distinct term in a sum of 2, in {len(found)} sum{'s' if len(found) > 1 else ''}",
+                limit=2,
+            ),  # fmt: skip
+            at=found,
+            verdict=Verdict.CONFIRMED,
+        )
+
+
+def adds_itself(node: Node) -> bool:
+    """Whether all terms of a sum are one value that a weight layer has had a part in."""
+    from netcheck.trace import residual
+
+    if not residual.is_plain_sum(node) or residual.overwritten_operand(node) is not None:
+        return False  # one tensor under two names is the business of NC403
+    terms = {before_dropout(term) for term in residual.terms(node)}
+    return len(terms) == 1 and comes_from_layer(terms.pop())
+
+
+def before_dropout(node: Node) -> Node:
+    """A value before dropout thinned it out, and before what hands it on unchanged."""
+    from netcheck.trace.kinds import Kind
+    from netcheck.trace.residual import value_of
+
+    node = value_of(node)
+    while node.kind is Kind.DROPOUT:
+        node = value_of(next(source for source in node.inputs if source.depends))
+    return node
+
+
+def comes_from_layer(node: Node) -> bool:
+    """Whether a value has passed a weight layer."""
+    from netcheck.trace.kinds import is_weight_layer
+
+    pending, seen = [node], set()
+    while pending:
+        source = pending.pop()
+        if is_weight_layer(source):
+            return True
+        if source not in seen:
+            seen.add(source)
+            pending += [before for before in source.inputs if before.carries]
+    return False
