@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import re
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -18,6 +19,8 @@ from torch import nn
 from netcheck.findings import Location
 from netcheck.source.locate import Definition, Step, locate_child
 from netcheck.trace.record import _is_users as is_users
+
+_NAME = re.compile(r"""\['([^']*)'\]|\["([^"]*)"\]|\[([^]]*)\]|([^.\[\]]+)""")  # of a path: blocks.0.layers[1], heads['a']
 
 
 @lru_cache(maxsize=4096)
@@ -69,20 +72,23 @@ def built(model: nn.Module, path: str, origin: Definition | None = None) -> Loca
     The class of the nearest ancestor that a user wrote is asked first, then those above it (which may have passed the
     submodule in), at last `origin`: the function or variable that the model itself came from.
     """
-    names = path.split(".") if path else []
+    names = [next(filter(None, match.groups())) for match in _NAME.finditer(path)]
     modules = [model]
     for name in names:
         child = modules[-1]._modules.get(name)
-        if child is None:  # an unregistered module: its place is not in the tree
-            return None
+        if child is None:  # held in a plain list, dict or object: its place is not in the tree
+            break
         modules.append(child)
     steps = [_step(parent, child, name) for parent, child, name in zip(modules, modules[1:], names, strict=False)]
-    for depth in range(len(names) - 1, -1, -1):
+    outside = names[len(steps) :]
+    steps += [Step(name) for name in outside]
+    class_name = "" if outside else type(modules[-1]).__name__
+    for depth in range(len(modules) - 1 if outside else len(modules) - 2, -1, -1):
         sources = definitions(type(modules[depth]))
-        if sources and (place := locate_child(sources, steps[depth:], type(modules[-1]).__name__)):
+        if sources and (place := locate_child(sources, steps[depth:], class_name)):
             return place
     if origin is not None and steps:
-        return locate_child([origin], steps, type(modules[-1]).__name__)
+        return locate_child([origin], steps, class_name)
     return None
 
 

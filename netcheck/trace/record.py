@@ -35,7 +35,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from netcheck.trace import structure
 from netcheck.trace.fakes import Fakes
-from netcheck.trace.guard import Census, join
+from netcheck.trace.guard import Census, join, left_behind
 from netcheck.trace.values import Values
 
 _CONTAINERS = (
@@ -129,14 +129,24 @@ class Recording:
         names: every qualified name of each parameter, by its target.
         reads: nodes whose values forward looked at (`.item()`, `if tensor:`): only the recorded path was seen.
         lost: places where a tensor appeared that no recorded operation made.
+        entered: ids of the modules whose forward ran.
+        sized: nodes whose shape, type or device forward looked at.
+        written: nodes that wrote into a tensor of the model (a buffer that is updated).
+        kept: nodes whose values forward left behind in an attribute of the model.
+        census: what the model holds.
     """
 
+    census: Census
     graph: fx.Graph = field(default_factory=fx.Graph)
     calls: dict[fx.Node, Call] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reads: list[fx.Node] = field(default_factory=list)
     lost: list[fx.Node] = field(default_factory=list)
+    entered: set[int] = field(default_factory=set)
+    sized: set[fx.Node] = field(default_factory=set)
+    written: list[fx.Node] = field(default_factory=list)
+    kept: list[fx.Node] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -169,7 +179,7 @@ class Recorder(TorchFunctionMode):
             listener: called with each node's facts and its result; what it returns takes the result's place.
         """
         super().__init__()
-        self.recording = Recording()
+        self.recording = Recording(census)
         self.failure: Failure | None = None
         self.needs_values = False  # a fake tensor was asked for a value, which it does not have
         self._fakes = fakes
@@ -180,6 +190,7 @@ class Recorder(TorchFunctionMode):
         self._scopes: list[tuple[str, nn.Module | None]] = [("", None)]
         self._mutations: dict[int, tuple[int, fx.Node]] = {}  # memory -> (clock, the node that wrote to it)
         self._clock = 0
+        self._own: set[int] | None = None  # the memory of the model's tensors, once somebody writes
         self._busy = False
         self._thread = threading.get_ident()
         self._entry: FrameType | None = None
@@ -196,6 +207,9 @@ class Recorder(TorchFunctionMode):
 
     def output(self, value: Any) -> None:
         """Declare forward's result."""
+        self._busy = True  # what is left to do is no call of the model's
+        kept = {self._resolve(tensor) for tensor in left_behind(self._census) if id(tensor) in self._bindings}
+        self.recording.kept = sorted(kept)
         node = self.recording.graph.output(self.write(value))
         self._note(node, None, value)
 
@@ -204,7 +218,10 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if self._busy or name in _METADATA:
+        if self._busy:
+            return func(*args, **kwargs)
+        if name in _METADATA:
+            self._glance(args)
             return func(*args, **kwargs)
         if name == "__iter__":  # `for row in tensor`: the iterator itself is no tensor, the rows are
             return iter(self.__torch_function__(torch.Tensor.unbind, types, args))
@@ -229,6 +246,7 @@ class Recorder(TorchFunctionMode):
         """What `module(*args, **kwargs)` does while recording: record a leaf, enter anything else."""
         module = unwrapped(module)
         path = self._path(module)
+        self.recording.entered.add(id(module))
         if not is_leaf(module):
             self._scopes.append((path, module))
             try:
@@ -270,7 +288,15 @@ class Recorder(TorchFunctionMode):
             name = getattr(getattr(func, "__self__", None), "__name__", "")
             if name != "grad":
                 return self._add("call_function", getattr, (tensor, name), {}, result)
+        else:
+            self._glance((tensor,))
         return result
+
+    def _glance(self, args: Any) -> None:
+        """Forward looked at what a tensor is (its shape, type or device), not at its values."""
+        binding = self._bindings.get(id(args[0])) if args else None
+        if binding is not None:
+            self.recording.sized.add(binding.node)
 
     def _assignment(self, func: Any, tensor: torch.Tensor, value: Any) -> None:
         func(tensor, value)
@@ -402,6 +428,8 @@ class Recorder(TorchFunctionMode):
             self._clock += 1
             for _, tensor in structure.tensors(mutated):
                 self._mutations[_memory(tensor)] = (self._clock, node)
+                if _memory(tensor) in self._own_memory():
+                    self.recording.written.append(node)
                 self._bindings[id(tensor)] = _Binding(tensor, node, (), self._clock)
         return result
 
@@ -426,6 +454,13 @@ class Recorder(TorchFunctionMode):
         )
         self.recording.calls[node] = call
         return call
+
+    def _own_memory(self) -> set[int]:
+        """The memory of the model's own tensors."""
+        if self._own is None:
+            mine = self._census.converted or [tensor for tensor, _ in self._census.tensors.values()]
+            self._own = {_memory(tensor) for tensor in mine}
+        return self._own
 
     def _path(self, module: nn.Module) -> str:
         """The module's name; of several, the one that continues the enclosing module's."""
