@@ -34,7 +34,7 @@ from netcheck.errors import UsageError
 from netcheck.findings import Evidence, Finding, Location, Severity, Verdict
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import ModelGraph, Node
+    from netcheck.trace.graph import Member, ModelGraph, Node, Submodule
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,14 @@ class Rule:
         *,
         help: str,
         evidence: Evidence,
-        at: Iterable[Node] = (),
+        at: Iterable[Node | Submodule | Member] = (),
         places: Iterable[Location | None] = (),
         severity: Severity | None = None,
         verdict: Verdict = Verdict.SUSPECTED,
         count: int | None = None,
     ) -> Finding:
-        """Build a finding of this rule at the nodes `at`: first the lines that built them, then where forward runs them,
-        then `places`.
+        """Build a finding of this rule at the nodes (submodules, tensors) `at`: first the lines that built them, then where
+        forward runs them, then `places`.
 
         Several nodes that one line built (a loop) share one location; `count` defaults to the number of nodes.
         """

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,72 @@ class Node:
         return getattr(self.module, name, default) if self.module is not None else self.argument(position, name, default)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Submodule:
+    """A module that the model holds, whether forward ran it or not.
+
+    Attributes:
+        path: its qualified name; "layers[0]" for one in a plain list.
+        registered: whether PyTorch knows of it: `.parameters()`, `.to()` and `.state_dict()` reach it.
+        called: whether its forward ran, or that of a module which runs it without calling it (nn.MultiheadAttention's
+            `out_proj`).
+        nodes: the operations that are calls of it, if it is a leaf.
+    """
+
+    graph: ModelGraph
+    path: str
+    module: nn.Module
+    registered: bool
+    called: bool
+    nodes: tuple[Node, ...]
+
+    @property
+    def built_at(self) -> Location | None:
+        """The line that built it; None if not found."""
+        return self.graph.built_at(self.path)
+
+    @property
+    def called_at(self) -> Location | None:
+        """The line in forward that first called it, if it is a leaf."""
+        return self.nodes[0].called_at if self.nodes else None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Member:
+    """A tensor that the model holds: a parameter, a buffer, or one that PyTorch does not know of.
+
+    Attributes:
+        path: its qualified name; "weights[0]" for one in a plain list.
+        tensor: the user's own.
+        registered: whether it is a parameter or buffer of a module that PyTorch knows of.
+        module: the module that holds it; the model itself, if a plain object does.
+        nodes: the operations that read it directly (those of a leaf module are not seen).
+    """
+
+    graph: ModelGraph
+    path: str
+    tensor: torch.Tensor
+    registered: bool
+    module: nn.Module
+    nodes: tuple[Node, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name within the module."""
+        return self.path.rpartition(".")[2]
+
+    @property
+    def built_at(self) -> Location | None:
+        """The line that made it, or that built the module which made it; None if not found."""
+        holder = self.path.rpartition(".")[0]
+        return self.graph.built_at(self.path) or (self.graph.built_at(holder) if holder else None)
+
+    @property
+    def called_at(self) -> Location | None:
+        """The line in forward that first used it directly."""
+        return next((user.called_at for node in self.nodes for user in node.users), None)
+
+
 class ModelGraph:
     """What one forward pass of a model does.
 
@@ -165,6 +232,8 @@ class ModelGraph:
         lost: nodes that stand for tensors which no recorded operation made.
         origin: the function or variable that the model came from, where its class does not tell how it was built.
         reads: nodes whose values forward looked at: only the recorded path was seen.
+        kept: nodes whose values forward left behind in the model: attributes that it set, buffers that it wrote to.
+        sized: nodes whose shape, type or device forward looked at.
     """
 
     def __init__(self, model: nn.Module, recording: Recording, *, tensors: str) -> None:
@@ -181,6 +250,8 @@ class ModelGraph:
             for source in node.inputs:
                 source.users.append(node)
         self.lost = [self.by_fx[node] for node in recording.lost]
+        self.kept = [self.by_fx[node] for node in dict.fromkeys((*recording.kept, *recording.written))]
+        self.sized = {self.by_fx[node] for node in recording.sized}
         classify(self)
         reads = dict.fromkeys(self.by_fx[node] for node in recording.reads)
         self.reads = [node for node in reads if node.depends]
@@ -228,6 +299,60 @@ class ModelGraph:
         return found
 
     @cached_property
+    def used(self) -> set[Node]:
+        """The nodes that the result, a value that forward looked at, or anything that it left behind depends on."""
+        pending = [*(node for node in self.nodes if node.op == "output"), *self.reads, *self.kept]
+        used = set(pending)
+        while pending:
+            for source in pending.pop().inputs:
+                if source not in used:
+                    used.add(source)
+                    pending.append(source)
+        return used
+
+    @cached_property
+    def submodules(self) -> list[Submodule]:
+        """Every module that the model holds, registered or not, each once; those that forward made itself come last."""
+        census, nodes = self.recording.census, dict[int, list[Node]]()
+        for node in self.nodes:
+            if node.module is not None:
+                nodes.setdefault(id(node.module), []).append(node)
+        inside = {id(part) for node in self.nodes if node.module is not None for part in node.module.modules()}
+        called = self.recording.entered | inside
+        return [
+            Submodule(self, names[0], module, key in census.registered, key in called, tuple(nodes.get(key, ())))
+            for key, (module, names) in census.modules.items()
+        ]
+
+    @cached_property
+    def members(self) -> list[Member]:
+        """Every tensor that the model holds, each once."""
+        census, readers = self.recording.census, dict[str, list[Node]]()
+        unregistered = set(census.unregistered_tensors)
+        for node in self.nodes:
+            if node.op == "get_attr":
+                readers.setdefault(str(node.fx.target), []).append(node)
+        found = []
+        for tensor, (name, *_) in census.tensors.values():
+            owner = self._by_path.get(name.rpartition(".")[0])
+            module = owner.module if owner is not None else self.model
+            nodes = tuple(readers.get(name, ()))
+            found.append(Member(self, name, tensor, name not in unregistered, module, nodes))
+        return found
+
+    def submodule(self, path: str) -> Submodule:
+        """The module of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self._by_path[path]
+
+    @cached_property
+    def _by_path(self) -> dict[str, Submodule]:
+        return {submodule.path: submodule for submodule in self.submodules}
+
+    @cached_property
     def depth(self) -> int:
         """The most weight layers on any way from input to output."""
         return paths.most(self, is_weight_layer)
@@ -246,7 +371,7 @@ class ModelGraph:
 
     def built_at(self, path: str) -> Location | None:
         """The line that built the submodule `path`; None where no source tells."""
-        return self._built.get(path)
+        return self._built.get(path) or places.built_outside(self.model, path, self.origin)
 
     @cached_property
     def diagnosis(self) -> Diagnosis:

@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from netcheck.trace import structure
+
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type, torch.dtype, torch.device, torch.Size, torch.Generator)
 _OPAQUE_PACKAGES = ("torch", "numpy", "builtins", "collections", "functools", "threading", "logging", "abc", "enum", "re")
 
@@ -33,12 +35,15 @@ class Census:
         modules: id of a module -> (module, its qualified names; the first is the one to show).
         tensors: id of a tensor that forward will meet -> (the user's own tensor, its qualified names).
             Inside `substituted` the ids are those of the converted tensors.
+        converted: the tensors that take their place, inside `substituted`.
         unregistered_modules: names of modules that PyTorch does not know of (kept in a plain list, dict or object).
         unregistered_tensors: names of tensors that are neither parameter nor buffer.
     """
 
     modules: dict[int, tuple[nn.Module, list[str]]] = field(default_factory=dict)
+    registered: set[int] = field(default_factory=set)  # ids of the modules that PyTorch knows of
     tensors: dict[int, tuple[torch.Tensor, list[str]]] = field(default_factory=dict)
+    converted: list[torch.Tensor] = field(default_factory=list)
     unregistered_modules: list[str] = field(default_factory=list)
     unregistered_tensors: list[str] = field(default_factory=list)
     holders: list[Any] = field(default_factory=list)  # every dict, list, set and deque whose content may change
@@ -53,9 +58,10 @@ def take_census(root: nn.Module) -> Census:
             for key, tensor in (*module._parameters.items(), *module._buffers.items()):
                 if tensor is not None:
                     census.tensors.setdefault(id(tensor), (tensor, []))[1].append(join(name, key))
+    census.registered = set(census.modules)
     seen: set[int] = set()
     for module, names in list(census.modules.values()):
-        _visit(module, names[0], census, seen, registered=True)
+        _visit(module, names[0], census, seen)
     return census
 
 
@@ -64,11 +70,11 @@ def join(*parts: str) -> str:
     return ".".join(part for part in parts if part)
 
 
-def _visit(start: Any, name: str, census: Census, seen: set[int], *, registered: bool) -> None:
+def _visit(start: Any, name: str, census: Census, seen: set[int]) -> None:
     """Add `start` and all that it holds to the census. Iterative: models nest deeper than Python's stack."""
-    pending = [(start, name, registered)]
+    pending = [(start, name)]
     while pending:
-        value, name, registered = pending.pop()
+        value, name = pending.pop()
         if isinstance(value, _ATOMS):
             continue
         if isinstance(value, torch.Tensor):
@@ -80,42 +86,42 @@ def _visit(start: Any, name: str, census: Census, seen: set[int], *, registered:
             continue
         seen.add(id(value))
         if isinstance(value, nn.Module):
-            pending += _module_children(value, name, census, registered=registered)
+            pending += reversed(_module_children(value, name, census))
         else:
-            pending += _plain_children(value, name, census)
+            pending += reversed(_plain_children(value, name, census))
 
 
-def _module_children(module: nn.Module, name: str, census: Census, *, registered: bool) -> list[tuple[Any, str, bool]]:
-    if id(module) not in census.modules:
-        census.modules[id(module)] = (module, [name])
+def _module_children(module: nn.Module, name: str, census: Census) -> list[tuple[Any, str]]:
+    name = census.modules.setdefault(id(module), (module, [name]))[1][0]  # a registered one may be met in a list first
+    registered = id(module) in census.registered
     if not registered:
         census.unregistered_modules.append(name)
     if isinstance(module, torch.jit.ScriptModule):
         return []
     census.holders += [module.__dict__, module._parameters, module._buffers, module._modules]
-    children: list[tuple[Any, str, bool]] = [
-        (child, join(name, key), registered) for key, child in module._modules.items() if child is not None
+    children: list[tuple[Any, str]] = [
+        (child, join(name, key)) for key, child in module._modules.items() if child is not None
     ]
     if not registered:
-        children += [(t, join(name, key), False) for key, t in module._parameters.items() if t is not None]
-        children += [(t, join(name, key), False) for key, t in module._buffers.items() if t is not None]
+        children += [(t, join(name, key)) for key, t in module._parameters.items() if t is not None]
+        children += [(t, join(name, key)) for key, t in module._buffers.items() if t is not None]
     children += [
-        (value, join(name, key), False)
+        (value, join(name, key))
         for key, value in module.__dict__.items()
         if key not in ("_parameters", "_buffers", "_modules")
     ]
     return children
 
 
-def _plain_children(value: Any, name: str, census: Census) -> list[tuple[Any, str, bool]]:
+def _plain_children(value: Any, name: str, census: Census) -> list[tuple[Any, str]]:
     if isinstance(value, dict):
         census.holders.append(value)
-        return [(item, f"{name}[{key!r}]", False) for key, item in value.items()]
+        return [(item, f"{name}[{key!r}]") for key, item in value.items()]
     if isinstance(value, list | deque):
         census.holders.append(value)
-        return [(item, f"{name}[{index}]", False) for index, item in enumerate(value)]
+        return [(item, f"{name}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, tuple):
-        return [(item, f"{name}[{index}]", False) for index, item in enumerate(value)]
+        return [(item, f"{name}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, set):
         census.holders.append(value)
         return []
@@ -127,7 +133,7 @@ def _plain_children(value: Any, name: str, census: Census) -> list[tuple[Any, st
     if not isinstance(attributes, dict) or package in _OPAQUE_PACKAGES or callable(value):
         return []
     census.holders.append(attributes)
-    return [(item, join(name, key), False) for key, item in attributes.items() if isinstance(key, str)]
+    return [(item, join(name, key)) for key, item in attributes.items() if isinstance(key, str)]
 
 
 def _is_array(value: Any) -> bool:
@@ -153,10 +159,22 @@ def substituted(root: nn.Module, convert: Callable[[torch.Tensor], torch.Tensor]
             for holder in census.holders:
                 _swap(holder, converted)
             census.tensors = {id(converted[key]): entry for key, entry in census.tensors.items()}
+            census.converted = list(converted.values())
             yield census
         finally:
             for holder, content in zip(census.holders, saved, strict=True):
                 _restore(holder, content)
+            census.converted = []
+
+
+def left_behind(census: Census) -> Iterator[torch.Tensor]:
+    """The tensors that forward has put into the model's attributes, lists and dicts, and that were not there before."""
+    known = {id(holder) for holder in census.holders}
+    for holder in census.holders:
+        if not _is_array(holder):
+            for value in list(holder.values() if isinstance(holder, dict) else holder):
+                if not isinstance(value, (*_ATOMS, nn.Module)) and id(value) not in known:
+                    yield from (t for _, t in structure.tensors(value) if id(t) not in census.tensors)
 
 
 def _save(holder: Any) -> Any:

@@ -3,20 +3,27 @@
     called(code, instruction)       the expression in forward that made a node
     raised(error)                   the innermost line of user code in a traceback
     origin_of(model)                the factory or variable that a model came from
+    built_outside(model, path)      the line that built a module or tensor that is not registered
 """
 
 from __future__ import annotations
 
 import inspect
 import linecache
+import re
 import sys
 from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any
 
+from torch import nn
+
 from netcheck.findings import Location
-from netcheck.source.locate import Definition
+from netcheck.source.locate import Definition, Step, locate_child
+from netcheck.source.places import class_definitions
 from netcheck.trace.record import _is_users as is_users
+
+_NAME = re.compile(r"""\['([^']*)'\]|\["([^"]*)"\]|\[([^]]*)\]|([^.\[\]]+)""")  # of a path: blocks.0.layers[1], heads['a']
 
 
 @lru_cache(maxsize=4096)
@@ -78,6 +85,27 @@ def origin_of(model: object) -> Definition | None:
                 outer = "" if variables is frame.f_globals else frame.f_code.co_qualname
                 return Definition(frame.f_code.co_filename, _inside(outer, name), frame.f_lineno)
     return None
+
+
+def built_outside(model: nn.Module, path: str, origin: Definition | None = None) -> Location | None:
+    """The expression that built a member which PyTorch does not know of (`blocks.0.layers[1]`, `heads['a']`).
+
+    The classes that users wrote are asked from the nearest ancestor up; at last `origin`, the function or variable that
+    the model itself came from. The places of registered modules are those of `source.places.built_at`.
+    """
+    names = [next(filter(None, match.groups())) for match in _NAME.finditer(path)]
+    modules = [model]
+    for name in names:
+        child = modules[-1]._modules.get(name)
+        if child is None:
+            break
+        modules.append(child)
+    steps = [Step(name) for name in names]
+    for depth in range(len(modules) - 1, -1, -1):
+        sources = class_definitions(type(modules[depth]))
+        if sources and depth < len(steps) and (place := locate_child(sources, steps[depth:])):
+            return place
+    return locate_child([origin], steps) if origin is not None and steps else None
 
 
 def _inside(function: str, name: str) -> str:

@@ -38,7 +38,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from netcheck.trace import structure
 from netcheck.trace.fakes import Fakes
-from netcheck.trace.guard import Census, join
+from netcheck.trace.guard import Census, join, left_behind
 from netcheck.trace.values import Values
 
 _CONTAINERS = (
@@ -135,14 +135,24 @@ class Recording:
         names: every qualified name of each parameter, by its target.
         reads: nodes whose values forward looked at (`.item()`, `if tensor:`): only the recorded path was seen.
         lost: places where a tensor appeared that no recorded operation made.
+        entered: ids of the modules whose forward ran.
+        sized: nodes whose shape, type or device forward looked at.
+        written: nodes that wrote into a tensor of the model (a buffer that is updated).
+        kept: nodes whose values forward left behind in an attribute of the model.
+        census: what the model holds.
     """
 
+    census: Census
     graph: fx.Graph = field(default_factory=fx.Graph)
     calls: dict[fx.Node, Call] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reads: list[fx.Node] = field(default_factory=list)
     lost: list[fx.Node] = field(default_factory=list)
+    entered: set[int] = field(default_factory=set)
+    sized: set[fx.Node] = field(default_factory=set)
+    written: list[fx.Node] = field(default_factory=list)
+    kept: list[fx.Node] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -175,7 +185,7 @@ class Recorder(TorchFunctionMode):
             listener: called with each node's facts and its result; what it returns takes the result's place.
         """
         super().__init__()
-        self.recording = Recording()
+        self.recording = Recording(census)
         self.failure: Failure | None = None
         self.needs_values = False  # a fake tensor was asked for a value, which it does not have
         self._fakes = fakes
@@ -188,6 +198,7 @@ class Recorder(TorchFunctionMode):
         self._changed: dict[int, tuple[int, fx.Node]] = {}  # family -> (clock, the node that last changed it as a whole)
         self._outdated: list[fx.Node] = []  # what the call that is being written reads by an outdated reference
         self._clock = 0
+        self._own: set[int] | None = None  # the memory of the model's tensors, once somebody writes
         self._busy = False
         self._thread = threading.get_ident()
         self._entry: FrameType | None = None
@@ -204,6 +215,9 @@ class Recorder(TorchFunctionMode):
 
     def output(self, value: Any) -> None:
         """Declare forward's result."""
+        self._busy = True  # what is left to do is no call of the model's
+        kept = {self._resolve(tensor) for tensor in left_behind(self._census) if id(tensor) in self._bindings}
+        self.recording.kept = sorted(kept)
         node = self.recording.graph.output(self.write(value))
         self._note(node, None, value)
 
@@ -212,7 +226,10 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if self._busy or name in _METADATA:
+        if self._busy:
+            return func(*args, **kwargs)
+        if name in _METADATA:
+            self._glance(args)
             return func(*args, **kwargs)
         if name == "__iter__":  # `for row in tensor`: the iterator itself is no tensor, the rows are
             return iter(self.__torch_function__(torch.Tensor.unbind, types, args))
@@ -237,6 +254,7 @@ class Recorder(TorchFunctionMode):
         """What `module(*args, **kwargs)` does while recording: record a leaf, enter anything else."""
         module = unwrapped(module)
         path = self._path(module)
+        self.recording.entered.add(id(module))
         if not is_leaf(module):
             before = self._clock
             self._scopes.append((path, module))
@@ -280,7 +298,15 @@ class Recorder(TorchFunctionMode):
             name = getattr(getattr(func, "__self__", None), "__name__", "")
             if name != "grad":
                 return self._add("call_function", getattr, (tensor, name), {}, result)
+        else:
+            self._glance((tensor,))
         return result
+
+    def _glance(self, args: Any) -> None:
+        """Forward looked at what a tensor is (its shape, type or device), not at its values."""
+        binding = self._bindings.get(id(args[0])) if args else None
+        if binding is not None:
+            self.recording.sized.add(binding.node)
 
     def _assignment(self, func: Any, tensor: torch.Tensor, value: Any) -> None:
         func(tensor, value)
@@ -443,6 +469,8 @@ class Recorder(TorchFunctionMode):
             self._clock += 1
             for way, tensor in structure.tensors(mutated):  # out= may be a tuple
                 self._mutations[_memory(tensor)] = (self._clock, node)
+                if _memory(tensor) in self._own_memory():
+                    self.recording.written.append(node)
                 self._bindings[id(tensor)] = self._changed_binding(tensor, node, way)
             if result is mutated and args and result is args[0] and isinstance(result, torch.Tensor):
                 return self._renewed(result, self._bindings[id(result)])
@@ -477,6 +505,13 @@ class Recorder(TorchFunctionMode):
         )
         self.recording.calls[node] = call
         return call
+
+    def _own_memory(self) -> set[int]:
+        """The memory of the model's own tensors."""
+        if self._own is None:
+            mine = self._census.converted or [tensor for tensor, _ in self._census.tensors.values()]
+            self._own = {_memory(tensor) for tensor in mine}
+        return self._own
 
     def _path(self, module: nn.Module) -> str:
         """The module's name; of several, the one that continues the enclosing module's."""

@@ -1,0 +1,287 @@
+"""NC504: blocks that start with the very same random weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, StaticRule
+
+if TYPE_CHECKING:
+    import torch
+
+    from netcheck.trace.graph import ModelGraph, Node
+
+_SAMPLES = 16  # elements of a weight that are compared before the rest
+_DISTINCT = (
+    12  # of them, from which the weights were drawn at random: identity and blur filters repeat a few values
+)
+
+
+class ClonedBlocks(StaticRule):
+    """Sibling blocks start with bit-identical random weights: one was drawn, and the others are copies of
+    it.
+
+    ## What it does
+    Compares the weights of all layers that train. Layers that hold different tensors with the same random
+    numbers are reported, by the container that holds them.
+
+    ## Why is this bad?
+    The author of a stack of blocks means each to be drawn by itself: that is what the theory of
+    initialization assumes, and what every published result used. Clones make the product of the layers a
+    power of one matrix, whose singular values spread faster with depth. Training separates them soon where
+    they stand in sequence, since each gets another gradient; clones side by side, which see the same input
+    and whose outputs are summed or averaged, get the same gradient and never separate.
+
+    ## When it is fine
+    Where the weights are meant to be shared (use one module, so that they stay shared); in a target network
+    or a frozen teacher; where the weights are loaded afterwards. `nn.TransformerEncoder` and
+    `nn.TransformerDecoder` clone the layer that they are given, so most users of them have cloned blocks,
+    and those train.
+
+    ## Evidence
+    Two independent draws of n float32 numbers agree in all of them with probability 0 for all practical n.
+    How much a stack of clones loses has not been measured: this is information.
+
+    ## References
+    - PyTorch documentation of nn.TransformerEncoder: all layers start with the same parameters.
+    - Saxe et al. 2014, Exact Solutions to the Nonlinear Dynamics of Learning: products of independent random
+      matrices.
+    """
+
+    code = "NC504"
+    name = "cloned-blocks"
+    severity = Severity.INFO
+    BAD = (
+        Example(
+            "nn.TransformerEncoder, which copies the layer that it is given",
+            """
+layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+model = nn.Sequential(nn.TransformerEncoder(layer, 3), nn.Linear(32, 4))
+""",
+            "8x12x32",
+        ),
+        Example(
+            "a list of deep copies",
+            """
+import copy
+
+block = nn.Sequential(nn.Linear(32, 32), nn.ReLU())
+model = nn.Sequential(*[copy.deepcopy(block) for _ in range(4)], nn.Linear(32, 4))
+""",
+            "8x32",
+        ),
+        Example(
+            "a seed set in the constructor of a block",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.norm = nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        return x + F.relu(self.norm(self.conv(x)))
+
+model = nn.Sequential(Block(), Block(), Block(), nn.Flatten(), nn.Linear(512, 4))
+""",
+            "4x8x8x8",
+        ),
+        Example(
+            "parameters that start as clones",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        start = torch.randn(32, 32) / 32 ** 0.5
+        self.weights = nn.ParameterList(nn.Parameter(start.clone()) for _ in range(3))
+
+    def forward(self, x):
+        for weight in self.weights:
+            x = torch.relu(x @ weight)
+        return x
+
+model = Net()
+""",
+            "8x32",
+        ),
+        Example(
+            "branches side by side that load one state",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.LSTM(16, 8, batch_first=True), nn.LSTM(16, 8, batch_first=True)
+        self.right.load_state_dict(self.left.state_dict())
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.head((self.left(x)[0] + self.right(x)[0])[:, -1])
+
+model = Net()
+""",
+            "8x12x16",
+        ),
+        Example(
+            "attention layers that are copies",
+            """
+import copy
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        first = nn.MultiheadAttention(32, 4, batch_first=True)
+        self.layers = nn.ModuleList([first, copy.deepcopy(first)])
+
+    def forward(self, x):
+        for attention in self.layers:
+            x = x + attention(x, x, x)[0]
+        return x
+
+model = Net()
+""",
+            "8x12x32",
+        ),
+    )
+    GOOD = (
+        Example(
+            "blocks drawn one by one",
+            """
+model = nn.Sequential(*[nn.Sequential(nn.Linear(32, 32), nn.ReLU()) for _ in range(4)], nn.Linear(32, 4))
+""",
+            "8x32",
+        ),
+        Example(
+            "one module, shared on purpose",
+            """
+block = nn.Sequential(nn.Linear(32, 32), nn.ReLU())
+model = nn.Sequential(block, block, block, nn.Linear(32, 4))
+""",
+            "8x32",
+        ),
+        Example(
+            "copies that are drawn again",
+            """
+layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+model = nn.TransformerEncoder(layer, 3)
+for parameter in model.parameters():
+    if parameter.dim() > 1:
+        nn.init.xavier_uniform_(parameter)
+""",
+            "8x12x32",
+        ),
+        Example(
+            "a frozen target network",
+            """
+import copy
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.online = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4))
+        self.target = copy.deepcopy(self.online).requires_grad_(False)
+
+    def forward(self, x):
+        return self.online(x), self.target(x)
+
+model = Net()
+""",
+            "8x32",
+        ),
+        Example(
+            "layers that all start as the identity",
+            """
+model = nn.Sequential(*[nn.Linear(32, 32) for _ in range(4)])
+for layer in model:
+    nn.init.eye_(layer.weight)
+""",
+            "8x32",
+        ),
+        Example(
+            "tied weights: two layers, one tensor",
+            """
+model = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4))
+model[2].weight = model[0].weight
+""",
+            "8x32",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """One finding for each container that holds clones."""
+        containers: dict[str, list[tuple[Node, ...]]] = {}
+        for group in clones(graph):
+            containers.setdefault(common_path([name for name, _ in group]), []).append(
+                tuple(n for _, n in group)
+            )
+        for container, groups in containers.items():
+            nodes = list(dict.fromkeys(node for group in groups for node in group))
+            copies = max(map(len, groups))
+            where = f"in {container}" if container else "of the model"
+            yield self.finding(
+                f"{copies} layers {where} start with the very same random weights",
+                help="build each block anew (`nn.ModuleList(Block() for _ in range(n))`), or draw the weights of the "
+                "copies again: `for p in model.parameters(): nn.init.xavier_uniform_(p) if p.dim() > 1 else None`",
+                evidence=Evidence(
+                    copies,
+                    "copies",
+                    f"{copies} copies of {len(groups)} weight matrices, equal bit for bit",
+                    limit=1,
+                ),
+                at=nodes,
+                verdict=Verdict.CONFIRMED,
+                count=copies,
+            )
+
+
+def clones(graph: ModelGraph) -> Iterator[list[tuple[str, Node]]]:
+    """Groups of layers (each with its weight's name) that hold different tensors of the same random numbers."""
+    import torch
+
+    alike: dict[object, list[tuple[str, torch.Tensor, Node]]] = {}
+    for name, matrix, node in matrices(graph):
+        if (key := fingerprint(matrix)) is not None:
+            alike.setdefault(key, []).append((name, matrix, node))
+    for candidates in alike.values():
+        first = candidates[0][1]
+        group = [(name, node) for name, matrix, node in candidates if torch.equal(matrix, first)]
+        if len(group) > 1:
+            yield group
+
+
+def matrices(graph: ModelGraph) -> Iterator[tuple[str, torch.Tensor, Node]]:
+    """Every trained weight matrix once, with the path of its layer (or, of a bare parameter, its name)."""
+    from netcheck.trace.kinds import is_weight_layer
+    from netcheck.trace.weights import trained_matrices, weight_of
+
+    seen: set[int] = set()
+    for node in graph:
+        if not is_weight_layer(node):
+            continue
+        for matrix in trained_matrices(node):
+            if matrix.data_ptr() not in seen:
+                seen.add(matrix.data_ptr())
+                weight = weight_of(node) if node.module is None else None
+                yield (weight.name if weight is not None else node.path), matrix, node
+
+
+def fingerprint(matrix: torch.Tensor) -> object:
+    """A key that clones share; None for weights that were not drawn at random (constant, identity, few)."""
+    flat = matrix.reshape(-1) if matrix.is_contiguous() else matrix.T.reshape(-1)
+    if flat.numel() < _SAMPLES:
+        return None
+    values = tuple(flat[:: math.ceil(flat.numel() / _SAMPLES)].tolist())
+    return (tuple(matrix.shape), values) if len(set(values)) >= min(_DISTINCT, len(values)) else None
+
+
+def common_path(paths: list[str]) -> str:
+    """The container that holds all of several paths: "layers" for layers.0.fc and layers.1.fc."""
+    parts = [path.split(".") for path in paths]
+    common = []
+    for names in zip(*parts, strict=False):
+        if len(set(names)) > 1:
+            break
+        common.append(names[0])
+    return ".".join(common)

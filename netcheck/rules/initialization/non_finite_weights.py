@@ -1,0 +1,290 @@
+"""NC507: NaN or Inf in what the model holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, StaticRule
+
+if TYPE_CHECKING:
+    import torch
+
+    from netcheck.trace.graph import Member, ModelGraph
+
+
+class NonFiniteWeights(StaticRule):
+    """A parameter or buffer holds NaN or Inf, so every output that it reaches is NaN or Inf too.
+
+    ## What it does
+    Reads every element of every parameter and buffer, once. Those on the meta device have no values and are
+    skipped.
+
+    ## Why is this bad?
+    One NaN in a weight makes the whole output of its layer NaN, and the first backward pass spreads it over
+    all weights. The loss shows it, the place does not. Usual causes: a checkpoint saved after training
+    diverged, memory from `torch.empty` that was never initialized, a division by zero or the logarithm of
+    zero in an initialization, float16 weights beyond 65,504, running statistics of a BatchNorm that met an
+    Inf once and keep it for ever.
+
+    ## When it is fine
+    In a buffer that masks attention: -inf alone is what a softmax should not look at. In a buffer of one
+    element, where it is the start of a minimum or maximum (an observer of quantization, the best loss so
+    far).
+
+    ## Evidence
+    The number of elements that are NaN, +Inf and -Inf. Nothing is sampled: a finite sum proves a tensor
+    clean, and where the sum is not finite the elements are counted.
+
+    ## References
+    - IEEE 754: an operation on NaN gives NaN.
+    - Micikevicius et al. 2018, Mixed Precision Training: the range of float16.
+    """
+
+    code = "NC507"
+    name = "non-finite-weights"
+    severity = Severity.ERROR
+    BAD = (
+        Example(
+            "one NaN in a weight",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+with torch.no_grad():
+    model[2].weight[1, 3] = float("nan")
+""",
+            "8x16",
+        ),
+        Example(
+            "running statistics that met an Inf",
+            """
+model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(288, 4))
+model[1].running_var.fill_(float("inf"))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "a division by zero in an initialization of one's own",
+            """
+class Net(nn.Module):
+    def __init__(self, depth=0):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(16, 4) / torch.tensor(float(depth)))
+
+    def forward(self, x):
+        return x @ self.weight
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "weights that float16 cannot hold",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+with torch.no_grad():
+    model[0].bias.copy_((torch.ones(32) * 1e5).half())
+""",
+            "8x16",
+        ),
+        Example(
+            "a NaN in an embedding",
+            """
+model = nn.Sequential(nn.Embedding(100, 16), nn.Flatten(), nn.Linear(64, 4))
+model[0].weight.data[7] = torch.log(torch.tensor(-1.0))
+""",
+            "long:8x4",
+        ),
+        Example(
+            "a buffer of constants that is NaN",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("std", torch.zeros(3) / 0)
+        self.head = nn.Linear(3, 4)
+
+    def forward(self, x):
+        return self.head(x / self.std)
+
+model = Net()
+""",
+            "8x3",
+        ),
+    )
+    GOOD = (
+        Example(
+            "finite weights",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+""",
+            "8x16",
+        ),
+        Example(
+            "a causal mask of -inf",
+            """
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.qkv, self.out = nn.Linear(16, 48), nn.Linear(16, 16)
+        self.register_buffer("mask", torch.full((12, 12), float("-inf")).triu(1))
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        scores = q @ k.transpose(1, 2) / 4 + self.mask
+        return self.out(scores.softmax(-1) @ v)
+
+model = Attention()
+""",
+            "8x12x16",
+        ),
+        Example(
+            "the start of a running maximum",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(16, 4)
+        self.register_buffer("largest", torch.tensor(float("-inf")))
+        self.register_buffer("smallest", torch.tensor(float("inf")))
+
+    def forward(self, x):
+        self.largest = torch.maximum(self.largest, x.max())
+        self.smallest = torch.minimum(self.smallest, x.min())
+        return self.head(x)
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "large but finite: the sum overflows, no element does",
+            """
+model = nn.Linear(16, 4)
+with torch.no_grad():
+    model.weight.fill_(3e38)
+""",
+            "8x16",
+        ),
+        Example(
+            "no values at all",
+            """
+with torch.device("meta"):
+    model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+""",
+            "8x16",
+        ),
+        Example(
+            "half precision, integers and complex numbers",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(16, 4)
+        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+        self.register_buffer("halves", torch.full((70_000,), 6e4).half())
+        self.register_buffer("phases", torch.polar(torch.ones(8), torch.arange(8.0)))
+
+    def forward(self, x):
+        return self.head(x)
+
+model = Net()
+""",
+            "8x16",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """One finding for all tensors that hold a number which is none."""
+        sick = list(non_finite(graph))
+        if not sick:
+            return
+        first, others = sick[0], f" and {len(sick) - 1} more tensors" if len(sick) > 1 else ""
+        listed = "; ".join(one.text for one in sick[:4]) + (f"; {len(sick) - 4} more" if sick[4:] else "")
+        yield self.finding(
+            f"{first.text}{others}: whatever meets them becomes NaN or Inf as well",
+            help="initialize them again, or load an older checkpoint; where a division or logarithm makes them, "
+            "keep its argument away from zero: `x / y.clamp(min=eps)`",
+            evidence=Evidence(sum(one.count for one in sick), "elements", listed, limit=0),
+            at=[one.member for one in sick],
+            verdict=Verdict.CONFIRMED,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NonFinite:
+    """What is not finite in one tensor of a model."""
+
+    member: Member
+    nan: int
+    positive: int
+    negative: int
+
+    @property
+    def count(self) -> int:
+        """Elements that are no finite number."""
+        return self.nan + self.positive + self.negative
+
+    @property
+    def text(self) -> str:
+        """For people: "3 of 512 elements of 0.weight are NaN"."""
+        sorts = {"NaN": self.nan, "+Inf": self.positive, "-Inf": self.negative}
+        named = " or ".join(sort for sort, count in sorts.items() if count)
+        return f"{self.count:,} of {self.member.tensor.numel():,} elements of {self.member.path} are {named}"
+
+
+def non_finite(graph: ModelGraph) -> Iterator[NonFinite]:
+    """The tensors of the model with a NaN or an Inf that does harm."""
+    for member in graph.members:
+        if not is_finite(member.tensor):
+            found = counted(member)
+            if found.count and not is_meant(found):
+                yield found
+
+
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Whether one pass over the elements proves each of them finite; also True where there are none to read.
+
+    A finite sum has finite terms. A sum may overflow though no term does: then they have to be counted.
+    """
+    import torch
+
+    from netcheck.trace.weights import has_values
+
+    numbers = as_real(tensor)
+    if not has_values(numbers):
+        return True
+    wide = torch.float32 if numbers.itemsize < 4 else None  # sums of float16 soon overflow
+    return bool(torch.isfinite(numbers.sum(dtype=wide)))
+
+
+def as_real(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor as floats that can be summed: complex numbers as pairs, float8 widened."""
+    import torch
+
+    tensor = tensor.detach()
+    if tensor.is_complex() and not tensor.is_meta:
+        return torch.view_as_real(tensor.resolve_conj())
+    return tensor.float() if tensor.is_floating_point() and tensor.itemsize == 1 else tensor
+
+
+def counted(member: Member) -> NonFinite:
+    """How many elements are NaN, +Inf and -Inf."""
+    numbers = as_real(member.tensor)
+    infinite = numbers.isinf()
+    positive = int((infinite & (numbers > 0)).sum())
+    return NonFinite(member, int(numbers.isnan().sum()), positive, int(infinite.sum()) - positive)
+
+
+def is_meant(found: NonFinite) -> bool:
+    """Whether infinities do their work: a mask of -inf, or the start of a minimum or maximum."""
+    from torch import nn
+
+    from netcheck.trace.kinds import MODULES, Kind
+
+    tensor, module = found.member.tensor, found.member.module
+    is_norm = MODULES.get(type(module).__name__, (None,))[0] is Kind.NORM
+    if found.nan or is_norm or isinstance(tensor, nn.Parameter):
+        return False
+    return not found.positive or tensor.numel() == 1
