@@ -24,7 +24,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from types import CodeType, FrameType
+from keyword import iskeyword
+from types import CodeType, FrameType, GeneratorType
 from typing import Any
 
 import torch
@@ -180,6 +181,7 @@ class Recorder(TorchFunctionMode):
         self._scopes: list[tuple[str, nn.Module | None]] = [("", None)]
         self._mutations: dict[int, tuple[int, fx.Node]] = {}  # memory -> (clock, the node that wrote to it)
         self._clock = 0
+        self._writing: set[int] = set()  # objects whose parts are being written
         self._busy = False
         self._thread = threading.get_ident()
         self._entry: FrameType | None = None
@@ -188,7 +190,7 @@ class Recorder(TorchFunctionMode):
 
     def placeholder(self, name: str, value: Any, example: Any = None) -> None:
         """Declare one argument of forward; the tensors inside it become known. `example` is its real value, if any."""
-        node = self.recording.graph.placeholder(name)
+        node = self.recording.graph.placeholder(f"{name}_" if iskeyword(name) else name)
         self._note(node, None, value)
         self._bind(node, value)
         if self._values is not None:
@@ -230,11 +232,9 @@ class Recorder(TorchFunctionMode):
         module = unwrapped(module)
         path = self._path(module)
         if not is_leaf(module):
-            self._scopes.append((path, module))
-            try:
-                return module._call_impl(*args, **kwargs)  # not __call__: that may be compiled
-            finally:
-                self._scopes.pop()
+            with self._inside(path, module):
+                result = module._call_impl(*args, **kwargs)  # not __call__: that may be compiled
+            return self._steps_inside(path, module, result) if isinstance(result, GeneratorType) else result
         call = module.__call__ if isinstance(module, torch.jit.ScriptModule) else module._call_impl
         with _pop_mode_temporarily():
             result = self._run(type(module).__name__, call, args, kwargs, leaf=module)
@@ -242,6 +242,25 @@ class Recorder(TorchFunctionMode):
         self.recording.attributes[target] = module
         changed = bool(args) and result is args[0] and bool(getattr(module, "inplace", False))
         return self._add("call_module", target, args, kwargs, result, leaf=module, mutated=result if changed else None)
+
+    @contextmanager
+    def _inside(self, path: str, module: nn.Module) -> Iterator[None]:
+        """What happens in this context, the forward of `module` does."""
+        self._scopes.append((path, module))
+        try:
+            yield
+        finally:
+            self._scopes.pop()
+
+    def _steps_inside(self, path: str, module: nn.Module, steps: Iterator[Any]) -> Iterator[Any]:
+        """What a forward with `yield` gives; it runs while somebody else's forward asks for it."""
+        while True:
+            with self._inside(path, module):
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    return end.value
+            yield step
 
     def apply(self, function: type[torch.autograd.Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What `function.apply(...)` does while recording."""
@@ -323,7 +342,7 @@ class Recorder(TorchFunctionMode):
             return tuple(value)
         if type(value) in (list, tuple):
             return type(value)(self.write(item) for item in value)
-        if type(value) is dict:
+        if type(value) is dict and all(type(key) in _LITERALS for key in value):
             return {key: self.write(item) for key, item in value.items()}
         if isinstance(value, slice):
             return slice(self.write(value.start), self.write(value.stop), self.write(value.step))
@@ -331,16 +350,20 @@ class Recorder(TorchFunctionMode):
 
     def _write_object(self, value: Any) -> Any:
         """An object of the user's: rebuilt from its parts if it holds tensors, otherwise lifted as it is."""
-        if any(True for _ in structure.tensors(value)):
-            parts: dict[str, Any]
-            if structure.is_namedtuple(value):
-                parts = dict(zip(value._fields, value, strict=True))
-            else:
-                parts = {key: item for (_, key), item in structure.children(value) if isinstance(key, str)}
-            template = self._lift(structure.rebuild(value, lambda tensor: None))
-            written = {key: self.write(item) for key, item in parts.items()}
-            return self.recording.graph.call_function(structure.assemble, (template, written))
-        return self._lift(value)
+        if not any(True for _ in structure.tensors(value)):
+            return self._lift(value)
+        template = self._lift(structure.rebuild(value, lambda tensor: None))
+        if id(value) in self._writing:  # it holds itself
+            return template
+        self._writing.add(id(value))
+        parts = {
+            structure.part_name(step, position): self.write(item)
+            for position, (step, item) in enumerate(structure.children(value))
+            if any(True for _ in structure.tensors(item))
+        }
+        self._writing.discard(id(value))
+        node = self.recording.graph.call_function(structure.assemble, (template, parts))
+        return self._note(node, None, value).node
 
     def _lift(self, value: Any) -> fx.Node:
         """Keep `value` as a constant of the graph."""

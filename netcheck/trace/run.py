@@ -122,6 +122,8 @@ def run_recorded(
                 stack.enter_context(mode)
             stack.enter_context(recorder.running())
             result = recorder.call_module(model, tuple(args), dict(kwargs))
+            if isinstance(result, Iterator):  # a forward with `yield`: it has not run yet
+                result = list(result)
             recorder.output(result)
     except (Exception, SystemExit) as error:
         raise cannot_run(model, error, recorder.failure) from error
