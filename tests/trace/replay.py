@@ -63,18 +63,18 @@ def _run(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
 
 def require_equal(actual: Any, expected: Any, where: str = "result") -> None:
     """The same types, and in them the same numbers, bit for bit."""
-    assert type(actual) is type(expected) or isinstance(expected, nn.Parameter), where
+    assert type(actual) is type(expected) or isinstance(expected, nn.Parameter | torch.Size), where
     if isinstance(expected, torch.Tensor):
         assert actual.dtype == expected.dtype, where
         assert actual.shape == expected.shape, where
         assert torch.equal(actual.isnan(), expected.isnan()), where
         assert torch.equal(actual.nan_to_num(), expected.nan_to_num()), where
     elif dataclasses.is_dataclass(expected) or not isinstance(expected, Mapping | list | tuple):
-        parts = getattr(expected, "__dict__", None)
-        if parts is None or callable(expected):
+        names = list(getattr(expected, "__dict__", ())) + list(getattr(expected, "__slots__", ()))
+        if not names or callable(expected):
             assert actual == expected, where
-        else:
-            require_equal(dict(vars(actual)), dict(parts), f"{where} of {type(expected).__name__}")
+        for name in names:
+            require_equal(getattr(actual, name), getattr(expected, name), f"{where}.{name}")
     elif isinstance(expected, Mapping):
         assert list(actual) == list(expected), where
         for key in expected:
