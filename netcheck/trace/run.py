@@ -167,7 +167,9 @@ def materialized(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
     members = (*model.parameters(), *model.buffers())
     if not any(nn.parameter.is_lazy(member) for member in members):
         return model
-    twin = copy.deepcopy(model)
+    # A lazy buffer cannot be copied by deepcopy, which takes these in its place.
+    fresh = {id(m): type(m)(device=m.device, dtype=m.dtype) for m in members if isinstance(m, nn.parameter.UninitializedBuffer)}
+    twin = copy.deepcopy(model, fresh)
     with preserved_random_state(), torch.no_grad():
         try:
             twin(*structure.rebuild(args, torch.clone), **structure.rebuild(kwargs, torch.clone))
