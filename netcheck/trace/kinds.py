@@ -181,7 +181,7 @@ _FUNCTIONS = {
     "full_like empty_like new_zeros new_ones new_full new_empty new_tensor empty_strided scalar_tensor tril_indices "
     "triu_indices hann_window hamming_window range vander combinations cross fft rfft irfft ifft fft2 rfft2 irfft2 ifft2 "
     "fftn ifftn rfftn irfftn fftshift ifftshift fft_fft fft_rfft fft_irfft fft_ifft fft_rfft2 fft_irfft2 fft_fftn fft_fft2 "
-    "fft_ifft2 fft_ifftn fftfreq rfftfreq",
+    "fft_ifft2 fft_ifftn fftfreq rfftfreq switch switch_back",
 }
 # A function that reads like a constant but was given an activation (a Fourier transform) mixes it linearly.
 MODULES = {name: key for key, names in _MODULES.items() for name in names.split()}

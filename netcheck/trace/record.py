@@ -37,6 +37,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from netcheck.trace import structure
 from netcheck.trace.fakes import Fakes
 from netcheck.trace.guard import Census, join
+from netcheck.trace.modes import Switches
 from netcheck.trace.values import Values
 
 _CONTAINERS = (
@@ -181,6 +182,7 @@ class Recorder(TorchFunctionMode):
         self._scopes: list[tuple[str, nn.Module | None]] = [("", None)]
         self._mutations: dict[int, tuple[int, fx.Node]] = {}  # memory -> (clock, the node that wrote to it)
         self._clock = 0
+        self._switches = Switches()
         self._writing: set[int] = set()  # objects whose parts are being written
         self._busy = False
         self._thread = threading.get_ident()
@@ -198,6 +200,7 @@ class Recorder(TorchFunctionMode):
 
     def output(self, value: Any) -> None:
         """Declare forward's result."""
+        self._note_switches()
         node = self.recording.graph.output(self.write(value))
         self._note(node, None, value)
 
@@ -415,7 +418,9 @@ class Recorder(TorchFunctionMode):
         leaf: nn.Module | None = None, mutated: Any = None,
     ) -> Any:  # fmt: skip
         """Append a node and bind what it returned. Returns the result (or what the listener puts in its place)."""
-        node = self.recording.graph.create_node(op, target, self.write(tuple(args)), self.write(dict(kwargs)))
+        written = self.write(tuple(args)), self.write(dict(kwargs))
+        self._note_switches()
+        node = self.recording.graph.create_node(op, target, *written)
         call = self._note(node, leaf, result)
         if self._listener is not None:
             result = self._listener(call, result)
@@ -427,6 +432,11 @@ class Recorder(TorchFunctionMode):
                 self._mutations[_memory(tensor)] = (self._clock, node)
                 self._bindings[id(tensor)] = _Binding(tensor, node, way, self._clock)
         return result
+
+    def _note_switches(self) -> None:
+        node = self._switches.note(self.recording.graph)
+        if node is not None:
+            self._note(node, None, None)
 
     def _bind(self, node: fx.Node, value: Any, besides: Any = ()) -> None:
         """Every tensor in `value` was made by `node`; but one that was handed through unchanged keeps its maker."""
@@ -478,6 +488,8 @@ class Recorder(TorchFunctionMode):
             stack.enter_context(_patched(nn.Module, "__call__", _module_call(self)))
             stack.enter_context(_patched(torch.autograd.Function, "apply", _function_apply(self)))
             stack.enter_context(eager())
+            stack.enter_context(deeper())
+            self._switches.note(self.recording.graph)
             stack.enter_context(self)
             yield
 
@@ -632,6 +644,17 @@ def _patched(owner: type, name: str, value: Any) -> Iterator[None]:
         yield
     finally:
         setattr(owner, name, original)
+
+
+@contextmanager
+def deeper() -> Iterator[None]:
+    """Let Python nest as deep as the model may by itself: recording adds a frame to each module's three, and more to a leaf."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit * 3 // 2 + 500)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def eager() -> Any:
