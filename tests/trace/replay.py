@@ -49,13 +49,20 @@ def traced(model: nn.Module, *args: Any, training: bool = False, **kwargs: Any) 
 
 
 def require_replay(graph: ModelGraph, model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """The graph's output, and what it leaves in its arguments, are the model's bit for bit."""
-    expected = _run(model, args, kwargs)
-    actual = _run(graph.module, args, kwargs)
+    """The graph's output, and what it leaves in its arguments and in the model's state, are the model's bit for bit."""
+    state = _state(model)
+    expected = (*_run(model, args, kwargs), _state(model))
+    model.load_state_dict(state)
+    actual = (*_run(graph.module, args, kwargs), _state(model))
+    model.load_state_dict(state)
     require_equal(actual, expected)
 
 
-def _run(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+def _state(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def _run(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
     args, kwargs = structure.rebuild((args, dict(kwargs)), lambda tensor: tensor.detach().clone())
     torch.manual_seed(0)
     return model(*args, **kwargs), args, kwargs
