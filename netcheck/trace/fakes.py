@@ -2,7 +2,7 @@
 
 Under `FakeTensorMode` every ATen operation goes through Python (0.1 ms each; a linear layer is four). Most calls that
 forward makes need none of that care: all their tensors are fake and on one device, so PyTorch's own meta kernels give the
-same shapes in C++. `Fakes.run` tries that first and falls back on the mode.
+same shapes in C++. `Fakes.run` tries that first and falls back on the mode. (Not under autocast, which knows no meta tensors.)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
 
-from netcheck.trace import structure
+from netcheck.trace import modes, structure
 
 # What makes tensors on a device of its own choice, or must be seen by the mode for another reason.
 _CAREFUL = frozenset((
@@ -56,7 +56,7 @@ class Fakes:
     def run(self, name: str, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """`call(*args, **kwargs)`; by meta kernels alone where all tensors are plain fakes on one device."""
         given = [tensor for _, tensor in structure.tensors((args, kwargs))]
-        if name in _CAREFUL or "device" in kwargs or not self._alike(given):
+        if name in _CAREFUL or "device" in kwargs or not self._alike(given) or modes.present().precision:
             return call(*args, **kwargs)
         try:
             with torch.no_grad(), in_kernel_invocation_manager(self.mode):
@@ -74,7 +74,7 @@ class Fakes:
 
         Deep models repeat their blocks: this is what makes a graph of ten times the depth cost less than ten times.
         """
-        key = _likeness(module, args) if not kwargs else None
+        key = _likeness(module, args) if not kwargs and not modes.present().precision else None
         meta = self._known.get(key) if key is not None else None
         if meta is not None:
             learns = torch.is_grad_enabled() and meta.learns
