@@ -112,7 +112,7 @@ _FUNCTIONS = {
     (Kind.ATTENTION, "module"): "multi_head_attention_forward",
     (Kind.ATTENTION, "product"): "scaled_dot_product_attention",
     (Kind.MATMUL, ""): "matmul mm bmm mv dot vdot inner outer einsum tensordot addmm baddbmm addbmm addmv chain_matmul "
-    "multi_dot kron grouped_mm scaled_mm ger",
+    "multi_dot kron grouped_mm scaled_mm ger sparse_mm sparse_addmm",
     (Kind.ACTIVATION, ""): "relu relu6 rrelu leaky_relu prelu elu selu celu gelu silu mish hardswish softplus sigmoid expit "
     "hardsigmoid logsigmoid log_sigmoid tanh hardtanh softsign tanhshrink softshrink hardshrink threshold",
     (Kind.ACTIVATION, "glu"): "glu",
