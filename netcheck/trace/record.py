@@ -56,6 +56,9 @@ _METADATA = {
 _READS = {"item", "tolist", "__bool__", "__int__", "__float__", "__index__", "__complex__", "__contains__",
           "equal", "allclose", "is_nonzero", "numpy", "__array__"}  # fmt: skip
 
+# What fake tensors raise when they are asked for a value.
+VALUE_NEEDED = (DataDependentOutputException, DynamicOutputShapeException)
+
 # Python's operators, in the form that a person would write and torch.fx prints.
 _OPERATORS: dict[str, Callable[..., Any]] = {
     f"__{name}__": getattr(operator, f"{name}_" if name in ("and", "or") else name)
@@ -72,6 +75,9 @@ _REFLECTED["__rdiv__"] = operator.truediv
 # What torch.fx prints as itself; exact types, since an enum is an int too.
 _LITERALS = frozenset((bool, int, float, complex, str, type(None), torch.dtype, torch.device, range, torch.memory_format,
                        torch.layout))  # fmt: skip
+
+_DEEPEST = 60  # dots in a name; Python compiles no expression that nests much deeper
+_TAKEN = frozenset(dir(fx.GraphModule(nn.Module(), fx.Graph())))  # names that mean something to torch.fx itself
 
 _METHODS: dict[Any, str] = {}
 for _name in dir(torch.Tensor):
@@ -182,6 +188,7 @@ class Recorder(TorchFunctionMode):
         self._scopes: list[tuple[str, nn.Module | None]] = [("", None)]
         self._mutations: dict[int, tuple[int, fx.Node]] = {}  # memory -> (clock, the node that wrote to it)
         self._clock = 0
+        self._constants = 0
         self._switches = Switches()
         self._writing: set[int] = set()  # objects whose parts are being written
         self._busy = False
@@ -241,8 +248,7 @@ class Recorder(TorchFunctionMode):
         call = module.__call__ if isinstance(module, torch.jit.ScriptModule) else module._call_impl
         with _pop_mode_temporarily():
             result = self._run(type(module).__name__, call, args, kwargs, leaf=module)
-        target = path or type(module).__name__  # the root itself may be a leaf
-        self.recording.attributes[target] = module
+        target = self._keep(path or type(module).__name__, module)  # the root itself may be a leaf
         changed = bool(args) and result is args[0] and bool(getattr(module, "inplace", False))
         return self._add("call_module", target, args, kwargs, result, leaf=module, mutated=result if changed else None)
 
@@ -309,7 +315,7 @@ class Recorder(TorchFunctionMode):
             if leaf is not None:
                 return self._fakes.run_leaf(leaf, call, args, kwargs)
             return self._fakes.run(name, call, args, kwargs)
-        except (DataDependentOutputException, DynamicOutputShapeException) as error:
+        except VALUE_NEEDED as error:
             value = self._values.compute(call, self.write(tuple(args)), self.write(dict(kwargs))) if self._values else None
             if value is not None:
                 return value
@@ -370,9 +376,19 @@ class Recorder(TorchFunctionMode):
 
     def _lift(self, value: Any) -> fx.Node:
         """Keep `value` as a constant of the graph."""
-        target = f"_constant_{sum(1 for name in self.recording.attributes if name.startswith('_constant_'))}"
-        self.recording.attributes[target] = value
+        self._constants += 1
+        target = self._keep(f"_constant_{self._constants - 1}", value)
         return self._note(self.recording.graph.get_attr(target), None, value).node
+
+    def _keep(self, name: str, value: Any) -> str:
+        """Make `value` an attribute of the graph's module; returns its name there, which is `name` wherever it can be."""
+        first, _, rest = name.partition(".")
+        if name.count(".") > _DEEPEST:
+            name = f"_deep_{id(value)}"
+        elif first in _TAKEN:
+            name = join(first + "_", rest)
+        self.recording.attributes[name] = value
+        return name
 
     def _resolve(self, tensor: torch.Tensor) -> fx.Node:
         """The node whose value `tensor` is, as it is now."""
@@ -399,8 +415,7 @@ class Recorder(TorchFunctionMode):
         known = self._census.tensors.get(id(tensor))
         if known is not None:
             original, names = known
-            target = names[0]
-            self.recording.attributes[target] = original
+            target = self._keep(names[0], original)
             self.recording.names[target] = tuple(names)
             node = self.recording.graph.get_attr(target)
             self._note(node, None, tensor)
