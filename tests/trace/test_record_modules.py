@@ -17,6 +17,8 @@ from netcheck.trace import trace
 from netcheck.trace.kinds import Kind
 from tests.trace.replay import call, calls, feeds, line, module, require_replay, traced
 
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+
 X = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
 PICTURE = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -163,6 +165,26 @@ def test_modules_whose_submodules_are_used_without_calling_them() -> None:
     model = module(forward, linear=nn.Linear(4, 4), norm=nn.LayerNorm(4), block=Block())
     graph = traced(model, X)
     assert [node.kind for node in graph if node.op.startswith("call")] == [Kind.LINEAR, Kind.NORM, Kind.ACTIVATION, Kind.GATE]
+
+
+def test_tensors_of_a_layer_that_is_also_called() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        shifted = x - self.norm.running_mean
+        return self.norm(shifted) * self.norm.weight + self.norm.running_var  # type: ignore[no-any-return]
+
+    model = module(forward, norm=nn.BatchNorm1d(4))
+    traced(model, X)
+    assert list(model.norm._buffers) == ["running_mean", "running_var", "num_batches_tracked"]
+
+
+def test_names_that_mean_something_to_torch_fx() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        return self.graph(x) * self.code + self.half
+
+    model = module(forward, graph=nn.Linear(4, 4), code=nn.Parameter(torch.ones(4)), half=torch.ones(4))
+    graph = traced(model, X)
+    assert call(graph, "nn.Linear").path == "graph"
+    assert graph.recording.names["code_"] == ("code",)
 
 
 def test_subclasses_of_torch_modules() -> None:
