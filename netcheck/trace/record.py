@@ -500,6 +500,7 @@ class Recorder(TorchFunctionMode):
         """Everything that forward does inside this context is recorded."""
         self._entry = sys._getframe(2)  # the caller of `with recorder.running()`: nothing above it is the model's
         with ExitStack() as stack:
+            stack.enter_context(_ONE_AT_A_TIME)
             stack.enter_context(_patched(nn.Module, "__call__", _module_call(self)))
             stack.enter_context(_patched(torch.autograd.Function, "apply", _function_apply(self)))
             stack.enter_context(eager())
@@ -629,6 +630,7 @@ def _is_users(code: CodeType) -> bool:
 
 # ---- patches, in force only while recording -------------------------------------------------------------------------
 
+_ONE_AT_A_TIME = threading.RLock()  # two threads that patch in turn would each restore the other's patch
 _ORIGINAL_APPLY = torch.autograd.Function.__dict__["apply"]
 _ORIGINAL_CALL = nn.Module.__call__
 

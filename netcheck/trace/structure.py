@@ -16,7 +16,20 @@ Step = tuple[str, Any]  # ("item", key) or ("attr", name)
 Path = tuple[Step, ...]
 
 _MAX_NESTING = 12
-_PLAIN = (str, bytes, int, float, complex, bool, type(None), torch.dtype, torch.device, torch.Size, type, torch.nn.Module)
+_PLAIN = (
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    bool,
+    type(None),
+    torch.dtype,
+    torch.device,
+    torch.Size,
+    type,
+    torch.nn.Module,
+)
 
 
 def children(value: object) -> Iterator[tuple[Step, Any]]:
