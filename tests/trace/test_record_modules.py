@@ -134,7 +134,9 @@ def test_modules_that_pytorch_does_not_know_of() -> None:
         return self.table["out"](x) + self.holder.inner(x) + x @ self.mixing[0]
 
     layers = [nn.Linear(4, 4), Block()]
-    model = module(forward, layers=layers, table={"out": nn.Linear(4, 4)}, holder=Holder(), mixing=(torch.eye(4),))
+    model = module(
+        forward, layers=layers, table={"out": nn.Linear(4, 4)}, holder=Holder(), mixing=(torch.eye(4),)
+    )
     graph = traced(model, X)
     paths = [node.path for node in graph if node.target == "nn.Linear"]
     assert paths == ["layers[0]", "layers[1].linear", "table['out']", "holder.inner"]
@@ -164,7 +166,12 @@ def test_modules_whose_submodules_are_used_without_calling_them() -> None:
 
     model = module(forward, linear=nn.Linear(4, 4), norm=nn.LayerNorm(4), block=Block())
     graph = traced(model, X)
-    assert [node.kind for node in graph if node.op.startswith("call")] == [Kind.LINEAR, Kind.NORM, Kind.ACTIVATION, Kind.GATE]
+    assert [node.kind for node in graph if node.op.startswith("call")] == [
+        Kind.LINEAR,
+        Kind.NORM,
+        Kind.ACTIVATION,
+        Kind.GATE,
+    ]
 
 
 def test_tensors_of_a_layer_that_is_also_called() -> None:
@@ -272,7 +279,9 @@ def test_parametrizations(change: Any, training: bool) -> None:
 
 
 def test_lazy_modules() -> None:
-    model = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)).eval()
+    model = nn.Sequential(
+        nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)
+    ).eval()
     graph = trace(model, (PICTURE,))
     assert [node.shape for node in graph][-2:] == [(2, 2), (2, 2)]
     assert isinstance(model[0], nn.LazyConv2d)
@@ -287,7 +296,11 @@ def test_lazy_modules() -> None:
 def test_script_modules_are_leaves() -> None:
     model = nn.Sequential(nn.Linear(4, 4), torch.jit.script(Block()), torch.jit.trace(Block(), X))
     graph = traced(model, X)
-    assert [node.kind for node in graph if node.op == "call_module"] == [Kind.LINEAR, Kind.SCRIPT, Kind.SCRIPT]
+    assert [node.kind for node in graph if node.op == "call_module"] == [
+        Kind.LINEAR,
+        Kind.SCRIPT,
+        Kind.SCRIPT,
+    ]
 
 
 def test_a_script_module_as_the_model() -> None:
@@ -328,7 +341,10 @@ def test_compiled_models_submodules_and_functions_are_not_compiled() -> None:
         graph = trace(model.eval(), (X,))
         assert calls(graph) == ["nn.Linear", "nn.Tanh", "add", "tanh", "mul", "nn.Linear", "nn.Tanh", "add"]
         assert graph.class_name == "forward"
-        assert [node.path for node in graph if node.target == "nn.Linear"] == ["first._orig_mod.linear", "second.linear"]
+        assert [node.path for node in graph if node.target == "nn.Linear"] == [
+            "first._orig_mod.linear",
+            "second.linear",
+        ]
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == compilations
 
 
@@ -384,7 +400,9 @@ def test_multihead_attention_is_a_leaf(needs_weights: bool, training: bool) -> N
     def forward(self: Any, x: torch.Tensor) -> Any:
         return self.attention(x, x, x, need_weights=self.needs_weights)
 
-    model = module(forward, attention=nn.MultiheadAttention(8, 2, batch_first=True), needs_weights=needs_weights)
+    model = module(
+        forward, attention=nn.MultiheadAttention(8, 2, batch_first=True), needs_weights=needs_weights
+    )
     graph = traced(model, torch.randn(2, 5, 8), training=training)
     attention = call(graph, "nn.MultiheadAttention")
     assert attention.kind is Kind.ATTENTION
@@ -413,7 +431,9 @@ def test_a_whole_transformer() -> None:
     assert sum(node.kind is Kind.ATTENTION for node in graph) == 6
 
 
-@pytest.mark.parametrize("layer", [nn.RNN(4, 5, 2), nn.LSTM(4, 5, 2, bidirectional=True), nn.GRU(4, 5, dropout=0.0)])
+@pytest.mark.parametrize(
+    "layer", [nn.RNN(4, 5, 2), nn.LSTM(4, 5, 2, bidirectional=True), nn.GRU(4, 5, dropout=0.0)]
+)
 def test_recurrent_layers_are_leaves(layer: nn.Module) -> None:
     graph = traced(layer, torch.randn(6, 3, 4))
     assert [node.kind for node in graph if node.op == "call_module"] == [Kind.RECURRENT]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import sys
 import threading
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
 from netcheck.errors import TraceError
-from netcheck.trace import trace
+from netcheck.trace import ModelGraph, trace
 from netcheck.trace.kinds import Kind
 from tests.trace.replay import call, calls, feeds, line, module, require_replay, traced
 
@@ -93,7 +94,9 @@ def test_custom_functions_that_run_what_they_are_given_are_entered() -> None:
 def test_checkpoints_are_entered(reentrant: bool, training: bool) -> None:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
         h = checkpoint(self.first, x, use_reentrant=reentrant)
-        h = checkpoint(lambda a, b: self.second(a) + b, h, x, use_reentrant=reentrant, preserve_rng_state=False)
+        h = checkpoint(
+            lambda a, b: self.second(a) + b, h, x, use_reentrant=reentrant, preserve_rng_state=False
+        )
         return checkpoint_sequential(self.rest, 2, h, use_reentrant=reentrant)  # type: ignore[no-any-return]
 
     rest = nn.Sequential(nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 4))
@@ -104,7 +107,9 @@ def test_checkpoints_are_entered(reentrant: bool, training: bool) -> None:
     assert graph.outputs[0].carries
 
 
-@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"scale": 0.5}, {"attn_mask": torch.ones(5, 5).bool()}])
+@pytest.mark.parametrize(
+    "options", [{}, {"is_causal": True}, {"scale": 0.5}, {"attn_mask": torch.ones(5, 5).bool()}]
+)
 def test_scaled_dot_product_attention(options: Any) -> None:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
         query, key, value = self.qkv(x).view(2, 5, 3, 2, 4).permute(2, 0, 3, 1, 4)
@@ -348,7 +353,14 @@ def test_state_kept_in_forward_is_undone() -> None:
         return self.last + self.running
 
     model = module(
-        forward, linear=nn.Linear(4, 4), calls=0, history=[], cache={}, log=Log(), seen=set(), steps=np.zeros(2)
+        forward,
+        linear=nn.Linear(4, 4),
+        calls=0,
+        history=[],
+        cache={},
+        log=Log(),
+        seen=set(),
+        steps=np.zeros(2),
     )
     model.register_buffer("running", torch.zeros(4))
     model.register_buffer("count", torch.tensor(0))
@@ -400,26 +412,34 @@ def test_another_thread_runs_models_while_this_one_traces() -> None:
     assert all(seen)
 
 
-def test_two_threads_trace_at_once() -> None:
+def test_threads_trace_at_once() -> None:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
-        barrier.wait(10)
         for layer in self.layers:
             x = layer(x).relu()
-        barrier.wait(10)
         return x
 
-    barrier, graphs = threading.Barrier(2), {}
+    graphs: dict[int, ModelGraph] = {}
 
     def work(depth: int) -> None:
-        graphs[depth] = trace(module(forward, layers=nn.ModuleList(nn.Linear(4, 4) for _ in range(depth))), (X,))
+        graphs[depth] = trace(
+            module(forward, layers=nn.ModuleList(nn.Linear(4, 4) for _ in range(depth))), (X,)
+        )
 
-    threads = [threading.Thread(target=work, args=(depth,)) for depth in (3, 5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {depth: graph.depth for depth, graph in graphs.items()} == {3: 3, 5: 5}
+    interval, limit = sys.getswitchinterval(), sys.getrecursionlimit()
+    sys.setswitchinterval(1e-5)
+    threads = [threading.Thread(target=work, args=(depth,)) for depth in range(20, 26)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert {depth: graph.depth for depth, graph in graphs.items()} == {
+        depth: depth for depth in range(20, 26)
+    }
     assert nn.Module.__call__.__qualname__ == "Module._wrapped_call_impl"
+    assert sys.getrecursionlimit() == limit
 
 
 # ---- devices and layouts --------------------------------------------------------------------------------------------
@@ -456,7 +476,9 @@ def test_values_of_a_model_on_the_meta_device_are_refused_in_one_sentence() -> N
 
 
 def test_quantized_models() -> None:
-    torch.backends.quantized.engine = "qnnpack" if "qnnpack" in torch.backends.quantized.supported_engines else "fbgemm"
+    torch.backends.quantized.engine = (
+        "qnnpack" if "qnnpack" in torch.backends.quantized.supported_engines else "fbgemm"
+    )
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     model = torch.ao.quantization.quantize_dynamic(model, {nn.Linear})
     graph = trace(model, (X,))
