@@ -132,7 +132,7 @@ def is_part(node: Node) -> bool:
 
 def mark_carrier(node: Node) -> None:
     """A node carries a gradient from the input if its value is a float that depends on one differentiably."""
-    floating = node.dtype is not None and (node.dtype.is_floating_point or node.dtype.is_complex)
+    floating = holds_floats(node)
     if node.op == "placeholder" or node.kind is Kind.EMBEDDING:
         node.carries = floating and node.depends
     elif node.op == "output":
@@ -140,3 +140,12 @@ def mark_carrier(node: Node) -> None:
     else:
         blocked = node.kind in _NO_GRADIENT or not node.grad_enabled
         node.carries = floating and not blocked and any(source.carries for source in node.inputs)
+
+
+def holds_floats(node: Node) -> bool:
+    """Whether a gradient could flow into the node's value, or into one of the tensors in it."""
+    if node.call is None:  # a step into a container, whose tensors are seen where they are taken out
+        return True
+    described = node.call.result or []
+    tensors = described if isinstance(described, list) else [described]
+    return any(dtype.is_floating_point or dtype.is_complex for _, dtype in tensors)

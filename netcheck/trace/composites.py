@@ -175,7 +175,7 @@ def elementwise(region: list[Node], origin: Node) -> Callable[[torch.Tensor], to
         fixed = {
             source.fx: _typical(source) for part in region for source in part.inputs if not source.depends
         }
-    except TooCostly:
+    except (TooCostly, RuntimeError):  # the second: sparse and quantized tensors have no mean
         return None
 
     def function(x: torch.Tensor) -> torch.Tensor:

@@ -2,12 +2,12 @@
 
 Under `FakeTensorMode` every ATen operation goes through Python (0.1 ms each; a linear layer is four). Most calls that
 forward makes need none of that care: all their tensors are fake and on one device, so PyTorch's own meta kernels give the
-same shapes in C++. `Fakes.run` tries that first and falls back on the mode.
+same shapes in C++. `Fakes.run` tries that first and falls back on the mode. (Not under autocast, which knows no meta tensors.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
 
-from netcheck.trace import structure
+from netcheck.trace import modes, structure
 
 # What makes tensors on a device of its own choice, or must be seen by the mode for another reason.
 _CAREFUL = frozenset((
@@ -23,6 +23,12 @@ _CAREFUL = frozenset((
     "__deepcopy__", "lift_fresh", "nonzero", "unique", "masked_select", "bincount", "item", "tolist", "nms",
     "__bool__", "__int__", "__float__", "__index__", "numpy", "equal", "repeat_interleave", "tensor", "as_tensor",
 ))  # fmt: skip
+# What refuses to multiply numbers of different dtypes, although its meta kernel does not.
+_ONE_DTYPE = frozenset(
+    "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d matmul mm bmm mv dot addmm baddbmm addmv "
+    "__matmul__ __rmatmul__".split()
+)
+_ONE_DTYPE_MODULES = (nn.Linear, nn.modules.conv._ConvNd, nn.MultiheadAttention)
 _NO_GRADIENT = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
@@ -56,7 +62,9 @@ class Fakes:
     def run(self, name: str, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """`call(*args, **kwargs)`; by meta kernels alone where all tensors are plain fakes on one device."""
         given = [tensor for _, tensor in structure.tensors((args, kwargs))]
-        if name in _CAREFUL or "device" in kwargs or not self._alike(given):
+        if name in _ONE_DTYPE:
+            require_one_dtype(given)
+        if name in _CAREFUL or "device" in kwargs or not self._alike(given) or modes.present().precision:
             return call(*args, **kwargs)
         try:
             with torch.no_grad(), in_kernel_invocation_manager(self.mode):
@@ -74,12 +82,14 @@ class Fakes:
 
         Deep models repeat their blocks: this is what makes a graph of ten times the depth cost less than ten times.
         """
-        key = _likeness(module, args) if not kwargs else None
+        key = _likeness(module, args) if not kwargs and not modes.present().precision else None
         meta = self._known.get(key) if key is not None else None
         if meta is not None:
             learns = torch.is_grad_enabled() and meta.learns
             empty = torch.empty_strided(meta.shape, meta.stride, dtype=meta.dtype, device="meta")
             return FakeTensor(self.mode, empty, meta.device, requires_grad=learns)
+        if isinstance(module, _ONE_DTYPE_MODULES):
+            require_one_dtype([*args[:1], *module.parameters()])
         result = self.run(type(module).__name__, call, args, kwargs)
         if key is not None and type(result) is FakeTensor and not _shares_memory(result, args):
             self._known[key] = _Meta(
@@ -107,6 +117,17 @@ class Fakes:
         if type(tensor) is FakeTensor:
             return tensor  # an argument that was returned
         return FakeTensor(self.mode, tensor, device, requires_grad=learns and tensor.dtype not in _NO_GRADIENT)
+
+
+def require_one_dtype(tensors: Iterable[Any]) -> None:
+    """Raise what a matrix product on the CPU would.
+
+    Raises:
+        RuntimeError: the tensors have different dtypes, and autocast is not there to change them.
+    """
+    dtypes = list(dict.fromkeys(tensor.dtype for tensor in tensors if type(tensor) is FakeTensor))
+    if len(dtypes) > 1 and not modes.present().precision:
+        raise RuntimeError(f"expected tensors of one dtype, but got {' and '.join(map(str, dtypes))}")
 
 
 @dataclass(frozen=True, slots=True)

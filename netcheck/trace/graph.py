@@ -279,7 +279,11 @@ class ModelGraph:
     @cached_property
     def module(self) -> fx.GraphModule:
         """A torch.fx.GraphModule that computes what the model computed. It shares the model's parameters and leaf modules."""
-        return fx.GraphModule(self.recording.attributes, self.recording.graph, class_name=self.class_name)
+        root = nn.Module()
+        root.training = self.model.training
+        for name in sorted(self.recording.attributes, key=lambda name: name.count(".")):
+            install(root, name.split("."), self.recording.attributes[name])
+        return fx.GraphModule(root, self.recording.graph, class_name=self.class_name)
 
     @property
     def inputs(self) -> list[Node]:
@@ -426,6 +430,27 @@ class ModelGraph:
     def unknown(self) -> list[Node]:
         """The operations that neither the table nor their behaviour explained."""
         return [node for node in self.nodes if node.kind is Kind.UNKNOWN]
+
+
+def install(root: nn.Module, path: list[str], value: Any) -> None:
+    """Make `value` an attribute of `root`, inside as many empty modules as its path names.
+
+    torch.fx does the same for a dict, but registers a buffer anew on the user's own layer that holds it.
+    """
+    for part in path[:-1]:
+        if not isinstance(inner := getattr(root, part, None), nn.Module):
+            inner = root._modules[part] = nn.Module()
+        root = inner
+    if getattr(root, path[-1], None) is value:
+        return
+    if isinstance(value, nn.Module):
+        root._modules[path[-1]] = value
+    elif isinstance(value, nn.Parameter):
+        root._parameters[path[-1]] = value
+    elif isinstance(value, torch.Tensor):
+        root._buffers[path[-1]] = value
+    else:
+        root.__dict__[path[-1]] = value
 
 
 def class_name(cls: type) -> str:

@@ -112,7 +112,7 @@ _FUNCTIONS = {
     (Kind.ATTENTION, "module"): "multi_head_attention_forward",
     (Kind.ATTENTION, "product"): "scaled_dot_product_attention",
     (Kind.MATMUL, ""): "matmul mm bmm mv dot vdot inner outer einsum tensordot addmm baddbmm addbmm addmv chain_matmul "
-    "multi_dot kron grouped_mm scaled_mm ger",
+    "multi_dot kron grouped_mm scaled_mm ger sparse_mm sparse_addmm",
     (Kind.ACTIVATION, ""): "relu relu6 rrelu leaky_relu prelu elu selu celu gelu silu mish hardswish softplus sigmoid expit "
     "hardsigmoid logsigmoid log_sigmoid tanh hardtanh softsign tanhshrink softshrink hardshrink threshold",
     (Kind.ACTIVATION, "glu"): "glu",
@@ -181,7 +181,7 @@ _FUNCTIONS = {
     "full_like empty_like new_zeros new_ones new_full new_empty new_tensor empty_strided scalar_tensor tril_indices "
     "triu_indices hann_window hamming_window range vander combinations cross fft rfft irfft ifft fft2 rfft2 irfft2 ifft2 "
     "fftn ifftn rfftn irfftn fftshift ifftshift fft_fft fft_rfft fft_irfft fft_ifft fft_rfft2 fft_irfft2 fft_fftn fft_fft2 "
-    "fft_ifft2 fft_ifftn fftfreq rfftfreq",
+    "fft_ifft2 fft_ifftn fftfreq rfftfreq switch switch_back",
 }
 # A function that reads like a constant but was given an activation (a Fourier transform) mixes it linearly.
 MODULES = {name: key for key, names in _MODULES.items() for name in names.split()}

@@ -27,7 +27,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from types import CodeType, FrameType
+from keyword import iskeyword
+from types import CodeType, FrameType, GeneratorType
 from typing import Any
 
 import torch
@@ -39,6 +40,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from netcheck.trace import structure
 from netcheck.trace.fakes import Fakes
 from netcheck.trace.guard import Census, join, left_behind
+from netcheck.trace.modes import Switches
 from netcheck.trace.values import Values
 
 _CONTAINERS = (
@@ -57,6 +59,9 @@ _METADATA = {
 _READS = {"item", "tolist", "__bool__", "__int__", "__float__", "__index__", "__complex__", "__contains__",
           "equal", "allclose", "is_nonzero", "numpy", "__array__"}  # fmt: skip
 
+# What fake tensors raise when they are asked for a value.
+VALUE_NEEDED = (DataDependentOutputException, DynamicOutputShapeException)
+
 # Python's operators, in the form that a person would write and torch.fx prints.
 _OPERATORS: dict[str, Callable[..., Any]] = {
     f"__{name}__": getattr(operator, f"{name}_" if name in ("and", "or") else name)
@@ -73,6 +78,9 @@ _REFLECTED["__rdiv__"] = operator.truediv
 # What torch.fx prints as itself; exact types, since an enum is an int too.
 _LITERALS = frozenset((bool, int, float, complex, str, type(None), torch.dtype, torch.device, range, torch.memory_format,
                        torch.layout))  # fmt: skip
+
+_DEEPEST = 60  # dots in a name; Python compiles no expression that nests much deeper
+_TAKEN = frozenset(dir(fx.GraphModule(nn.Module(), fx.Graph())))  # names that mean something to torch.fx itself
 
 _METHODS: dict[Any, str] = {}
 for _name in dir(torch.Tensor):
@@ -199,6 +207,9 @@ class Recorder(TorchFunctionMode):
         self._outdated: list[fx.Node] = []  # what the call that is being written reads by an outdated reference
         self._clock = 0
         self._own: set[int] | None = None  # the memory of the model's tensors, once somebody writes
+        self._constants = 0
+        self._switches = Switches()
+        self._writing: set[int] = set()  # objects whose parts are being written
         self._busy = False
         self._thread = threading.get_ident()
         self._entry: FrameType | None = None
@@ -207,7 +218,7 @@ class Recorder(TorchFunctionMode):
 
     def placeholder(self, name: str, value: Any, example: Any = None) -> None:
         """Declare one argument of forward; the tensors inside it become known. `example` is its real value, if any."""
-        node = self.recording.graph.placeholder(name)
+        node = self.recording.graph.placeholder(f"{name}_" if iskeyword(name) else name)
         self._note(node, None, value)
         self._bind(node, value)
         if self._values is not None:
@@ -218,6 +229,7 @@ class Recorder(TorchFunctionMode):
         self._busy = True  # what is left to do is no call of the model's
         kept = {self._resolve(tensor) for tensor in left_behind(self._census) if id(tensor) in self._bindings}
         self.recording.kept = sorted(kept)
+        self._note_switches()
         node = self.recording.graph.output(self.write(value))
         self._note(node, None, value)
 
@@ -257,19 +269,36 @@ class Recorder(TorchFunctionMode):
         self.recording.entered.add(id(module))
         if not is_leaf(module):
             before = self._clock
-            self._scopes.append((path, module))
-            try:
+            with self._inside(path, module):
                 result = module._call_impl(*args, **kwargs)  # not __call__: that may be compiled
-            finally:
-                self._scopes.pop()
+            if isinstance(result, GeneratorType):
+                return self._steps_inside(path, module, result)
             return self._returned(result, before)
         call = module.__call__ if isinstance(module, torch.jit.ScriptModule) else module._call_impl
         with _pop_mode_temporarily():
             result = self._run(type(module).__name__, call, args, kwargs, leaf=module)
-        target = path or type(module).__name__  # the root itself may be a leaf
-        self.recording.attributes[target] = module
+        target = self._keep(path or type(module).__name__, module)  # the root itself may be a leaf
         changed = bool(args) and result is args[0] and bool(getattr(module, "inplace", False))
         return self._add("call_module", target, args, kwargs, result, leaf=module, mutated=result if changed else None)
+
+    @contextmanager
+    def _inside(self, path: str, module: nn.Module) -> Iterator[None]:
+        """What happens in this context, the forward of `module` does."""
+        self._scopes.append((path, module))
+        try:
+            yield
+        finally:
+            self._scopes.pop()
+
+    def _steps_inside(self, path: str, module: nn.Module, steps: Iterator[Any]) -> Iterator[Any]:
+        """What a forward with `yield` gives; it runs while somebody else's forward asks for it."""
+        while True:
+            with self._inside(path, module):
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    return end.value
+            yield step
 
     def apply(self, function: type[torch.autograd.Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What `function.apply(...)` does while recording."""
@@ -323,7 +352,7 @@ class Recorder(TorchFunctionMode):
             if leaf is not None:
                 return self._fakes.run_leaf(leaf, call, args, kwargs)
             return self._fakes.run(name, call, args, kwargs)
-        except (DataDependentOutputException, DynamicOutputShapeException) as error:
+        except VALUE_NEEDED as error:
             value = self._values.compute(call, self.write(tuple(args)), self.write(dict(kwargs))) if self._values else None
             if value is not None:
                 return value
@@ -359,7 +388,7 @@ class Recorder(TorchFunctionMode):
             return tuple(value)
         if type(value) in (list, tuple):
             return type(value)(self.write(item) for item in value)
-        if type(value) is dict:
+        if type(value) is dict and all(type(key) in _LITERALS for key in value):
             return {key: self.write(item) for key, item in value.items()}
         if isinstance(value, slice):
             return slice(self.write(value.start), self.write(value.stop), self.write(value.step))
@@ -367,22 +396,36 @@ class Recorder(TorchFunctionMode):
 
     def _write_object(self, value: Any) -> Any:
         """An object of the user's: rebuilt from its parts if it holds tensors, otherwise lifted as it is."""
-        if any(True for _ in structure.tensors(value)):
-            parts: dict[str, Any]
-            if structure.is_namedtuple(value):
-                parts = dict(zip(value._fields, value, strict=True))
-            else:
-                parts = {key: item for (_, key), item in structure.children(value) if isinstance(key, str)}
-            template = self._lift(structure.rebuild(value, lambda tensor: None))
-            written = {key: self.write(item) for key, item in parts.items()}
-            return self.recording.graph.call_function(structure.assemble, (template, written))
-        return self._lift(value)
+        if not any(True for _ in structure.tensors(value)):
+            return self._lift(value)
+        template = self._lift(structure.rebuild(value, lambda tensor: None))
+        if id(value) in self._writing:  # it holds itself
+            return template
+        self._writing.add(id(value))
+        parts = {
+            structure.part_name(step, position): self.write(item)
+            for position, (step, item) in enumerate(structure.children(value))
+            if any(True for _ in structure.tensors(item))
+        }
+        self._writing.discard(id(value))
+        node = self.recording.graph.call_function(structure.assemble, (template, parts))
+        return self._note(node, None, value).node
 
     def _lift(self, value: Any) -> fx.Node:
         """Keep `value` as a constant of the graph."""
-        target = f"_constant_{sum(1 for name in self.recording.attributes if name.startswith('_constant_'))}"
-        self.recording.attributes[target] = value
+        self._constants += 1
+        target = self._keep(f"_constant_{self._constants - 1}", value)
         return self._note(self.recording.graph.get_attr(target), None, value).node
+
+    def _keep(self, name: str, value: Any) -> str:
+        """Make `value` an attribute of the graph's module; returns its name there, which is `name` wherever it can be."""
+        first, _, rest = name.partition(".")
+        if name.count(".") > _DEEPEST:
+            name = f"_deep_{id(value)}"
+        elif first in _TAKEN:
+            name = join(first + "_", rest)
+        self.recording.attributes[name] = value
+        return name
 
     def _resolve(self, tensor: torch.Tensor) -> fx.Node:
         """The node whose value `tensor` is, as it is now."""
@@ -437,8 +480,7 @@ class Recorder(TorchFunctionMode):
         known = self._census.tensors.get(id(tensor))
         if known is not None:
             original, names = known
-            target = names[0]
-            self.recording.attributes[target] = original
+            target = self._keep(names[0], original)
             self.recording.names[target] = tuple(names)
             node = self.recording.graph.get_attr(target)
             self._note(node, None, tensor)
@@ -457,7 +499,9 @@ class Recorder(TorchFunctionMode):
     ) -> Any:  # fmt: skip
         """Append a node and bind what it returned. Returns the result (or what the listener puts in its place)."""
         self._outdated.clear()
-        node = self.recording.graph.create_node(op, target, self.write(tuple(args)), self.write(dict(kwargs)))
+        written = self.write(tuple(args)), self.write(dict(kwargs))
+        self._note_switches()
+        node = self.recording.graph.create_node(op, target, *written)
         call = self._note(node, leaf, result)
         call.outdated = tuple(self._outdated)
         if self._listener is not None:
@@ -483,6 +527,11 @@ class Recorder(TorchFunctionMode):
         if family:
             self._changed[family] = (self._clock, node)
         return _Binding(tensor, node, way, self._clock, family)
+
+    def _note_switches(self) -> None:
+        node = self._switches.note(self.recording.graph)
+        if node is not None:
+            self._note(node, None, None)
 
     def _bind(self, node: fx.Node, value: Any, besides: Any = ()) -> None:
         """Every tensor in `value` was made by `node`; but one that was handed through unchanged keeps its maker."""
@@ -538,9 +587,12 @@ class Recorder(TorchFunctionMode):
         """Everything that forward does inside this context is recorded."""
         self._entry = sys._getframe(2)  # the caller of `with recorder.running()`: nothing above it is the model's
         with ExitStack() as stack:
+            stack.enter_context(_ONE_AT_A_TIME)
             stack.enter_context(_patched(nn.Module, "__call__", _module_call(self)))
             stack.enter_context(_patched(torch.autograd.Function, "apply", _function_apply(self)))
             stack.enter_context(eager())
+            stack.enter_context(deeper())
+            self._switches.note(self.recording.graph)
             stack.enter_context(self)
             yield
 
@@ -678,6 +730,7 @@ def _is_users(code: CodeType) -> bool:
 
 # ---- patches, in force only while recording -------------------------------------------------------------------------
 
+_ONE_AT_A_TIME = threading.RLock()  # two threads that patch in turn would each restore the other's patch
 _ORIGINAL_APPLY = torch.autograd.Function.__dict__["apply"]
 _ORIGINAL_CALL = nn.Module.__call__
 
@@ -708,6 +761,17 @@ def _patched(owner: type, name: str, value: Any) -> Iterator[None]:
         yield
     finally:
         setattr(owner, name, original)
+
+
+@contextmanager
+def deeper() -> Iterator[None]:
+    """Let Python nest as deep as the model may by itself: recording adds a frame to each module's three, and more to a leaf."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit * 3 // 2 + 500)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def eager() -> Any:

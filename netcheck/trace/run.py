@@ -24,7 +24,7 @@ from netcheck.trace import fakes, places, structure
 from netcheck.trace.fakes import Fakes
 from netcheck.trace.graph import ModelGraph
 from netcheck.trace.guard import preserved_random_state, substituted
-from netcheck.trace.record import Failure, Recorder, Unannounced, unwrapped
+from netcheck.trace.record import VALUE_NEEDED, Failure, Recorder, Unannounced, unwrapped
 
 REAL_RUN_LIMIT = 16 * 2**30  # bytes of parameters and buffers above which forward is not run on real tensors
 
@@ -125,6 +125,8 @@ def run_recorded(
                 stack.enter_context(mode)
             stack.enter_context(recorder.running())
             result = recorder.call_module(model, tuple(args), dict(kwargs))
+            if isinstance(result, Iterator):  # a forward with `yield`: it has not run yet
+                result = list(result)
             recorder.output(result)
     except (Exception, SystemExit) as error:
         raise cannot_run(model, error, recorder.failure) from error
@@ -147,7 +149,14 @@ def argument_names(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, A
 def cannot_run(model: nn.Module, error: BaseException, failure: Failure | None) -> TraceError:
     """Say which operation raised what, on which shapes, in which line of the user's code."""
     reason = str(error).strip().splitlines()
-    what = f"{type(error).__name__}: {reason[0]}" if reason else type(error).__name__
+    what = f"raised {type(error).__name__}: {reason[0]}" if reason else f"raised {type(error).__name__}"
+    help = (
+        "run the model on an example yourself; if its input has another shape or type, pass that: "
+        "`netcheck.check(model, inputs)` or `--input 2x3x224x224`"
+    )
+    if isinstance(error, VALUE_NEEDED):
+        what = "needs the value of a tensor that has none, since the model is on the meta device or too large to run,"
+        help = "check a small configuration of the same architecture, with its parameters on a real device"
     if failure is not None and failure.error is error:
         where = f" in {failure.operation}({failure.arguments})"
         location, module = places.called(failure.code, failure.instruction), failure.path
@@ -155,9 +164,8 @@ def cannot_run(model: nn.Module, error: BaseException, failure: Failure | None) 
         where, location, module = "", places.raised(error), ""
     at = f" of module '{module}'" if module else ""
     return TraceError(
-        f"forward of {type(model).__name__} raised {what}{where}{at}",
-        help="run the model on an example yourself; if its input has another shape or type, pass that: "
-        "`netcheck.check(model, inputs)` or `--input 2x3x224x224`",
+        f"forward of {type(model).__name__} {what}{where}{at}",
+        help=help,
         location=location,
         module=module,
     )
@@ -168,7 +176,9 @@ def materialized(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
     members = (*model.parameters(), *model.buffers())
     if not any(nn.parameter.is_lazy(member) for member in members):
         return model
-    twin = copy.deepcopy(model)
+    # A lazy buffer cannot be copied by deepcopy, which takes these in its place.
+    fresh = {id(m): type(m)(device=m.device, dtype=m.dtype) for m in members if isinstance(m, nn.parameter.UninitializedBuffer)}
+    twin = copy.deepcopy(model, fresh)
     with preserved_random_state(), torch.no_grad():
         try:
             twin(*structure.rebuild(args, torch.clone), **structure.rebuild(kwargs, torch.clone))

@@ -6,8 +6,8 @@ A *path* leads from a value to a tensor inside it: `(("item", 0), ("attr", "logi
 from __future__ import annotations
 
 import copy
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -16,12 +16,20 @@ Step = tuple[str, Any]  # ("item", key) or ("attr", name)
 Path = tuple[Step, ...]
 
 _MAX_NESTING = 12
-_PLAIN = (str, bytes, int, float, complex, bool, type(None), torch.dtype, torch.device, torch.Size, type, torch.nn.Module)
-
-
-def is_namedtuple(value: object) -> bool:
-    """Whether `value` is a tuple that is built from positional fields."""
-    return isinstance(value, tuple) and hasattr(value, "_fields")
+_PLAIN = (
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    bool,
+    type(None),
+    torch.dtype,
+    torch.device,
+    torch.Size,
+    type,
+    torch.nn.Module,
+)
 
 
 def children(value: object) -> Iterator[tuple[Step, Any]]:
@@ -37,14 +45,27 @@ def children(value: object) -> Iterator[tuple[Step, Any]]:
     elif isinstance(value, slice):
         for name in ("start", "stop", "step"):
             yield ("attr", name), getattr(value, name)
-    elif is_record(value):
-        for name, item in vars(value).items():
+    else:
+        for name, item in attributes(value):
             yield ("attr", name), item
 
 
-def is_record(value: object) -> bool:
-    """Whether `value` is a plain object (a dataclass instance, a cache, a batch) whose attributes are its content."""
-    return hasattr(value, "__dict__") and not callable(value) and not isinstance(value, type(torch))
+def attributes(value: object) -> Iterator[tuple[str, Any]]:
+    """The content of a plain object (a dataclass instance, a cache, a batch): what its `__dict__` and slots hold."""
+    if callable(value) or isinstance(value, type(torch)):
+        return
+    yield from getattr(value, "__dict__", {}).items()
+    for name in slots(type(value)):
+        if hasattr(value, name):
+            yield name, getattr(value, name)
+
+
+@lru_cache(maxsize=1024)
+def slots(cls: type) -> tuple[str, ...]:
+    """The names of the slots that a class and its bases declare."""
+    declared = (base.__dict__.get("__slots__", ()) for base in cls.__mro__)
+    names = [name for entry in declared for name in ((entry,) if isinstance(entry, str) else entry)]
+    return tuple(name for name in dict.fromkeys(names) if not name.startswith("__"))
 
 
 def tensors(value: object, path: Path = ()) -> Iterator[tuple[Path, torch.Tensor]]:
@@ -63,48 +84,64 @@ def _tensors(value: object, path: Path, entered: set[int]) -> Iterator[tuple[Pat
         yield from _tensors(item, (*path, step), entered)
 
 
-def rebuild(value: Any, change: Callable[[torch.Tensor], Any], nesting: int = 0) -> Any:
+def rebuild(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
     """A copy of `value` in which every tensor is replaced by `change(tensor)`; what holds no tensor is shared, not copied."""
+    return _rebuild(value, change, {})
+
+
+def _rebuild(value: Any, change: Callable[[torch.Tensor], Any], known: dict[int, Any]) -> Any:
     if isinstance(value, torch.Tensor):
         return change(value)
-    if isinstance(value, _PLAIN) or nesting > _MAX_NESTING or not any(True for _ in tensors(value)):
+    if id(value) in known:  # held twice, perhaps by itself
+        return known[id(value)]
+    if isinstance(value, _PLAIN) or not any(True for _ in tensors(value)):
         return value
-
-    def again(item: Any) -> Any:
-        return rebuild(item, change, nesting + 1)
-
-    if is_namedtuple(value):
-        return type(value)(*(again(item) for item in value))
-    if isinstance(value, list | tuple):
-        return type(value)([again(item) for item in value])
-    if isinstance(value, slice):
-        return slice(again(value.start), again(value.stop), again(value.step))
-    if type(value) is dict:
-        return {key: again(item) for key, item in value.items()}
-    twin = copy.copy(value)
-    for (how, key), item in children(value):
-        if how == "item":
-            twin[key] = again(item)
-        else:
-            object.__setattr__(twin, key, again(item))  # a frozen dataclass has no other way
+    parts = list(children(value))
+    if isinstance(value, tuple | slice):
+        return _immutable_like(value, [_rebuild(item, change, known) for _, item in parts])
+    twin = known[id(value)] = copy.copy(value)
+    for step, item in parts:
+        _put(twin, step, _rebuild(item, change, known))
     return twin
 
 
-def assemble(template: Any, parts: Mapping[str, Any]) -> Any:
-    """Build an object like `template` from new parts: fields of a dataclass, items of a mapping, attributes of an object.
+def assemble(template: Any, parts: Mapping[str | int, Any]) -> Any:
+    """Build an object like `template` with new parts, each given by its name, or by its position if it has no name.
 
-    A traced graph calls this to return the very type that the model returned (a ModelOutput, a namedtuple, a cache).
+    A traced graph calls this to return the very type that the model returned (a ModelOutput, a namedtuple, a cache). No
+    constructor runs: it might change or refuse what was already constructed once.
     """
-    if is_namedtuple(template):
-        return type(template)(**parts)
-    if dataclasses.is_dataclass(template) and not isinstance(template, type):
-        constructed = {f.name for f in dataclasses.fields(template) if f.init}
-        if constructed >= parts.keys():
-            return type(template)(**parts)
+    old = list(children(template))
+    new = [parts.get(part_name(step, position), item) for position, (step, item) in enumerate(old)]
+    if isinstance(template, tuple | slice):
+        return _immutable_like(template, new)
     twin = copy.copy(template)
-    for key, item in parts.items():
-        if isinstance(template, Mapping):
-            twin[key] = item
-        else:
-            object.__setattr__(twin, key, item)
+    for (step, _), item in zip(old, new, strict=True):
+        _put(twin, step, item)
+    return twin
+
+
+def part_name(step: Step, position: int) -> str | int:
+    """What `assemble` calls a part: keys that are no text may be anything, and their source text hard to write."""
+    return step[1] if isinstance(step[1], str) else position
+
+
+def _put(twin: Any, step: Step, item: Any) -> None:
+    how, key = step
+    if how == "item":
+        twin[key] = item
+    else:
+        object.__setattr__(twin, key, item)  # a frozen dataclass has no other way
+
+
+def _immutable_like(value: Any, items: Sequence[Any]) -> Any:
+    if type(value) is tuple:
+        return tuple(items)
+    if isinstance(value, slice):
+        return slice(*items)
+    if hasattr(value, "n_sequence_fields"):  # torch.return_types: made by C, from one sequence
+        return type(value)(items)
+    twin = tuple.__new__(type(value), items)
+    if hasattr(value, "__dict__"):
+        vars(twin).update(vars(value))
     return twin

@@ -1,6 +1,6 @@
 """What the tests of the tracer share: small models, and the oracle that a graph computes what its model computes.
 
-    graph = traced(module(forward), x)      traced in eval mode; graph.module equals the model bit for bit on new inputs
+graph = traced(module(forward), x)      traced in eval mode; graph.module equals the model bit for bit on new inputs
 """
 
 from __future__ import annotations
@@ -48,14 +48,23 @@ def traced(model: nn.Module, *args: Any, training: bool = False, **kwargs: Any) 
     return graph
 
 
-def require_replay(graph: ModelGraph, model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """The graph's output, and what it leaves in its arguments, are the model's bit for bit."""
-    expected = _run(model, args, kwargs)
-    actual = _run(graph.module, args, kwargs)
+def require_replay(
+    graph: ModelGraph, model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> None:
+    """The graph's output, and what it leaves in its arguments and in the model's state, are the model's bit for bit."""
+    state = _state(model)
+    expected = (*_run(model, args, kwargs), _state(model))
+    model.load_state_dict(state)
+    actual = (*_run(graph.module, args, kwargs), _state(model))
+    model.load_state_dict(state)
     require_equal(actual, expected)
 
 
-def _run(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+def _state(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def _run(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
     args, kwargs = structure.rebuild((args, dict(kwargs)), lambda tensor: tensor.detach().clone())
     torch.manual_seed(0)
     return model(*args, **kwargs), args, kwargs
@@ -63,18 +72,18 @@ def _run(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
 
 def require_equal(actual: Any, expected: Any, where: str = "result") -> None:
     """The same types, and in them the same numbers, bit for bit."""
-    assert type(actual) is type(expected) or isinstance(expected, nn.Parameter), where
+    assert type(actual) is type(expected) or isinstance(expected, nn.Parameter | torch.Size), where
     if isinstance(expected, torch.Tensor):
         assert actual.dtype == expected.dtype, where
         assert actual.shape == expected.shape, where
         assert torch.equal(actual.isnan(), expected.isnan()), where
         assert torch.equal(actual.nan_to_num(), expected.nan_to_num()), where
     elif dataclasses.is_dataclass(expected) or not isinstance(expected, Mapping | list | tuple):
-        parts = getattr(expected, "__dict__", None)
-        if parts is None or callable(expected):
+        names = list(getattr(expected, "__dict__", ())) + list(getattr(expected, "__slots__", ()))
+        if not names or callable(expected):
             assert actual == expected, where
-        else:
-            require_equal(dict(vars(actual)), dict(parts), f"{where} of {type(expected).__name__}")
+        for name in names:
+            require_equal(getattr(actual, name), getattr(expected, name), f"{where}.{name}")
     elif isinstance(expected, Mapping):
         assert list(actual) == list(expected), where
         for key in expected:
@@ -87,7 +96,11 @@ def require_equal(actual: Any, expected: Any, where: str = "result") -> None:
 
 def calls(graph: ModelGraph) -> list[str]:
     """What the graph calls, in order: "nn.Linear" for a module, the bare name for a function."""
-    return [node.target if node.module is not None else node.function for node in graph if node.op.startswith("call")]
+    return [
+        node.target if node.module is not None else node.function
+        for node in graph
+        if node.op.startswith("call")
+    ]
 
 
 def call(graph: ModelGraph, name: str) -> Node:
