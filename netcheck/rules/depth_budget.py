@@ -40,8 +40,8 @@ def evidence(diagnosis: Diagnosis) -> Evidence:
 
 def fate(diagnosis: Diagnosis) -> str:
     """What happens to the gradient, in words."""
-    factor = 10 ** min(abs(diagnosis.gain), 300)
-    size = f"{factor:.1g}" if factor < 1e4 else f"10^{abs(diagnosis.gain):.0f}"
+    factor = 10 ** min(round(abs(diagnosis.gain), 1), 300)  # of the decades that the evidence shows
+    size = f"{float(f'{factor:.1g}'):,.0f}" if factor < 9.5e4 else f"10^{abs(diagnosis.gain):.0f}"
     verb = "shrinks" if diagnosis.gain < 0 else "grows"
     return f"the gradient {verb} {size}-fold over {len(diagnosis.layers)} weight layers"
 
