@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import nn
 
-from netcheck.load.inference import checks, demands
+from netcheck.load.inference import checks, operations
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.probe import Outcome, Probe
 from netcheck.load.inference.proposals import BATCH, Proposal
@@ -62,7 +62,7 @@ class Search:
         return after_doubt or self.probe.runs >= MOST_RUNS or self.probe.seconds_left <= 0
 
     def search(self, first: Proposal | None = None) -> Outcome | None:
-        """The outcome of a proposal that runs; None if none was found (`furthest` says how far the best one got)."""
+        """The outcome of a proposal that runs; None if none does: `furthest` is how far the best one got."""
         try:
             return self._search(first or propose(self.model, self.float_dtype))
         except OutOfTime:
@@ -169,7 +169,7 @@ def read(outcome: Outcome) -> list[Demand]:
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
         found.append(Demand("entry", None, None, error.args[0], by="a subscript"))
     if outcome.call is not None:
-        found += demands.of_call(outcome.call, error)
+        found += operations.of_call(outcome.call, error)
     checked = checks.of_error(error, outcome.recorder)
     if outcome.call is not None:
         checked = [replace(demand, operation=outcome.call.name) for demand in checked]

@@ -1,7 +1,8 @@
 """Sizes by root finding: which height makes a flattened map 400 long? Which length gives 197 patches?
 
-What an operand's axis is long is a monotone function of one size of the input, unknown but cheap to ask: run forward up to
-the operation that fails. `solve` brackets the size that is wanted, preferring sizes that people use.
+How long an operand's axis is, is a monotone function of one size of the input, unknown but cheap to ask:
+run forward up to the operation that fails. `solve` brackets the size that is wanted, preferring sizes that
+people use.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ Group = tuple[str, ...]
 
 
 def groups(demand: Demand, proposal: Proposal, fixed: set[str]) -> list[Group]:
-    """The symbols that may decide what was measured, the likeliest first; those that usually agree together."""
+    """The symbols that may decide what was measured, the likeliest first; some together."""
     slots = proposal.slots()
     names = [name for name in slots if demand.origin is None or name in demand.origin.sources]
     used = dict.fromkeys(dim for name in names for dim in (slots[name].dims or ()))
@@ -213,7 +214,7 @@ class Bracket:
 
 
 def natural(estimate: float, low: int, high: int) -> int | None:
-    """The size that people use nearest to `estimate`, strictly between two; any integer if there is none near."""
+    """The size that people use nearest to `estimate`, strictly between two; else any integer."""
     near = [size for size in NATURAL if low < size < high and abs(size - estimate) <= 0.2 * estimate + 1]
     if near:
         return min(near, key=lambda size: abs(size - estimate))
