@@ -1,7 +1,7 @@
 """From what was asked to what is tried next.
 
     Demand("size", axis 1 of x, have 8, want 3, by conv1)   ->  x.features = 3
-    Demand("size", a flat map, have 44944, want 400)   ->  height = width = 32, by `solve`
+    Demand("size", a flat map, have 44944, want 400)      ->  height = width = 32, by `solve`
 
 Each repair yields proposals, the likeliest first; the search runs them and goes on with those that get further.
 """
