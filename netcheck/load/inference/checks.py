@@ -157,7 +157,10 @@ class Reader(Scope):
             yield from self.side(left, a, b)
             yield from self.side(right, b, a)
         elif kind is ast.In and isinstance(b, (tuple, list, set, range)):
-            for member in list(b)[:6]:
+            members = [member for member in list(b)[:9] if type(member) is type(a)]
+            if isinstance(a, int):
+                members.sort(key=lambda member: abs(member - a))
+            for member in members:
                 yield from self.side(left, a, member)
         elif isinstance(a, int) and isinstance(b, int):
             for wanted_a, wanted_b in bounds(kind, a, b):

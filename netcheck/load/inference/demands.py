@@ -31,6 +31,9 @@ WEIGHT_AT = {
     **{f"conv_transpose{n}d": (1, "weight") for n in (1, 2, 3)},
 }
 PRODUCTS = frozenset(["matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "addmm", "baddbmm", "mv"])
+RECURRENT = frozenset(
+    ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+)
 INDEXED = {
     "gather": (1, 2),
     "index_select": (1, 2),
@@ -96,6 +99,11 @@ def refusals(call: Call) -> Iterator[Demand]:
             x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type) and wants_cast(x, weight)
         ):
             yield Demand("dtype", origin, x.dtype, weight.dtype, by=by, weight=True)
+    elif call.name in RECURRENT:
+        for operand in call.operands():
+            x = operand.tensor  # of one axis: how many samples each step of a packed sequence has
+            if operand.origin is not None and x.dim() > 1 and not x.is_floating_point():
+                yield Demand("dtype", operand.origin, x.dtype, "float", by=call.name)
     elif call.name in PRODUCTS:
         operands = call.operands()[-2:]
         if len(operands) == 2 and operands[0].tensor.dtype != operands[1].tensor.dtype:
@@ -117,6 +125,11 @@ def wants_cast(x: Tensor, other: Tensor) -> bool:
 
 def oddities(call: Call) -> Iterator[Demand]:
     """What runs, but is hardly what the author meant."""
+    if call.name == "linear":
+        x = call.get(0, "input")
+        origin = call.recorder.origin(x)
+        if origin is not None and x.dim() == 1 and call.recorder.is_batch(origin.axis(0)):
+            yield Demand("rank", origin, 1, 2, by="a linear layer over samples")
     match = CONVOLUTION.fullmatch(call.name)
     if match:
         x = call.get(0, "input")

@@ -149,7 +149,7 @@ class Scope:
             ):
                 return UNKNOWN
         try:
-            code = compile(ast.Expression(expression), "<check>", "eval")
+            code = compile(ast.fix_missing_locations(ast.Expression(expression)), "<check>", "eval")
             return eval(code, self.frame.f_globals, dict(self.frame.f_locals))
         except Exception:  # a name that is not bound yet, an attribute that raises
             return UNKNOWN

@@ -164,6 +164,29 @@ def reshape(call: Call) -> Iterator[Demand]:
         )
 
 
+def splitting(call: Call) -> Iterator[Demand]:
+    """As long as the parts together."""
+    x, sizes = (
+        call.operand(call.args[0]),
+        call.get(1, "split_size_or_sections", call.kwargs.get("split_size")),
+    )
+    axis = call.get(2, "dim", 0) % x.tensor.dim()
+    if isinstance(sizes, (list, tuple)):
+        yield Demand("size", x.origin, x.tensor.shape[axis], sum(sizes), axis=axis, by=call.name)
+
+
+def cell(call: Call) -> Iterator[Demand]:
+    """(batch, features) for the input and (batch, hidden) for each state, as the two weights have them."""
+    states = call.args[1] if isinstance(call.args[1], (list, tuple)) else [call.args[1]]
+    input_weight, state_weight = call.args[2], call.args[3]
+    for tensor, weight in ((call.args[0], input_weight), *((state, state_weight) for state in states)):
+        x, by = call.operand(tensor), call.recorder.parameters.get(id(weight), call.name)
+        if tensor.dim() != 2:
+            yield Demand("rank", x.origin, tensor.dim(), 2, by=by, weight=True)
+        elif tensor.shape[1] != weight.shape[1]:
+            yield Demand("size", x.origin, tensor.shape[1], weight.shape[1], axis=1, by=by, weight=True)
+
+
 def normalization(call: Call) -> Iterator[Demand]:
     """Channels on axis 1 as the statistics or the weight have them."""
     x = call.operand(call.get(0, "input"))
@@ -319,6 +342,8 @@ HANDLERS: dict[str, Handler] = {
     "permute": permutation,
     "einsum": einsum,
     "stack": concatenation,
+    **dict.fromkeys(("split", "split_with_sizes"), splitting),
+    **dict.fromkeys(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"), cell),
     **dict.fromkeys(("cat", "concat", "concatenate"), concatenation),
     **dict.fromkeys(("view", "reshape", "unflatten"), reshape),
     **dict.fromkeys(PRODUCTS, product),

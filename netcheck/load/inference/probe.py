@@ -25,6 +25,7 @@ from torch.nn.parameter import is_lazy
 
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.engines import FakeEngine, RealEngine
+from netcheck.load.inference.expressions import frames_of
 from netcheck.load.inference.proposals import Proposal, Slot
 from netcheck.load.inference.recorder import NEEDS_VALUES, Call, Consumer, OutOfTime, Recorder, Refused
 from netcheck.load.untouched import Snapshot
@@ -34,6 +35,8 @@ MOST_REAL_ELEMENTS = 2**22  # in one that is computed with
 LARGEST_REAL = 100_000_000  # elements in parameters and buffers that are copied when values matter
 
 NOT_FOR_FAKES = (".numpy() is not supported", "_apply(): Couldn't swap")
+
+Progress = tuple[int, tuple[int, ...]]
 
 
 @dataclass
@@ -53,11 +56,15 @@ class Outcome:
         return self.error is None
 
     @property
-    def progress(self) -> int:
-        """How many torch calls forward made; none if an input should have been a dict or a tuple."""
+    def progress(self) -> Progress:
+        """How far forward got: completed torch calls, then the failing lines, outermost first.
+
+        Nothing counts if an input should have been a dict or a tuple.
+        """
         if isinstance(self.error, Refused) and self.error.demand.kind in ("parts", "key"):
-            return 0
-        return self.recorder.calls
+            return 0, ()
+        lines = frames_of(self.error.__traceback__) if self.error is not None else ()
+        return self.recorder.calls, tuple(line for _, line in lines)
 
     @property
     def consumers(self) -> dict[str, Consumer]:

@@ -56,7 +56,7 @@ class Refused(Exception):  # noqa: N818
     """A call that fake tensors let pass and real ones would not, or that no batch of samples could mean."""
 
     def __init__(self, demand: Demand) -> None:
-        super().__init__(str(demand))
+        super().__init__(f"{demand.by} takes {demand.want}, not {demand.have}")
         self.demand = demand
 
 
@@ -174,7 +174,6 @@ class Recorder(TorchFunctionMode):
                     Call(getattr(getattr(func, "__self__", None), "__name__", name), args, kwargs, self), out
                 )
             return out
-        self.calls += 1
         if time.monotonic() > self.deadline:
             raise OutOfTime
         call = Call(name, args, kwargs, self)
@@ -184,11 +183,13 @@ class Recorder(TorchFunctionMode):
         except Exception as error:
             out = self._imagined(call, error)
             if out is not imagine.UNKNOWN:
+                self.calls += 1
                 self._follow(call, out)
                 return out
             if self.failed is None or self.failed[1] is not error:
                 self.failed = (call, error)
             raise
+        self.calls += 1
         self._follow(call, out)
         return out
 

@@ -33,6 +33,7 @@ def repairs(outcome: Outcome, search: Search) -> Iterator[Proposal]:
     """What to try after a run that failed, or that left doubts."""
     if outcome.needs_values:
         yield from plain_values(outcome)
+    yield from same_order(outcome)
     for demand in outcome.demands:
         yield from METHODS[demand.kind](demand, outcome, search)
     if outcome.error is not None:
@@ -57,6 +58,8 @@ def meet_size(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Prop
     if at is not None and slot is not None and slot.dims is not None and at[1] < len(slot.dims):
         yield from exact_size(demand, proposal, slot, at[1])
     yield from solve(demand, outcome, search)
+    if at is not None and slot is not None and slot.dims is not None and slot.dims[at[1]] == BATCH:
+        yield from own_size(proposal, slot, at[1], demand.want)
 
 
 def meet_longer(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
@@ -76,11 +79,21 @@ def exact_size(demand: Demand, proposal: Proposal, slot: Slot, axis: int) -> Ite
         yield from channel_size(demand, proposal, slot, axis)
     if slot.dims == (BATCH,) and want == proposal.size(BATCH) * proposal.size(LENGTH):
         yield proposal.replaced(slot.name, replace(slot, dims=(BATCH, LENGTH)))
-    if symbol != BATCH:
-        yield proposal.resized({symbol: want})
+    if symbol == BATCH:
+        if want == proposal.size(LENGTH) and LENGTH not in slot.dims:
+            dims = (*slot.dims[: axis + 1], LENGTH, *slot.dims[axis + 1 :])
+            yield proposal.replaced(slot.name, replace(slot, dims=dims))
+        return
+    yield proposal.resized({symbol: want})
+    yield from own_size(proposal, slot, axis, want)
+
+
+def own_size(proposal: Proposal, slot: Slot, axis: int, want: int) -> Iterator[Proposal]:
+    """Another size for this slot alone."""
+    assert slot.dims is not None
     private = f"{slot.name}.axis{axis}"
     dims = tuple(private if other == axis else dim for other, dim in enumerate(slot.dims))
-    if symbol != private:
+    if slot.dims[axis] != private:
         yield proposal.replaced(slot.name, replace(slot, dims=dims)).resized({private: want})
 
 
@@ -250,6 +263,16 @@ def meet_swap(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Prop
                 dims = (slot.dims[1], BATCH, *slot.dims[2:])
                 proposal = proposal.replaced(slot.name, replace(slot, dims=dims))
         yield proposal
+
+
+def same_order(outcome: Outcome) -> Iterator[Proposal]:
+    """Where one input has its sequence first, the others may have too."""
+    slots = [slot for slot in outcome.proposal.slots().values() if slot.dims is not None]
+    if any(slot.dims[:2] == (LENGTH, BATCH) for slot in slots if slot.dims):
+        for slot in slots:
+            if slot.dims is not None and slot.dims[:2] == (BATCH, LENGTH):
+                dims = (LENGTH, BATCH, *slot.dims[2:])
+                yield outcome.proposal.replaced(slot.name, replace(slot, dims=dims))
 
 
 def meet_parts(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:

@@ -30,7 +30,7 @@ PATIENCE = 6  # repairs of one proposal before the next best one has its turn
 class Entry:
     """A proposal whose repairs are not all tried."""
 
-    key: tuple[int, int, int]  # turns taken, -progress, -age
+    key: tuple[int, int, tuple[int, ...], int]  # turns taken, then the furthest, then the newest
     outcome: Outcome = field(compare=False)
     rest: Iterator[Proposal] = field(compare=False)
     tried: int = field(default=0, compare=False)
@@ -147,15 +147,18 @@ class Search:
                 self.accepted_after = self.probe.runs
                 self.accepted_until = self.probe.seconds_left - SECONDS_AFTER_DOUBT
             self.accepted = outcome
-        key = (0, -outcome.progress, -len(self.outcomes))
+        calls, lines = outcome.progress
+        key = (0, -calls, tuple(-line for line in lines), -len(self.outcomes))
         heapq.heappush(self._frontier, Entry(key, outcome, repairs(outcome, self)))
         return None
 
 
 def has_batch(proposal: Proposal) -> bool:
-    """Whether any input has samples; only a model that takes none is run without."""
-    dims = [slot.dims for slot in proposal.slots().values() if slot.dims is not None]
-    return not dims or any(BATCH in one for one in dims)
+    """Whether the inputs have samples; only a model that takes none is run without."""
+    slots = [slot for slot in proposal.slots().values() if slot.dims is not None]
+    return not slots or (
+        any(BATCH in (slot.dims or ()) for slot in slots) and all(slot.dims for slot in slots)
+    )
 
 
 def read(outcome: Outcome) -> list[Demand]:

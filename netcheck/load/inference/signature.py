@@ -61,7 +61,7 @@ def propose(model: nn.Module, float_dtype: torch.dtype) -> Proposal:
     required = [p for p in parameters if p.default is p.empty] or parameters[:1]
     hints = type_hints(model)
     arguments = [
-        argument(p, hints.get(p.name, p.annotation), model, float_dtype, first=p is required[0])
+        argument(p, hints.get(p.name, p.annotation), model, float_dtype, first=len(required) == 1)
         for p in required
     ]
     if not parameters:
@@ -258,9 +258,12 @@ def with_layer_sizes(proposal: Proposal, model: nn.Module) -> Proposal:
     layer = first_layer(model)
     features = first_features(layer)
     sizes: dict[str, int] = {"pair": 2}
+    alike = ""
     for slot in proposal.slots().values():
-        if slot.dims is not None and slot.features in slot.dims:
-            sizes[slot.features] = features or 8
+        stem = slot.name.rstrip("0123456789_")
+        if slot.dims is not None and slot.features in slot.dims and features and alike in ("", stem):
+            sizes[slot.features] = features  # what inputs of other names hold, only forward can tell
+            alike = stem
     sizes.update(spatial_sizes(layer, features))
     return proposal.resized(sizes, pin=False)
 

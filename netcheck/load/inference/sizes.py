@@ -206,11 +206,25 @@ class Bracket:
                 max(value, 0) ** (1 / self.power) for value in (self.points[low], self.points[high], want)
             )
             return natural(low + (high - low) * (y - a) / max(b - a, 1e-9), low, high)
+        if len(self.points) > 1 and bool(high) != (low in self.points):
+            return self.extrapolated()
         if high:
             return natural(high * max(0.05, (want / self.points[high]) ** (1 / self.power)), 0, high)
         if low in self.points and self.points[low] > 0:
             return natural(low * (want / self.points[low]) ** (1 / self.power), low, TOO_LARGE)
         return natural(low * 2, low, TOO_LARGE)
+
+    def extrapolated(self) -> int | None:
+        """Along the line through the two points nearest to what is wanted."""
+        want = self.demand.want
+        (x1, y1), (x2, y2) = sorted(self.points.items(), key=lambda point: abs(point[1] - want))[:2]
+        u1, u2, u = (max(value, 0) ** (1 / self.power) for value in (y1, y2, want))
+        if u1 == u2:
+            return None
+        estimate = x1 + (u - u1) * (x2 - x1) / (u2 - u1)
+        if self.power == 1 and estimate == int(estimate):
+            return int(estimate) if estimate > 0 else None
+        return natural(estimate, 0, x1) if y1 > want else natural(estimate, x1, TOO_LARGE)
 
 
 def natural(estimate: float, low: int, high: int) -> int | None:
