@@ -1,8 +1,9 @@
 """Inputs that a model offers by itself.
 
-In this order: `netcheck_inputs()` in the module of its class; Lightning's `example_input_array`; `dummy_inputs`;
-the `default_cfg` or `pretrained_cfg` with an `input_size`; a `config` with an `image_size`. What the author wrote for this very
-model is taken as it is; what a base class offers to all its subclasses counts only if the model runs with it.
+In this order: `netcheck_inputs()` in the module of its class; Lightning's `example_input_array`;
+`dummy_inputs`; a `default_cfg` or `pretrained_cfg` with an `input_size`; a `config` with an `image_size`.
+What the author wrote for this very model is taken as it is; what a base class offers to all its subclasses
+counts only if the model runs with it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +78,8 @@ def from_dummy_inputs(model: nn.Module) -> ExampleInputs | None:
         return None
     if not set(inputs) <= {parameter.name for parameter in parameters_of(model)}:
         return None
-    arguments, sizes = [], {}
+    arguments: list[Argument] = []
+    sizes: dict[str, int] = {}
     for name, value in inputs.items():
         symbols = [f"{name}.axis{axis}" for axis in range(value.dim())]
         sizes.update(zip(symbols, value.shape, strict=True))

@@ -1,8 +1,10 @@
-"""Example inputs for a model: given, by a convention that the model follows, or inferred by running it on fake tensors.
+"""Example inputs for a model: given, by a convention that it follows, or inferred on fake tensors.
 
-parse_specs(["2x3x224x224"])     from the command line
-given(tensor | tuple | dict)     from the API
-infer_inputs(model)              netcheck_inputs(), example_input_array, dummy_inputs, default_cfg, then inference
+    parse_specs(["2x3x224x224"])     from the command line
+    given(tensor | tuple | dict)     from the API
+    infer_inputs(model)              conventions such as example_input_array, then inference
+
+Everything is live CPU tensors; no random generator but a private one moves.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ class ExampleInputs:
 
 
 def parse_specs(specs: Sequence[str]) -> ExampleInputs:
-    """Tensors for the command line's `--input`s, the unnamed ones in their order. The grammar is in `netcheck.load.specs`.
+    """Tensors for the command line's `--input`s, the unnamed in their order; grammar: `netcheck.load.specs`.
 
     Raises:
         InputError: one is malformed, or a name is given twice.

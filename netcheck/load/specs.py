@@ -1,11 +1,13 @@
-"""The grammar of `--input`, read without torch so that a command line can be refused before torch is imported.
+"""The grammar of `--input`, read without torch: a command line is refused before torch is imported.
 
-2x3x224x224              a float tensor for the first argument; repeat the option for the next ones
-ids=long:2x16            a tensor for the argument `ids`
-ids=long[0,100]:2x16     integers from 0 up to, and without, 100
-mask=bool:2x16
-t=float:scalar           a tensor without dimensions
-k=value:3                a plain Python value: a number, a string, true, false, none
+    2x3x224x224              a float tensor for the first argument; repeat the option for the next ones
+    ids=long:2x16            a tensor for the argument `ids`
+    ids=long[0,100]:2x16     integers from 0 up to, and without, 100
+    mask=bool:2x16
+    t=float:scalar           a tensor without dimensions
+    k=value:3                a plain Python value: a number, a string, true, false, none
+
+Sizes are whole numbers joined by x; dtypes are float, half, bfloat16, double, long, int and bool.
 """
 
 from __future__ import annotations

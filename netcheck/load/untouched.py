@@ -8,8 +8,8 @@
         finally:
             snapshot.restore()                      attributes, hooks, lists, classes: all as before
 
-The snapshot follows whatever the model can reach: submodules (registered or kept in a list), plain objects, containers,
-what hooks close over, and the containers among the globals that forward and the hooks name.
+The snapshot follows whatever the model can reach: submodules (registered or kept in a list), plain objects,
+containers, what hooks close over, and the containers among the globals that forward and the hooks name.
 """
 
 from __future__ import annotations
@@ -166,17 +166,17 @@ def globals_of(function: types.FunctionType) -> list[Any]:
 
 @contextlib.contextmanager
 def preserved_globals() -> Iterator[None]:
-    """Put back the random generators and torch's defaults, and keep what the model prints or logs to itself."""
+    """Put back the random generators and torch's defaults; drop what the model prints or logs."""
     numpy = sys.modules.get("numpy")
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy is not None else None
     torch_state = torch.get_rng_state()
-    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     log = logging.getLogger("torch._subclasses.fake_tensor")
     disabled, log.disabled = log.disabled, True  # it logs a traceback for each operation that fails
     sink = io.StringIO()
-    sink.write = len  # type: ignore[method-assign, assignment]  # keeps nothing
+    sink.write = len  # type: ignore[method-assign]  # keeps nothing
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
             warnings.simplefilter("ignore")

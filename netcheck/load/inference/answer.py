@@ -13,7 +13,10 @@ from netcheck.load.inference.search import Search
 from netcheck.load.inference.values import fill
 from netcheck.load.inputs import ExampleInputs
 
-WAYS_OUT = "give inputs: --input 2x3x224x224 on the command line, or a function netcheck_inputs() beside the model that returns them"
+WAYS_OUT = (
+    "give inputs: --input 2x3x224x224 on the command line, "
+    "or a function netcheck_inputs() beside the model that returns them"
+)
 NOUNS = {"embedding": "entries", "embedding_bag": "entries", "linear": "input features"}
 
 
@@ -86,11 +89,9 @@ def not_found(search: Search) -> InputError:
         return InputError(f"no inputs could be inferred within the time allowed ({runs})", help=WAYS_OUT)
     said = " ".join(str(best.error).split())[:200] or type(best.error).__name__
     where = f"{type(best.error).__name__}: {said}"
+    tried = f"the best, {best.proposal or 'no arguments'}, ended in {where}"
     values = " (it needs values, and is too large or has none to compute with)" if best.needs_values else ""
-    error = InputError(
-        f"no inputs could be inferred in {runs}; the best, {best.proposal or 'no arguments'}, ended in {where}{values}",
-        help=WAYS_OUT,
-    )
+    error = InputError(f"no inputs could be inferred in {runs}; {tried}{values}", help=WAYS_OUT)
     if best.consumers and not best.needs_values:
         error.best = example(best)
     return error

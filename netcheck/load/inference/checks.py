@@ -1,33 +1,28 @@
-"""What a failing Python check asks: the source of the line that raised, read with the values that its names had.
+"""What a failing Python check asks: the line that raised, read with the values that its names had.
 
-assert x.shape[1] == self.features          x (2, 8)      ->  Demand("size", x, have 8, want 3, axis 1)
-if height % self.patch: raise ValueError    height 30     ->  Demand("value", have 30, want 32), then 28
-batch, channels, h, w = x.shape             x (2, 8)      ->  Demand("rank", x, have 2, want 4)
+    assert x.shape[1] == self.features          x (2, 8)      ->  Demand("size", x, have 8, want 3, axis 1)
+    if height % self.patch: raise ValueError    height 30     ->  Demand("value", have 30, want 32), then 28
+    batch, channels, h, w = x.shape             x (2, 8)      ->  Demand("rank", x, have 2, want 4)
+
+A condition is evaluated only where that cannot have side effects (`netcheck.load.inference.expressions`).
 """
 
 from __future__ import annotations
 
 import ast
-import linecache
 import re
 from collections.abc import Iterator
-from functools import lru_cache
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from netcheck.load.inference.demands import Demand, Origin
+from netcheck.load.inference.expressions import UNKNOWN, Scope, frames_of, statement_at
 from netcheck.load.inference.recorder import Recorder
 
 MOST_FRAMES = 8  # from the innermost outwards
-SAFE_CALLS = frozenset(
-    "len int float tuple list min max abs size dim numel ndimension isinstance type sqrt prod Size".split()
-)
-UNKNOWN = object()
-
-
 INTERNALS = re.compile(r"/torch/(_|utils/|fx/|overrides)")  # what they check is in terms of their own
 
 
@@ -46,15 +41,8 @@ def of_error(error: BaseException, recorder: Recorder) -> list[Demand]:
     return []
 
 
-def frames_of(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
-    """Every frame of a traceback with its line, outermost first."""
-    while traceback is not None:
-        yield traceback.tb_frame, traceback.tb_lineno
-        traceback = traceback.tb_next
-
-
 def names_on_lines(error: BaseException) -> Iterator[str]:
-    """The names in the message, then those on the failing lines and the conditions above them, innermost frame first."""
+    """The names in the message, then on the failing lines and in the conditions above, innermost first."""
     yield from re.findall(r"\w+", str(error))
     for frame, line in list(frames_of(error.__traceback__))[::-1]:
         statement, enclosing = statement_at(frame.f_code.co_filename, line)
@@ -64,44 +52,11 @@ def names_on_lines(error: BaseException) -> Iterator[str]:
                 yield from (word.arg for word in ast.walk(node) if isinstance(word, ast.keyword) and word.arg)
 
 
-@lru_cache(maxsize=64)
-def tree_of(filename: str) -> ast.Module | None:
-    """The syntax tree of a source file."""
-    try:
-        return ast.parse("".join(linecache.getlines(filename)))
-    except (SyntaxError, ValueError):
-        return None
-
-
-@lru_cache(maxsize=512)
-def statement_at(filename: str, line: int) -> tuple[ast.stmt | None, tuple[tuple[ast.If, bool], ...]]:
-    """The innermost statement on a line, and the `if`s around it, innermost first, with whether it is in their body."""
-    tree = tree_of(filename)
-    enclosing: list[tuple[ast.If, bool]] = []
-    node: Any = tree
-    while node is not None:
-        branches = [
-            (child, field == "body")
-            for field in ("body", "orelse", "finalbody", "handlers")
-            for child in getattr(node, field, None) or []
-            if isinstance(child, (ast.stmt, ast.ExceptHandler))
-            and child.lineno <= line <= (child.end_lineno or child.lineno)
-        ]
-        if not branches:
-            break
-        if isinstance(node, ast.If):
-            enclosing.append((node, branches[0][1]))
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            enclosing = []
-        node = branches[0][0]
-    return (node if isinstance(node, ast.stmt) else None), tuple(reversed(enclosing))
-
-
-class Reader:
+class Reader(Scope):
     """Reads one frame: its source, with the values that its names have."""
 
     def __init__(self, frame: FrameType, recorder: Recorder) -> None:
-        self.frame = frame
+        super().__init__(frame)
         self.recorder = recorder
 
     def read(self, line: int, error: BaseException) -> Iterator[Demand]:
@@ -155,9 +110,9 @@ class Reader:
         elif isinstance(test, ast.BinOp) and isinstance(test.op, ast.Mod):
             yield from self.comparison(test, ast.Eq(), ast.Constant(0), not want)
         elif isinstance(test, (ast.BinOp,)):
-            for part in ast.walk(test):
-                if isinstance(part, ast.Compare) and isinstance(part.ops[0], (ast.Is, ast.IsNot)):
-                    yield from self.comparison(part.left, ast.Is(), part.comparators[0], False)
+            for node in ast.walk(test):
+                if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Is, ast.IsNot)):
+                    yield from self.comparison(node.left, ast.Is(), node.comparators[0], False)
 
     def comparison(
         self, left: ast.expr, operator: ast.cmpop, right: ast.expr, want: bool
@@ -175,10 +130,24 @@ class Reader:
             ):
                 yield Demand("provide", None, None, left.id, by=ast.unparse(left))
             return
-        kinds = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)
-        kind = next((kind for kind in kinds if isinstance(operator, kind)), ast.Eq)
+        kinds: tuple[type[ast.cmpop], ...] = (
+            ast.Eq,
+            ast.NotEq,
+            ast.Lt,
+            ast.LtE,
+            ast.Gt,
+            ast.GtE,
+            ast.In,
+            ast.NotIn,
+        )
+        kind: type[ast.cmpop] = next((kind for kind in kinds if isinstance(operator, kind)), ast.Eq)
         if not want:
-            opposite = {ast.Eq: ast.NotEq, ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.In: ast.NotIn}
+            opposite: dict[type[ast.cmpop], type[ast.cmpop]] = {
+                ast.Eq: ast.NotEq,
+                ast.Lt: ast.GtE,
+                ast.LtE: ast.Gt,
+                ast.In: ast.NotIn,
+            }
             opposite |= {value: key for key, value in opposite.items()}
             kind = opposite[kind]
         if kind is ast.Eq and isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mod) and b == 0:
@@ -188,7 +157,10 @@ class Reader:
             yield from self.side(left, a, b)
             yield from self.side(right, b, a)
         elif kind is ast.In and isinstance(b, (tuple, list, set, range)):
-            for member in list(b)[:6]:
+            members = [member for member in list(b)[:9] if type(member) is type(a)]
+            if isinstance(a, int):
+                members.sort(key=lambda member: abs(member - a))
+            for member in members:
                 yield from self.side(left, a, member)
         elif isinstance(a, int) and isinstance(b, int):
             for wanted_a, wanted_b in bounds(kind, a, b):
@@ -251,69 +223,6 @@ class Reader:
         elif not is_constant(expression):
             yield Demand("value", None, have, want, by=text)
 
-    def ranked(self, expression: ast.expr) -> Tensor | None:
-        """The tensor whose rank an expression is: x.ndim, x.dim(), len(x.shape)."""
-        owner: Any = None
-        if isinstance(expression, ast.Attribute) and expression.attr == "ndim":
-            owner = expression.value
-        elif (
-            isinstance(expression, ast.Call)
-            and isinstance(expression.func, ast.Attribute)
-            and expression.func.attr in ("dim", "ndimension")
-        ):
-            owner = expression.func.value
-        elif (
-            isinstance(expression, ast.Call)
-            and isinstance(expression.func, ast.Name)
-            and expression.func.id == "len"
-            and expression.args
-        ):
-            tensor, axes = self.axes(expression.args[0])
-            return tensor if tensor is not None and len(axes) == tensor.dim() else None
-        found = self.value(owner) if owner is not None else None
-        return found if isinstance(found, Tensor) else None
-
-    def axes(self, expression: ast.expr) -> tuple[Tensor | None, list[int]]:
-        """The tensor and axes whose sizes an expression is: x.shape, x.size(1), x.shape[-2:]; also names bound to sizes."""
-        if isinstance(expression, ast.Subscript):
-            tensor, axes = self.axes(expression.value)
-            index = self.subscript(expression.slice)
-            try:
-                picked = axes[index] if tensor is not None else []
-            except (IndexError, TypeError):
-                return None, []
-            return tensor, picked if isinstance(picked, list) else [picked]
-        owner: Any = None
-        if isinstance(expression, ast.Attribute) and expression.attr == "shape":
-            owner = self.value(expression.value)
-        elif (
-            isinstance(expression, ast.Call)
-            and isinstance(expression.func, ast.Attribute)
-            and expression.func.attr == "size"
-        ):
-            owner = self.value(expression.func.value)
-            if isinstance(owner, Tensor) and expression.args:
-                axis = self.value(expression.args[0])
-                return (owner, [axis % owner.dim()]) if isinstance(axis, int) and owner.dim() else (None, [])
-        elif (
-            isinstance(expression, ast.Call)
-            and isinstance(expression.func, ast.Name)
-            and expression.func.id == "len"
-            and expression.args
-        ):
-            owner = self.value(expression.args[0])
-            return (owner, [0]) if isinstance(owner, Tensor) and owner.dim() else (None, [])
-        return (owner, list(range(owner.dim()))) if isinstance(owner, Tensor) else (None, [])
-
-    def subscript(self, index: ast.expr) -> Any:
-        """A constant index or slice."""
-        if isinstance(index, ast.Slice):
-            ends = [
-                self.value(end) if end is not None else None for end in (index.lower, index.upper, index.step)
-            ]
-            return slice(*ends)
-        return self.value(index)
-
     def instance(self, test: ast.Call) -> Iterator[Demand]:
         """isinstance(x, list): give a list."""
         value, kind = self.value(test.args[0]), self.value(test.args[1])
@@ -365,24 +274,6 @@ class Reader:
                 )
                 if origin is not None:
                     yield Demand("key", origin, None, key or "input", by=ast.unparse(node))
-
-    def value(self, expression: ast.expr) -> Any:
-        """The value of an expression that can be evaluated without side effects; UNKNOWN for any other."""
-        for node in ast.walk(expression):
-            if isinstance(node, ast.Call):
-                name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-                if name not in SAFE_CALLS:
-                    return UNKNOWN
-            elif isinstance(
-                node,
-                (ast.Await, ast.Yield, ast.NamedExpr, ast.Lambda, ast.ListComp, ast.JoinedStr, ast.DictComp),
-            ):
-                return UNKNOWN
-        try:
-            code = compile(ast.Expression(expression), "<check>", "eval")
-            return eval(code, self.frame.f_globals, dict(self.frame.f_locals))
-        except Exception:  # a name that is not bound yet, an attribute that raises
-            return UNKNOWN
 
 
 def bool_or_unknown(value: Any) -> bool | None:

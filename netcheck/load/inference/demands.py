@@ -1,21 +1,24 @@
-"""What a failing torch call asks of its operands.
+"""What a run may ask for, and what can be seen in a call that does not fail.
 
-F.conv2d(x, weight)   x (2, 8, 224, 224), weight (64, 3, 7, 7)   ->  Demand("size", x, have 8, want 3, axis 1)
+    Demand("size", x, have 8, want 3, axis 1, by "conv1.weight")     the second axis of x should be 3 long
+
+`refusals` are calls that fake tensors let pass though real ones would fail; `oddities` run, but are hardly
+what was meant. What a call that failed asks for is in `netcheck.load.inference.operations`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from netcheck.load.inference.recorder import Call, Operand
+    from netcheck.load.inference.recorder import Call
 
 SEQUENCE_MODULES = (nn.RNNBase, nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 
@@ -27,8 +30,10 @@ WEIGHT_AT = {
     **{f"conv{n}d": (1, "weight") for n in (1, 2, 3)},
     **{f"conv_transpose{n}d": (1, "weight") for n in (1, 2, 3)},
 }
-PRODUCTS = frozenset("matmul __matmul__ __rmatmul__ mm bmm addmm baddbmm mv".split())
-RESHAPES = frozenset("view reshape unflatten".split())
+PRODUCTS = frozenset(["matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "addmm", "baddbmm", "mv"])
+RECURRENT = frozenset(
+    ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+)
 INDEXED = {
     "gather": (1, 2),
     "index_select": (1, 2),
@@ -46,6 +51,10 @@ class Origin:
     axes: tuple[tuple[str, int] | None, ...]  # for each axis, the slot's axis that it is, if that is clear
     values: str  # own, shifted or other: what became of the slot's values
 
+    def axis(self, axis: int | None) -> tuple[str, int] | None:
+        """The slot's axis that one of the tensor's axes is, if that is clear."""
+        return self.axes[axis] if axis is not None and axis < len(self.axes) else None
+
     @property
     def is_whole(self) -> bool:
         """Whether it is one slot, axis for axis."""
@@ -62,6 +71,7 @@ class Demand:
             dtype   "float", "long", "bool" or a dtype                          larger every spatial size
             swap    batch and sequence axes      parts  a sequence of so many   key    a dict with that key
             value   an integer computed from the sizes                          shape  the whole shape
+            longer  at least so much of `axis`   provide  an optional argument  entry  a further key
     """
 
     kind: str
@@ -89,6 +99,11 @@ def refusals(call: Call) -> Iterator[Demand]:
             x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type) and wants_cast(x, weight)
         ):
             yield Demand("dtype", origin, x.dtype, weight.dtype, by=by, weight=True)
+    elif call.name in RECURRENT:
+        for operand in call.operands():
+            x = operand.tensor  # of one axis: how many samples each step of a packed sequence has
+            if operand.origin is not None and x.dim() > 1 and not x.is_floating_point():
+                yield Demand("dtype", operand.origin, x.dtype, "float", by=call.name)
     elif call.name in PRODUCTS:
         operands = call.operands()[-2:]
         if len(operands) == 2 and operands[0].tensor.dtype != operands[1].tensor.dtype:
@@ -102,7 +117,7 @@ def refusals(call: Call) -> Iterator[Demand]:
 
 
 def wants_cast(x: Tensor, other: Tensor) -> bool:
-    """Whether an operand's dtype is an input's that was guessed wrong, and no product of mixed computation."""
+    """Whether an operand's dtype was guessed wrong, and is no product of mixed computation."""
     return not torch.is_autocast_enabled(x.device.type) and (
         not x.is_floating_point() or other.is_floating_point()
     )
@@ -110,6 +125,11 @@ def wants_cast(x: Tensor, other: Tensor) -> bool:
 
 def oddities(call: Call) -> Iterator[Demand]:
     """What runs, but is hardly what the author meant."""
+    if call.name == "linear":
+        x = call.get(0, "input")
+        origin = call.recorder.origin(x)
+        if origin is not None and x.dim() == 1 and call.recorder.is_batch(origin.axis(0)):
+            yield Demand("rank", origin, 1, 2, by="a linear layer over samples")
     match = CONVOLUTION.fullmatch(call.name)
     if match:
         x = call.get(0, "input")
@@ -174,389 +194,7 @@ def note_bounds(call: Call, bounds: dict[str, int]) -> None:
             axis += part is not None
 
 
-def result_axes(call: Call, x: Tensor, origin: Origin, result: Tensor) -> tuple[tuple[str, int] | None, ...]:
-    """Which axes of `x` the axes of `result` are, as far as that is clear."""
-    axes, name = origin.axes, call.name
-    if len(axes) != x.dim():
-        return (None,) * result.dim()
-    if (
-        name in ("permute", "transpose", "swapaxes", "movedim", "unsqueeze", "squeeze", "t", "T", "mT")
-        and call.args
-    ):
-        return moved_axes(call, x, axes, result)
-    if name == "__getitem__":
-        return sliced_axes(call.args[1], x, axes, result)
-    if name == "embedding":
-        return (*axes, None)
-    if name == "linear":
-        return (*axes[:-1], None)
-    if CONVOLUTION.fullmatch(name) and result.dim() == x.dim():
-        return (axes[0], *(None,) * (result.dim() - 1))
-    if name in ("flatten", "view", "reshape", "unflatten"):
-        kept = 0
-        while kept < min(x.dim(), result.dim()) and x.shape[kept] == result.shape[kept]:
-            kept += 1
-        return (*axes[:kept], *(None,) * (result.dim() - kept))
-    if result.dim() == x.dim():
-        same = tuple(axis if a == b else None for axis, a, b in zip(axes, x.shape, result.shape, strict=True))
-        return same
-    return (None,) * result.dim()
-
-
-def moved_axes(call: Call, x: Tensor, axes: tuple[Any, ...], result: Tensor) -> tuple[Any, ...]:
-    """Axes after a transposition: read off a tensor whose sizes are all different."""
-    labels = torch.empty(
-        [2 * axis + 3 if size != 1 else 1 for axis, size in enumerate(x.shape)], device="meta"
-    )
-    method = {"T": Tensor.t, "mT": lambda y: y.transpose(-1, -2)}.get(call.name) or getattr(torch, call.name)
-    try:
-        with torch._C.DisableTorchFunction():
-            sizes = method(labels, *call.args[1:], **call.kwargs).shape
-    except Exception:
-        return (None,) * result.dim()
-    return tuple(axes[(size - 3) // 2] if size != 1 else None for size in sizes)
-
-
-def sliced_axes(index: Any, x: Tensor, axes: tuple[Any, ...], result: Tensor) -> tuple[Any, ...]:
-    """Axes after `x[index]` with integers, slices, None and Ellipsis."""
-    parts = list(index) if isinstance(index, tuple) else [index]
-    if any(isinstance(part, (Tensor, list)) for part in parts):
-        return (None,) * result.dim()
-    taken = sum(part is not None and part is not Ellipsis for part in parts)
-    if Ellipsis not in parts:
-        parts.append(Ellipsis)
-    found: list[Any] = []
-    axis = 0
-    for part in parts:
-        if part is None:
-            found.append(None)
-        elif part is Ellipsis:
-            found.extend(axes[axis : axis + x.dim() - taken])
-            axis += x.dim() - taken
-        else:
-            if isinstance(part, slice):
-                found.append(axes[axis] if part == slice(None) else None)
-            axis += 1
-    return tuple(found) if len(found) == result.dim() else (None,) * result.dim()
-
-
 def reshape_sizes(call: Call) -> tuple[int, ...]:
     """The sizes that a view or reshape asks for."""
     sizes = call.args[1] if len(call.args) == 2 and isinstance(call.args[1], (tuple, list)) else call.args[1:]
     return tuple(int(size) for size in sizes) if all(isinstance(size, int) for size in sizes) else ()
-
-
-def of_call(call: Call, error: BaseException) -> list[Demand]:
-    """What the operands of a failed call should have been, best guess first."""
-    found: list[Demand] = []
-    handler = HANDLERS.get(call.name)
-    for read in (handler, by_message, mismatched):
-        if read is None or (read is mismatched and (found or call.name.startswith("embedding"))):
-            continue
-        try:
-            found.extend(read(call) if read is not by_message else by_message(call, str(error)))
-        except (
-            AttributeError,
-            TypeError,
-            IndexError,
-            ValueError,
-        ):  # an unusual way to call it: the next reader may know
-            continue
-    return list(dict.fromkeys(replace(demand, operation=call.name) for demand in found))
-
-
-def convolution(call: Call) -> Iterator[Demand]:
-    """Rank, then channels, then a spatial size that the kernel fits in."""
-    x, weight = call.operand(call.get(0, "input")), call.get(1, "weight")
-    transposed = "transpose" in call.name
-    groups = call.get(6 if not transposed else 6, "groups", 1)
-    channels = weight.shape[0] if transposed else weight.shape[1] * groups
-    by = call.recorder.parameters.get(id(weight), call.name)
-    rank = weight.dim()
-    if x.tensor.dim() != rank:
-        yield Demand("rank", x.origin, x.tensor.dim(), rank, by=by, weight=True)
-    elif x.tensor.shape[1] != channels:
-        yield Demand("size", x.origin, x.tensor.shape[1], channels, axis=1, by=by, weight=True)
-    else:
-        small = [axis for axis in range(2, rank) if x.tensor.shape[axis] < weight.shape[axis]]
-        yield from (Demand("larger", x.origin, None, None, axis=axis, by=by) for axis in small)
-        yield Demand("larger", x.origin, None, None, by=by)
-
-
-def linear(call: Call) -> Iterator[Demand]:
-    """The last axis."""
-    x, weight = call.operand(call.get(0, "input")), call.get(1, "weight")
-    by = call.recorder.parameters.get(id(weight), "linear")
-    if x.tensor.dim() == 0:
-        yield Demand("rank", x.origin, 0, 2, by=by)
-    else:
-        yield Demand(
-            "size", x.origin, x.tensor.shape[-1], weight.shape[1], axis=x.tensor.dim() - 1, by=by, weight=True
-        )
-
-
-def product(call: Call) -> Iterator[Demand]:
-    """The axes that are summed over, then the batch axes."""
-    a, b = call.operands()[-2:]
-    if call.name == "__rmatmul__":
-        a, b = b, a
-    inner = max(0, b.tensor.dim() - 2)
-    weight = bool(a.parameter or b.parameter)
-    yield from pair(a, a.tensor.dim() - 1, b, inner, weight=weight)
-    for axis in range(min(a.tensor.dim(), b.tensor.dim()) - 2):
-        yield from pair(a, axis, b, axis)
-
-
-def pair(a: Operand, a_axis: int, b: Operand, b_axis: int, *, weight: bool = False) -> Iterator[Demand]:
-    """Two axes that should be equal: the one that depends on an input follows the other."""
-    a_size, b_size = a.tensor.shape[a_axis], b.tensor.shape[b_axis]
-    if a_size == b_size:
-        return
-    if a.origin is not None:
-        yield Demand("size", a.origin, a_size, b_size, axis=a_axis, by=b.parameter, weight=weight)
-    if b.origin is not None:
-        yield Demand("size", b.origin, b_size, a_size, axis=b_axis, by=a.parameter, weight=weight)
-
-
-def mismatched(call: Call) -> Iterator[Demand]:
-    """Axes that do not broadcast, for any call on several tensors."""
-    operands = call.operands()
-    for i, a in enumerate(operands):
-        for b in operands[i + 1 :]:
-            yield from aligned_ranks(a, b)
-            for back in range(1, min(a.tensor.dim(), b.tensor.dim()) + 1):
-                if 1 not in (a.tensor.shape[-back], b.tensor.shape[-back]):
-                    yield from pair(
-                        a,
-                        a.tensor.dim() - back,
-                        b,
-                        b.tensor.dim() - back,
-                        weight=bool(a.parameter or b.parameter),
-                    )
-            if a.tensor.dim() != b.tensor.dim():
-                for x, other in ((a, b), (b, a)):
-                    if x.origin is not None and other.tensor.dim() > 0 and x.tensor.dim() > 0:
-                        yield Demand("rank", x.origin, x.tensor.dim(), other.tensor.dim(), by=call.name)
-
-
-def aligned_ranks(a: Operand, b: Operand) -> Iterator[Demand]:
-    """An input with fewer axes than what it is combined with (a mask of a batch) may lack some."""
-    for x, other in ((a, b), (b, a)):
-        if x.origin is not None and x.origin.is_whole and 1 < x.tensor.dim() < other.tensor.dim():
-            yield Demand("rank", x.origin, x.tensor.dim(), other.tensor.dim(), by="broadcasting")
-
-
-def concatenation(call: Call) -> Iterator[Demand]:
-    """All axes but the joined one."""
-    parts = [call.operand(part) for part in tensors(call.get(0, "tensors"))]
-    dim = call.get(1, "dim", call.kwargs.get("axis", 0))
-    for i, a in enumerate(parts):
-        for b in parts[i + 1 :]:
-            if a.tensor.dim() != b.tensor.dim():
-                for x, other in ((a, b), (b, a)):
-                    if x.origin is not None:
-                        yield Demand("rank", x.origin, x.tensor.dim(), other.tensor.dim(), by=call.name)
-                continue
-            joined = dim % a.tensor.dim() if call.name != "stack" else -1
-            for axis in range(a.tensor.dim()):
-                if axis != joined:
-                    yield from pair(a, axis, b, axis)
-
-
-def tensors(value: Any) -> list[Tensor]:
-    """The tensors in a list."""
-    return [part for part in value if isinstance(part, Tensor)]
-
-
-def reshape(call: Call) -> Iterator[Demand]:
-    """The number of elements."""
-    x, sizes = call.operand(call.args[0]), reshape_sizes(call)
-    have, explicit = x.tensor.numel(), math.prod(size for size in sizes if size != -1)
-    if call.name == "unflatten":
-        dim, sizes = call.args[1], tuple(call.args[2])
-        explicit = math.prod(size for size in sizes if size != -1)
-        have = x.tensor.shape[dim]
-        yield Demand("size", x.origin, have, explicit, axis=dim % x.tensor.dim(), by="unflatten")
-        return
-    if -1 not in sizes:
-        yield Demand("numel", x.origin, have, explicit, by=call.name)
-    elif sizes[0] == -1:
-        yield Demand("numel", x.origin, have, x.tensor.shape[0] * explicit, by=call.name)
-    if -1 in sizes and explicit:
-        below = have // explicit * explicit
-        yield from (
-            Demand("numel", x.origin, have, want, by=call.name) for want in (below + explicit, below) if want
-        )
-
-
-def normalization(call: Call) -> Iterator[Demand]:
-    """Channels on axis 1 as the statistics or the weight have them."""
-    x = call.operand(call.get(0, "input"))
-    weight = next((o for o in call.operands() if o.parameter and o.tensor.dim() == 1), None)
-    if weight is not None and x.tensor.dim() > 1:
-        yield Demand(
-            "size",
-            x.origin,
-            x.tensor.shape[1],
-            weight.tensor.shape[0],
-            axis=1,
-            by=weight.parameter,
-            weight=True,
-        )
-
-
-def trailing(call: Call) -> Iterator[Demand]:
-    """The last axes as normalized_shape has them."""
-    x, shape = call.operand(call.get(0, "input")), tuple(call.get(1, "normalized_shape"))
-    by = next((o.parameter for o in call.operands() if o.parameter), call.name)
-    if x.tensor.dim() < len(shape):
-        yield Demand("rank", x.origin, x.tensor.dim(), len(shape) + 1, by=by)
-        return
-    for back in range(1, len(shape) + 1):
-        if x.tensor.shape[-back] != shape[-back]:
-            axis = x.tensor.dim() - back
-            yield Demand("size", x.origin, x.tensor.shape[-back], shape[-back], axis=axis, by=by, weight=True)
-
-
-def subscript(call: Call) -> Iterator[Demand]:
-    """Enough axes, enough entries, integers for indices."""
-    x, index = call.operand(call.args[0]), call.args[1]
-    parts = list(index) if isinstance(index, tuple) else [index]
-    taken = sum(part is not None and part is not Ellipsis for part in parts)
-    if taken > x.tensor.dim():
-        yield Demand("rank", x.origin, x.tensor.dim(), taken, by="a subscript")
-        return
-    axis = 0
-    for part in parts:
-        if part is Ellipsis:
-            break
-        if isinstance(part, int) and not -x.tensor.shape[axis] <= part < x.tensor.shape[axis]:
-            want = part + 1 if part >= 0 else -part
-            yield Demand("size", x.origin, x.tensor.shape[axis], want, axis=axis, by="at least, a subscript")
-        if isinstance(part, Tensor) and part.is_floating_point():
-            yield Demand("dtype", call.recorder.origin(part), part.dtype, torch.int64, by="a subscript")
-        elif isinstance(part, Tensor) and part.dtype is torch.bool:
-            for offset in range(part.dim()):
-                yield from pair(call.operand(part), offset, x, axis + offset)
-        axis += part is not None
-
-
-def permutation(call: Call) -> Iterator[Demand]:
-    """As many axes as are named."""
-    x = call.operand(call.args[0])
-    order = call.args[1] if isinstance(call.args[1], (tuple, list)) else call.args[1:]
-    if len(order) != x.tensor.dim():
-        yield Demand("rank", x.origin, x.tensor.dim(), len(order), by="permute")
-
-
-def einsum(call: Call) -> Iterator[Demand]:
-    """One axis per letter, one size per letter."""
-    operands = [
-        call.operand(part)
-        for part in tensors(call.args[1] if isinstance(call.args[1], (list, tuple)) else call.args[1:])
-    ]
-    terms = call.args[0].replace(" ", "").split("->")[0].split(",")
-    where: dict[str, tuple[Operand, int]] = {}
-    for term, operand in zip(terms, operands, strict=False):
-        if "." in term:
-            continue
-        if len(term) != operand.tensor.dim():
-            yield Demand("rank", operand.origin, operand.tensor.dim(), len(term), by="einsum")
-            continue
-        for axis, letter in enumerate(term):
-            other, other_axis = where.setdefault(letter, (operand, axis))
-            yield from pair(
-                operand, axis, other, other_axis, weight=bool(operand.parameter or other.parameter)
-            )
-
-
-def loss(call: Call) -> Iterator[Demand]:
-    """Targets as the predictions have them."""
-    x, target = call.get(0, "input"), call.operand(call.get(1, "target"))
-    if call.name in ("cross_entropy", "nll_loss"):
-        if target.tensor.is_floating_point():
-            yield Demand("dtype", target.origin, target.tensor.dtype, torch.int64, by=call.name)
-        elif target.tensor.dim() != max(x.dim() - 1, 0):
-            yield Demand("rank", target.origin, target.tensor.dim(), max(x.dim() - 1, 0), by=call.name)
-        else:
-            axes = [0, *range(2, x.dim())]
-            for axis, at in enumerate(axes):
-                yield from pair(target, axis, call.operand(x), at)
-    elif target.tensor.shape != x.shape:
-        yield Demand("shape", target.origin, tuple(target.tensor.shape), tuple(x.shape), by=call.name)
-
-
-def pooling(call: Call) -> Iterator[Demand]:
-    """Rank, then a size that the window fits in."""
-    x = call.operand(call.get(0, "input"))
-    match = re.search(r"([123])d", call.name)
-    rank = int(match[1]) + 2 if match else x.tensor.dim()
-    if x.tensor.dim() not in (rank, rank - 1):
-        yield Demand("rank", x.origin, x.tensor.dim(), rank, by=call.name)
-    else:
-        yield Demand("larger", x.origin, None, None, by=call.name)
-
-
-def by_message(call: Call, message: str) -> Iterator[Demand]:
-    """What torch's own words say: an axis out of range, a dtype."""
-    tracked = [operand for operand in call.operands() if operand.origin is not None]
-    out_of_range = re.search(
-        r"Dimension out of range \(expected to be in range of \[(-\d+), (\d+)\], but got (-?\d+)\)", message
-    )
-    if out_of_range:
-        wanted = int(out_of_range[3])
-        for operand in tracked:
-            if operand.tensor.dim() <= int(out_of_range[2]) + 1:
-                yield Demand(
-                    "rank",
-                    operand.origin,
-                    operand.tensor.dim(),
-                    wanted + 1 if wanted >= 0 else -wanted,
-                    by=call.name,
-                )
-    wanted_dtype = None
-    if re.search(r"\b(Long|int64|int32/int64|IntTensor|index tensor|Integer|integral|indices)\b", message):
-        wanted_dtype = torch.int64
-    if re.search(r"\b(bool|Bool|boolean|Boolean)\b", message):
-        wanted_dtype = torch.bool
-    for operand in tracked:
-        if wanted_dtype is not None and operand.tensor.is_floating_point():
-            yield Demand("dtype", operand.origin, operand.tensor.dtype, wanted_dtype, by=call.name)
-        elif not operand.tensor.is_floating_point() and re.search(
-            r"\b(dtype|scalar type|floating|Float|Long|Bool)\b", message
-        ):
-            yield Demand("dtype", operand.origin, operand.tensor.dtype, "float", by=call.name)
-    if re.search(r"[Pp]adding size should be less|too small|smaller than|Kernel size", message):
-        for operand in tracked:
-            yield Demand("larger", operand.origin, None, None, by=call.name)
-
-
-Handler = Callable[["Call"], Iterator[Demand]]
-HANDLERS: dict[str, Handler] = {
-    "linear": linear,
-    "bilinear": mismatched,
-    "layer_norm": trailing,
-    "rms_norm": trailing,
-    "batch_norm": normalization,
-    "group_norm": normalization,
-    "instance_norm": normalization,
-    "__getitem__": subscript,
-    "permute": permutation,
-    "einsum": einsum,
-    "stack": concatenation,
-    **dict.fromkeys(("cat", "concat", "concatenate"), concatenation),
-    **dict.fromkeys(RESHAPES, reshape),
-    **dict.fromkeys(PRODUCTS, product),
-    **dict.fromkeys((f"conv{n}d" for n in (1, 2, 3)), convolution),
-    **dict.fromkeys((f"conv_transpose{n}d" for n in (1, 2, 3)), convolution),
-    **dict.fromkeys(
-        (
-            f"{kind}_pool{n}d"
-            for kind in ("max", "avg", "lp", "adaptive_avg", "adaptive_max")
-            for n in (1, 2, 3)
-        ),
-        pooling,
-    ),
-    **dict.fromkeys(("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "binary_cross_entropy"), loss),
-    **dict.fromkeys(("binary_cross_entropy_with_logits", "smooth_l1_loss", "huber_loss", "kl_div"), loss),
-}

@@ -1,7 +1,7 @@
 """Plausible results for calls that ask a fake tensor for its values.
 
-Only shapes matter here, so where a model is too large to compute with (or has no values, on the meta device), a mask is taken
-to let everything through, a comparison to be false, a count to be one.
+Only shapes matter here, so where a model is too large to compute with (or has no values, on the meta device),
+a mask is taken to let everything through, a comparison to be false, a count to be one.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
 """One run of the model on stand-ins, and what it showed.
 
-Probe.run(proposal)
-  +-- Snapshot.substitute   fake tensors for the model's own (or clones, where values matter)
-  +-- Recorder              a TorchFunctionMode: follows each input through the torch calls
-  +-- Outcome               the failed call, the error, the doubts, what each slot met first
+    Probe.run(proposal)
+      +-- Snapshot.substitute   fake tensors for the model's own (or clones, where values matter)
+      +-- Recorder              a TorchFunctionMode: follows each input through the torch calls
+      +-- Outcome               the failed call, the error, the doubts, what each slot met first
+
+Two engines: fake tensors, on which nothing is computed; and real ones, where a model's course depends on
+values.
 """
 
 from __future__ import annotations
@@ -17,11 +20,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.modules.module import register_module_forward_pre_hook
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
+from torch.nn.parameter import is_lazy
 
 from netcheck.load.inference.demands import Demand
+from netcheck.load.inference.engines import FakeEngine, RealEngine
+from netcheck.load.inference.expressions import frames_of
 from netcheck.load.inference.proposals import Proposal, Slot
 from netcheck.load.inference.recorder import NEEDS_VALUES, Call, Consumer, OutOfTime, Recorder, Refused
 from netcheck.load.untouched import Snapshot
@@ -31,6 +35,8 @@ MOST_REAL_ELEMENTS = 2**22  # in one that is computed with
 LARGEST_REAL = 100_000_000  # elements in parameters and buffers that are copied when values matter
 
 NOT_FOR_FAKES = (".numpy() is not supported", "_apply(): Couldn't swap")
+
+Progress = tuple[int, tuple[int, ...]]
 
 
 @dataclass
@@ -50,11 +56,15 @@ class Outcome:
         return self.error is None
 
     @property
-    def progress(self) -> int:
-        """How many torch calls forward made; none count if an input had the wrong structure, a dict's or a tuple's."""
+    def progress(self) -> Progress:
+        """How far forward got: completed torch calls, then the failing lines, outermost first.
+
+        Nothing counts if an input should have been a dict or a tuple.
+        """
         if isinstance(self.error, Refused) and self.error.demand.kind in ("parts", "key"):
-            return 0
-        return self.recorder.calls
+            return 0, ()
+        lines = frames_of(self.error.__traceback__) if self.error is not None else ()
+        return self.recorder.calls, tuple(line for _, line in lines)
 
     @property
     def consumers(self) -> dict[str, Consumer]:
@@ -92,7 +102,7 @@ class Probe:
         return self.deadline - time.monotonic()
 
     def use_values(self) -> bool:
-        """Compute for real from now on, or make up values where that is not possible; False if that is done already."""
+        """Compute for real from now on, or make up values where that is impossible; False if done already."""
         if isinstance(self.engine, RealEngine) or self.imagines:
             return False
         if self.can_be_real:
@@ -146,80 +156,9 @@ class Probe:
         return made
 
 
-class FakeEngine:
-    """Nothing is computed or allocated: fake tensors."""
-
-    def __init__(self) -> None:
-        self._mode = FakeTensorMode(allow_non_fake_inputs=True)
-        self._known: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def mode(self) -> contextlib.AbstractContextManager[Any]:
-        """Where forward runs."""
-        return self._mode
-
-    def stand_in(self, tensor: Tensor) -> Tensor:
-        """A fake of `tensor`, the same one each time; a meta tensor's is on the CPU."""
-        if id(tensor) not in self._known:
-            self._known[id(tensor)] = (tensor, self._fake(tensor))
-        return self._known[id(tensor)][1]
-
-    def make(self, slot: Slot, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        """A fake input."""
-        return torch.empty(shape, dtype=slot.dtype, device=device)
-
-    def _fake(self, tensor: Tensor) -> Tensor:
-        if not tensor.is_meta:
-            try:
-                return self._mode.from_tensor(tensor)
-            except Exception:  # a subclass that cannot be faked takes part as it is
-                return tensor
-        with self._mode:
-            fake = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
-            if isinstance(tensor, nn.Parameter):
-                return nn.Parameter(fake, requires_grad=tensor.requires_grad)
-            return fake
-
-
-class RealEngine:
-    """Values matter: clones of the model's tensors, on small inputs."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[Tensor, Tensor, int]] = {}
-
-    def mode(self) -> contextlib.AbstractContextManager[Any]:
-        """Where forward runs."""
-        return contextlib.nullcontext()
-
-    def stand_in(self, tensor: Tensor) -> Tensor:
-        """A clone of `tensor`: a fresh one if the last run wrote to it."""
-        known = self._known.get(id(tensor))
-        if known is None or is_lazy(tensor) or known[1]._version != known[2]:
-            clone = self._clone(tensor)
-            known = self._known[id(tensor)] = (tensor, clone, clone._version)
-        return known[1]
-
-    def make(self, slot: Slot, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        """A real input."""
-        from netcheck.load.inference.values import fill
-
-        return fill(slot, shape, high=2, generator=torch.Generator().manual_seed(0)).to(device)
-
-    def _clone(self, tensor: Tensor) -> Tensor:
-        if isinstance(tensor, UninitializedParameter):
-            return UninitializedParameter(
-                requires_grad=tensor.requires_grad, device="cpu", dtype=tensor.dtype
-            )
-        if isinstance(tensor, UninitializedBuffer):
-            return UninitializedBuffer(device="cpu", dtype=tensor.dtype)
-        clone = tensor.detach().clone()
-        if isinstance(tensor, nn.Parameter):
-            return nn.Parameter(clone, requires_grad=tensor.requires_grad)
-        return clone.requires_grad_(tensor.requires_grad)
-
-
 @contextlib.contextmanager
 def watched(recorder: Recorder) -> Iterator[None]:
-    """Let the recorder see which modules are entered, by a global hook: the model's own hooks stay untouched."""
+    """Let the recorder see which modules are entered, by a global hook: the model's own stay untouched."""
     handle = register_module_forward_pre_hook(recorder.enter)
     try:
         yield
@@ -239,6 +178,3 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 def needs_values(error: BaseException) -> bool:
     """Whether an error says that a fake tensor has no values."""
     return isinstance(error, NEEDS_VALUES) or any(text in str(error) for text in NOT_FOR_FAKES)
-
-
-__all__ = ["Outcome", "Probe", "Refused"]

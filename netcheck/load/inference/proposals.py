@@ -4,7 +4,7 @@
                                     mask: Slot(dims=("batch", "length"), dtype=bool)
                          sizes      batch 2, length 16, x.features 8
 
-Sizes that usually agree between arguments share a symbol (length, height, width), so one repair changes them all.
+Sizes that usually agree between arguments share a symbol (length, height, width): one repair changes all.
 """
 
 from __future__ import annotations
@@ -21,89 +21,15 @@ SPATIAL = (HEIGHT, WIDTH, DEPTH, SAMPLES, LENGTH)
 DEFAULTS = {BATCH: 2, LENGTH: 16, SAMPLES: 128, DEPTH: 16, HEIGHT: 224, WIDTH: 224}
 FEATURES = 8  # of an argument about which nothing is known
 
-NATURAL = (
-    (
-        4,
-        6,
-        8,
-        10,
-        12,
-        14,
-        16,
-        18,
-        20,
-        24,
-        28,
-        32,
-        36,
-        40,
-        42,
-        48,
-        50,
-        56,
-        60,
-        64,
-        72,
-        75,
-        80,
-        84,
-        90,
-        96,
-        100,
-        112,
-        120,
-        128,
-    )
-    + (
-        144,
-        150,
-        160,
-        168,
-        176,
-        192,
-        200,
-        208,
-        224,
-        240,
-        256,
-        288,
-        299,
-        300,
-        320,
-        336,
-        352,
-        378,
-        384,
-        400,
-        416,
-        448,
-        480,
-    )
-    + (
-        512,
-        518,
-        560,
-        576,
-        600,
-        640,
-        672,
-        720,
-        768,
-        800,
-        896,
-        1000,
-        1024,
-        1500,
-        2000,
-        2048,
-        3000,
-        4000,
-        4096,
-        8000,
-        8192,
-    )
-    + (16000, 16384, 22050, 24000, 32000, 44100, 48000, 64000, 80000, 160000)
+# fmt: off
+NATURAL = (  # sizes that people use
+    4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40, 42, 48, 50, 56, 60, 64, 72, 75, 80, 84, 90, 96,
+    100, 112, 120, 128, 144, 150, 160, 168, 176, 192, 200, 208, 224, 240, 256, 288, 299, 300, 320, 336,
+    352, 378, 384, 400, 416, 448, 480, 512, 518, 560, 576, 600, 640, 672, 720, 768, 800, 896, 1000, 1024,
+    1500, 2000, 2048, 3000, 4000, 4096, 8000, 8192, 16000, 16384, 22050, 24000, 32000, 44100, 48000,
+    64000, 80000, 160000,
 )
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +59,15 @@ class Slot:
 
     def usual_dims(self, rank: int) -> tuple[str, ...]:
         """What the axes of a tensor of that rank usually mean."""
+        sequence, image = (BATCH, LENGTH, self.features), (BATCH, self.features, HEIGHT, WIDTH)
+        video = (BATCH, self.features, DEPTH, HEIGHT, WIDTH)
+        forms: tuple[tuple[str, ...], ...]
         if self.dtype.is_floating_point:
-            forms = ((), (BATCH,), (BATCH, self.features), (BATCH, LENGTH, self.features))
-            forms += ((BATCH, self.features, HEIGHT, WIDTH), (BATCH, self.features, DEPTH, HEIGHT, WIDTH))
+            forms = ((), (BATCH,), (BATCH, self.features), sequence, image, video)
         elif self.dtype is torch.bool:
             forms = ((), (BATCH,), (BATCH, LENGTH), (BATCH, LENGTH, LENGTH), (BATCH, "one", LENGTH, LENGTH))
         else:
-            forms = (
-                (),
-                (BATCH,),
-                (BATCH, LENGTH),
-                (BATCH, LENGTH, self.features),
-                (BATCH, self.features, HEIGHT, WIDTH),
-            )
+            forms = ((), (BATCH,), (BATCH, LENGTH), sequence, image)
         usual = forms[min(rank, len(forms) - 1)]
         return usual + tuple(f"{self.name}.axis{axis}" for axis in range(len(usual), rank))
 

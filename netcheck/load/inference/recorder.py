@@ -1,7 +1,8 @@
 """Follows each input through the torch calls that forward makes.
 
-Every tensor that depends on an input has an Origin: which slots it comes from, which of its axes is which axis of which slot
-(as far as transposes, slices and elementwise operations leave that clear), and whether its values are still the slot's own.
+Every tensor that depends on an input has an Origin: which slots it comes from, which of its axes is which
+axis of which slot (as far as transposes, slices and elementwise operations leave that clear), and whether its
+values are still the slot's own.
 """
 
 from __future__ import annotations
@@ -24,31 +25,38 @@ from torch._subclasses.fake_tensor import (
 from torch.overrides import TorchFunctionMode
 
 from netcheck.load.inference import demands, imagine
+from netcheck.load.inference.axes import result_axes
 from netcheck.load.inference.demands import Demand, Origin
 from netcheck.load.inference.proposals import BATCH, Proposal, Slot
 
 NEEDS_VALUES = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedFakeTensorException)
 OWN, SHIFTED, OTHER = "own", "shifted", "other"  # what became of a slot's values
 
-REARRANGES = frozenset(
-    "view reshape permute transpose unsqueeze squeeze flatten to long int float type contiguous clone detach __getitem__ expand "
-    "expand_as repeat split chunk unbind cat concat stack narrow select t repeat_interleave roll flip movedim swapaxes unfold "
-    "view_as reshape_as tile clamp type_as cpu cuda double half masked_fill where pad __get__ new_tensor as_strided".split()
-)
-SHIFTS = frozenset(
-    "add add_ sub mul __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __iadd__ __floordiv__ floor_divide".split()
-)
+# fmt: off
+REARRANGES = frozenset((
+    "view", "reshape", "permute", "transpose", "unsqueeze", "squeeze", "flatten", "to", "long", "int",
+    "float", "type", "contiguous", "clone", "detach", "__getitem__", "expand", "expand_as", "repeat",
+    "split", "chunk", "unbind", "cat", "concat", "stack", "narrow", "select", "t", "T", "mT",
+    "repeat_interleave", "roll", "flip", "movedim", "swapaxes", "unfold", "view_as", "reshape_as", "tile",
+    "clamp", "type_as", "cpu", "cuda", "double", "half", "masked_fill", "where", "pad", "new_tensor",
+    "as_strided",
+))
+SHIFTS = frozenset((
+    "add", "add_", "sub", "mul", "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__",
+    "__iadd__", "__floordiv__", "floor_divide",
+))
+# fmt: on
 
 
 class OutOfTime(BaseException):
-    """The deadline passed in the middle of a run. Not an Exception: a model must not catch it."""
+    """The deadline passed during a run. Not an Exception: a model must not catch it."""
 
 
 class Refused(Exception):  # noqa: N818
-    """A call that fake tensors would let pass and real ones would not, or that no batch of samples could mean."""
+    """A call that fake tensors let pass and real ones would not, or that no batch of samples could mean."""
 
     def __init__(self, demand: Demand) -> None:
-        super().__init__(str(demand))
+        super().__init__(f"{demand.by} takes {demand.want}, not {demand.have}")
         self.demand = demand
 
 
@@ -166,7 +174,6 @@ class Recorder(TorchFunctionMode):
                     Call(getattr(getattr(func, "__self__", None), "__name__", name), args, kwargs, self), out
                 )
             return out
-        self.calls += 1
         if time.monotonic() > self.deadline:
             raise OutOfTime
         call = Call(name, args, kwargs, self)
@@ -176,11 +183,13 @@ class Recorder(TorchFunctionMode):
         except Exception as error:
             out = self._imagined(call, error)
             if out is not imagine.UNKNOWN:
+                self.calls += 1
                 self._follow(call, out)
                 return out
             if self.failed is None or self.failed[1] is not error:
                 self.failed = (call, error)
             raise
+        self.calls += 1
         self._follow(call, out)
         return out
 
@@ -305,7 +314,7 @@ def derive(call: Call, tracked: list[Operand], result: Tensor) -> Origin:
         if first.tensor.shape != result.shape and operand.tensor.shape == result.shape:
             first = operand
     assert first.origin is not None
-    return Origin(sources, demands.result_axes(call, first.tensor, first.origin, result), values)
+    return Origin(sources, result_axes(call, first.tensor, first.origin, result), values)
 
 
 def tensors_in(values: Any, depth: int = 3) -> Iterator[Tensor]:

@@ -1,7 +1,7 @@
 """From what was asked to what is tried next.
 
     Demand("size", axis 1 of x, have 8, want 3, by conv1)   ->  x.features = 3
-    Demand("size", a flattened map, have 53*53*16, want 400) ->  height = width = 32, found by `solve`
+    Demand("size", a flat map, have 44944, want 400)      ->  height = width = 32, by `solve`
 
 Each repair yields proposals, the likeliest first; the search runs them and goes on with those that get further.
 """
@@ -33,6 +33,7 @@ def repairs(outcome: Outcome, search: Search) -> Iterator[Proposal]:
     """What to try after a run that failed, or that left doubts."""
     if outcome.needs_values:
         yield from plain_values(outcome)
+    yield from same_order(outcome)
     for demand in outcome.demands:
         yield from METHODS[demand.kind](demand, outcome, search)
     if outcome.error is not None:
@@ -52,50 +53,63 @@ def sources(demand: Demand, proposal: Proposal) -> list[Slot]:
 def meet_size(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
     """One axis of an operand."""
     proposal = outcome.proposal
-    slots = proposal.slots()
-    at = (
-        demand.origin.axes[demand.axis]
-        if demand.origin and demand.axis is not None and demand.axis < len(demand.origin.axes)
-        else None
-    )
-    slot = slots.get(at[0]) if at is not None else None
-    if at is not None and slot is not None and slot.dims is not None:
-        yield from exact_size(demand, proposal, slot, at[1], search)
+    at = demand.origin.axis(demand.axis) if demand.origin is not None else None
+    slot = proposal.slots().get(at[0]) if at is not None else None
+    if at is not None and slot is not None and slot.dims is not None and at[1] < len(slot.dims):
+        yield from exact_size(demand, proposal, slot, at[1])
     yield from solve(demand, outcome, search)
+    if at is not None and slot is not None and slot.dims is not None and slot.dims[at[1]] == BATCH:
+        yield from own_size(proposal, slot, at[1], demand.want)
 
 
-def exact_size(
-    demand: Demand, proposal: Proposal, slot: Slot, axis: int, search: Search
-) -> Iterator[Proposal]:
+def meet_longer(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+    """One axis at least so long: if a list of layers runs along it, as long as that list."""
+    modules = search.model.modules()
+    lists = (module for module in modules if isinstance(module, (nn.ModuleList, nn.ParameterList)))
+    for length in sorted({len(layers) for layers in lists if len(layers) > demand.want}):
+        yield from meet_size(replace(demand, want=length), outcome, search)
+    yield from meet_size(demand, outcome, search)
+
+
+def exact_size(demand: Demand, proposal: Proposal, slot: Slot, axis: int) -> Iterator[Proposal]:
     """One axis of a slot itself."""
     assert slot.dims is not None
     symbol, want = slot.dims[axis], demand.want
-    if demand.weight and not slot.settled and demand.operation == "linear" and axis == len(slot.dims) - 1:
-        for dims in ((BATCH, slot.features), (BATCH, LENGTH, slot.features)):
-            if slot.dims.index(symbol) != 1 or len(slot.dims) != 2:
-                yield proposal.replaced(slot.name, replace(slot, dims=dims)).resized({slot.features: want})
-    if demand.weight and symbol != slot.features and slot.features not in proposal.pinned:
-        yield with_usual_size(
-            proposal.replaced(slot.name, with_channels_at(slot, axis)).resized({slot.features: want}), slot
-        )
-    if "at least" in demand.by:
-        lengths = {
-            len(module)
-            for module in search.model.modules()
-            if isinstance(module, (nn.ModuleList, nn.ParameterList))
-        }
-        for length in sorted(length for length in lengths if length > want):
-            yield proposal.resized({symbol: length})
+    if demand.weight:
+        yield from channel_size(demand, proposal, slot, axis)
     if slot.dims == (BATCH,) and want == proposal.size(BATCH) * proposal.size(LENGTH):
         yield proposal.replaced(slot.name, replace(slot, dims=(BATCH, LENGTH)))
-    if symbol == slot.features and demand.weight:
-        yield with_usual_size(proposal.resized({symbol: want}), slot)
-    if symbol != BATCH:
-        yield proposal.resized({symbol: want})
+    if symbol == BATCH:
+        if want == proposal.size(LENGTH) and LENGTH not in slot.dims:
+            dims = (*slot.dims[: axis + 1], LENGTH, *slot.dims[axis + 1 :])
+            yield proposal.replaced(slot.name, replace(slot, dims=dims))
+        return
+    yield proposal.resized({symbol: want})
+    yield from own_size(proposal, slot, axis, want)
+
+
+def own_size(proposal: Proposal, slot: Slot, axis: int, want: int) -> Iterator[Proposal]:
+    """Another size for this slot alone."""
+    assert slot.dims is not None
     private = f"{slot.name}.axis{axis}"
     dims = tuple(private if other == axis else dim for other, dim in enumerate(slot.dims))
-    if symbol != private:
+    if slot.dims[axis] != private:
         yield proposal.replaced(slot.name, replace(slot, dims=dims)).resized({private: want})
+
+
+def channel_size(demand: Demand, proposal: Proposal, slot: Slot, axis: int) -> Iterator[Proposal]:
+    """The axis that a weight sums over holds the channels; before a linear layer, most inputs are vectors."""
+    assert slot.dims is not None
+    symbol, sizes = slot.dims[axis], {slot.features: demand.want}
+    if demand.operation == "linear" and not slot.settled and axis == len(slot.dims) - 1:
+        vector, sequence = (BATCH, slot.features), (BATCH, LENGTH, slot.features)
+        if slot.dims != vector:
+            yield proposal.replaced(slot.name, replace(slot, dims=vector)).resized(sizes)
+            yield proposal.replaced(slot.name, replace(slot, dims=sequence)).resized(sizes)
+    if symbol == slot.features:
+        yield with_usual_size(proposal.resized(sizes), slot)
+    elif slot.features not in proposal.pinned:
+        yield with_usual_size(proposal.replaced(slot.name, with_channels_at(slot, axis)).resized(sizes), slot)
 
 
 def with_channels_at(slot: Slot, axis: int) -> Slot:
@@ -208,7 +222,9 @@ def meet_larger(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pr
             if bands > proposal.size(symbol):
                 yield proposal.resized({symbol: bands}, pin=False)
         return
-    symbols = {dim for slot in sources(demand, proposal) for dim in slot.dims or () if dim in SPATIAL} - proposal.pinned
+    symbols = {
+        dim for slot in sources(demand, proposal) for dim in slot.dims or () if dim in SPATIAL
+    } - proposal.pinned
     if symbols == {HEIGHT, WIDTH} and proposal.size(HEIGHT) == 224:
         yield from (proposal.resized({HEIGHT: side, WIDTH: side}, pin=False) for side in (256, 299))
     for factor in (2, 4, 8, 32, 128):
@@ -237,7 +253,7 @@ def meet_shape(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pro
 
 
 def meet_swap(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
-    """Sequence first, batch second: for all slots that a batch_first=False module meets, then for this one."""
+    """Sequence first, batch second: for all slots that want it, then for this one."""
     asked = [other for other in outcome.demands if other.kind == "swap" and other.origin is not None]
     names = {name for other in asked for name in (other.origin.sources if other.origin else ())}
     for chosen in (names, demand.origin.sources if demand.origin else frozenset()):
@@ -247,6 +263,16 @@ def meet_swap(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Prop
                 dims = (slot.dims[1], BATCH, *slot.dims[2:])
                 proposal = proposal.replaced(slot.name, replace(slot, dims=dims))
         yield proposal
+
+
+def same_order(outcome: Outcome) -> Iterator[Proposal]:
+    """Where one input has its sequence first, the others may have too."""
+    slots = [slot for slot in outcome.proposal.slots().values() if slot.dims is not None]
+    if any(slot.dims[:2] == (LENGTH, BATCH) for slot in slots if slot.dims):
+        for slot in slots:
+            if slot.dims is not None and slot.dims[:2] == (BATCH, LENGTH):
+                dims = (LENGTH, BATCH, *slot.dims[2:])
+                yield outcome.proposal.replaced(slot.name, replace(slot, dims=dims))
 
 
 def meet_parts(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
@@ -284,6 +310,7 @@ def meet_provide(demand: Demand, outcome: Outcome, search: Search) -> Iterator[P
 
 METHODS: dict[str, Any] = {
     "size": meet_size,
+    "longer": meet_longer,
     "rank": meet_rank,
     "dtype": meet_dtype,
     "numel": meet_numel,
@@ -325,7 +352,7 @@ def plain_values(outcome: Outcome) -> Iterator[Proposal]:
 
 
 def missing_arguments(outcome: Outcome, model: nn.Module, float_dtype: torch.dtype) -> Iterator[Proposal]:
-    """Optional arguments that the failing lines or the message name, innermost first; then those that are None there."""
+    """Optional arguments that the failing lines or the message name, innermost first."""
     assert outcome.error is not None
     for name in dict.fromkeys(needs(checks.names_on_lines(outcome.error), outcome.proposal, model)):
         argument = optional_argument(name, model, float_dtype)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import nn
 
-from netcheck.load.inference import checks, demands
+from netcheck.load.inference import checks, operations
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.probe import Outcome, Probe
 from netcheck.load.inference.proposals import BATCH, Proposal
@@ -30,7 +30,7 @@ PATIENCE = 6  # repairs of one proposal before the next best one has its turn
 class Entry:
     """A proposal whose repairs are not all tried."""
 
-    key: tuple[int, int, int]  # turns taken, -progress, -age
+    key: tuple[int, int, tuple[int, ...], int]  # turns taken, then the furthest, then the newest
     outcome: Outcome = field(compare=False)
     rest: Iterator[Proposal] = field(compare=False)
     tried: int = field(default=0, compare=False)
@@ -62,7 +62,7 @@ class Search:
         return after_doubt or self.probe.runs >= MOST_RUNS or self.probe.seconds_left <= 0
 
     def search(self, first: Proposal | None = None) -> Outcome | None:
-        """The outcome of a proposal that runs; None if none was found (`furthest` says how far the best one got)."""
+        """The outcome of a proposal that runs; None if none does: `furthest` is how far the best one got."""
         try:
             return self._search(first or propose(self.model, self.float_dtype))
         except OutOfTime:
@@ -147,15 +147,18 @@ class Search:
                 self.accepted_after = self.probe.runs
                 self.accepted_until = self.probe.seconds_left - SECONDS_AFTER_DOUBT
             self.accepted = outcome
-        key = (0, -outcome.progress, -len(self.outcomes))
+        calls, lines = outcome.progress
+        key = (0, -calls, tuple(-line for line in lines), -len(self.outcomes))
         heapq.heappush(self._frontier, Entry(key, outcome, repairs(outcome, self)))
         return None
 
 
 def has_batch(proposal: Proposal) -> bool:
-    """Whether any input has samples; only a model that takes none is run without."""
-    dims = [slot.dims for slot in proposal.slots().values() if slot.dims is not None]
-    return not dims or any(BATCH in one for one in dims)
+    """Whether the inputs have samples; only a model that takes none is run without."""
+    slots = [slot for slot in proposal.slots().values() if slot.dims is not None]
+    return not slots or (
+        any(BATCH in (slot.dims or ()) for slot in slots) and all(slot.dims for slot in slots)
+    )
 
 
 def read(outcome: Outcome) -> list[Demand]:
@@ -169,7 +172,7 @@ def read(outcome: Outcome) -> list[Demand]:
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
         found.append(Demand("entry", None, None, error.args[0], by="a subscript"))
     if outcome.call is not None:
-        found += demands.of_call(outcome.call, error)
+        found += operations.of_call(outcome.call, error)
     checked = checks.of_error(error, outcome.recorder)
     if outcome.call is not None:
         checked = [replace(demand, operation=outcome.call.name) for demand in checked]

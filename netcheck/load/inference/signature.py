@@ -1,6 +1,6 @@
-"""A first proposal, from forward's parameters: their annotations, then their names, then the model's first layers.
+"""A first proposal, from forward's parameters: their annotations, their names, the model's first layers.
 
-Names of arguments are conventions of the field (`input_ids`, `mask`, `t`); nothing here depends on the name of a model.
+Names of arguments are conventions of the field (`input_ids`, `mask`, `t`); no model is known by name.
 """
 
 from __future__ import annotations
@@ -27,11 +27,19 @@ IMAGES = r"(.*_)?(pixel_values|images?|imgs?|photos?|pictures?|frames?|rgb)(_?\d
 WAVES = r"(.*_)?(input_values|wave(form)?s?|audios?|wavs?|speech|raw_speech)"
 LENGTHS = r"(.*_)?(lengths?|lens?|seq_?lens?)"
 LABELS = r"(.*_)?(labels?|targets?|class(es)?|class_labels?|y|categor(y|ies))"
-SCALARS = {
-    r"(return|use|is|do|with|output|need|apply|compute)_\w*|training|train|deterministic|causal|verbose|reverse|inverse|sample": False,
-    r"(n|num|max|min)_(?!features|classes)\w*|\w*_(steps|iters?|size|dim|level)|k|n|epoch|step|depth|stage|n_\w*|level": 1,
-    r"temperature|temp|alpha|beta|gamma|lambda_?|lambd|lr|eps|epsilon|tau|threshold|scale|rate|ratio|p|prob|dropout": 1.0,
-}
+FLAGS = (
+    r"(return|use|is|do|with|output|need|apply|compute)_\w*"
+    r"|training|train|deterministic|causal|verbose|reverse|inverse|sample"
+)
+COUNTS = (
+    r"(n|num|max|min)_(?!features|classes)\w*|\w*_(steps|iters?|size|dim|level)"
+    r"|k|n|epoch|step|depth|stage|level"
+)
+RATES = (
+    r"temperature|temp|alpha|beta|gamma|lambda_?|lambd|lr|eps|epsilon|tau"
+    r"|threshold|scale|rate|ratio|p|prob|dropout"
+)
+SCALARS: dict[str, object] = {FLAGS: False, COUNTS: 1, RATES: 1.0}
 
 
 def parameters_of(model: nn.Module) -> list[inspect.Parameter]:
@@ -51,9 +59,9 @@ def propose(model: nn.Module, float_dtype: torch.dtype) -> Proposal:
     """The first guess: every required parameter; if none is required, the first one."""
     parameters = [p for p in parameters_of(model) if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     required = [p for p in parameters if p.default is p.empty] or parameters[:1]
-    hints = annotations(model)
+    hints = type_hints(model)
     arguments = [
-        argument(p, hints.get(p.name, p.annotation), model, float_dtype, first=p is required[0])
+        argument(p, hints.get(p.name, p.annotation), model, float_dtype, first=len(required) == 1)
         for p in required
     ]
     if not parameters:
@@ -63,7 +71,7 @@ def propose(model: nn.Module, float_dtype: torch.dtype) -> Proposal:
     return with_layer_sizes(Proposal(tuple(arguments)), model)
 
 
-def annotations(model: nn.Module) -> dict[str, Any]:
+def type_hints(model: nn.Module) -> dict[str, Any]:
     """Forward's annotations, evaluated if they can be."""
     try:
         return typing.get_type_hints(model.forward)
@@ -88,7 +96,7 @@ def optional_argument(name: str, model: nn.Module, float_dtype: torch.dtype) -> 
     """What to give for an optional parameter that turns out to be needed."""
     for parameter in parameters_of(model):
         if parameter.name == name:
-            hint = annotations(model).get(name, parameter.annotation)
+            hint = type_hints(model).get(name, parameter.annotation)
             return replace(argument(parameter, hint, model, float_dtype, first=False), keyword=True)
     return None
 
@@ -221,26 +229,11 @@ def first_layer(model: nn.Module) -> nn.Module | None:
     return next((module for module in model.modules() if isinstance(module, LAYERS)), None)
 
 
-LAYERS = (
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
-    nn.Linear,
-)
-LAYERS += (nn.Embedding, nn.EmbeddingBag, nn.RNNBase, nn.RNNCellBase, nn.LSTMCell, nn.MultiheadAttention)
-LAYERS += (
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.BatchNorm3d,
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.TransformerEncoderLayer,
-    nn.Transformer,
-)
-LAYERS += (nn.LazyConv1d, nn.LazyConv2d, nn.LazyConv3d, nn.LazyLinear)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+SEQUENCE = (nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.Transformer)
+NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm)
+TABLES = (nn.Embedding, nn.EmbeddingBag)
+LAYERS = (*CONVOLUTIONS, *SEQUENCE, *NORMALIZATIONS, *TABLES, nn.Linear)
 
 
 def by_layers(name: str, model: nn.Module, float_dtype: torch.dtype) -> Slot:
@@ -265,9 +258,12 @@ def with_layer_sizes(proposal: Proposal, model: nn.Module) -> Proposal:
     layer = first_layer(model)
     features = first_features(layer)
     sizes: dict[str, int] = {"pair": 2}
+    alike = ""
     for slot in proposal.slots().values():
-        if slot.dims is not None and slot.features in slot.dims:
-            sizes[slot.features] = features or 8
+        stem = slot.name.rstrip("0123456789_")
+        if slot.dims is not None and slot.features in slot.dims and features and alike in ("", stem):
+            sizes[slot.features] = features  # what inputs of other names hold, only forward can tell
+            alike = stem
     sizes.update(spatial_sizes(layer, features))
     return proposal.resized(sizes, pin=False)
 

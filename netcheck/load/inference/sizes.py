@@ -1,7 +1,8 @@
 """Sizes by root finding: which height makes a flattened map 400 long? Which length gives 197 patches?
 
-What an operand's axis is long is a monotone function of one size of the input, unknown but cheap to ask: run forward up to
-the operation that fails. `solve` brackets the size that is wanted, preferring sizes that people use.
+How long an operand's axis is, is a monotone function of one size of the input, unknown but cheap to ask:
+run forward up to the operation that fails. `solve` brackets the size that is wanted, preferring sizes that
+people use.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ Group = tuple[str, ...]
 
 
 def groups(demand: Demand, proposal: Proposal, fixed: set[str]) -> list[Group]:
-    """The symbols that may decide what was measured, the likeliest first; those that usually agree together."""
+    """The symbols that may decide what was measured, the likeliest first; some together."""
     slots = proposal.slots()
     names = [name for name in slots if demand.origin is None or name in demand.origin.sources]
     used = dict.fromkeys(dim for name in names for dim in (slots[name].dims or ()))
@@ -205,15 +206,29 @@ class Bracket:
                 max(value, 0) ** (1 / self.power) for value in (self.points[low], self.points[high], want)
             )
             return natural(low + (high - low) * (y - a) / max(b - a, 1e-9), low, high)
+        if len(self.points) > 1 and bool(high) != (low in self.points):
+            return self.extrapolated()
         if high:
             return natural(high * max(0.05, (want / self.points[high]) ** (1 / self.power)), 0, high)
         if low in self.points and self.points[low] > 0:
             return natural(low * (want / self.points[low]) ** (1 / self.power), low, TOO_LARGE)
         return natural(low * 2, low, TOO_LARGE)
 
+    def extrapolated(self) -> int | None:
+        """Along the line through the two points nearest to what is wanted."""
+        want = self.demand.want
+        (x1, y1), (x2, y2) = sorted(self.points.items(), key=lambda point: abs(point[1] - want))[:2]
+        u1, u2, u = (max(value, 0) ** (1 / self.power) for value in (y1, y2, want))
+        if u1 == u2:
+            return None
+        estimate = x1 + (u - u1) * (x2 - x1) / (u2 - u1)
+        if self.power == 1 and estimate == int(estimate):
+            return int(estimate) if estimate > 0 else None
+        return natural(estimate, 0, x1) if y1 > want else natural(estimate, x1, TOO_LARGE)
+
 
 def natural(estimate: float, low: int, high: int) -> int | None:
-    """The size that people use nearest to `estimate`, strictly between two; any integer if there is none near."""
+    """The size that people use nearest to `estimate`, strictly between two; else any integer."""
     near = [size for size in NATURAL if low < size < high and abs(size - estimate) <= 0.2 * estimate + 1]
     if near:
         return min(near, key=lambda size: abs(size - estimate))

@@ -11,8 +11,8 @@ from netcheck.load.inference.proposals import Slot
 def fill(slot: Slot, shape: tuple[int, ...], *, high: int, generator: torch.Generator) -> Tensor:
     """A CPU tensor for `slot`.
 
-    Floats are standard normal, integers uniform below `high`. Where a mask's meaning is unknown its entries alternate, so
-    that no row is masked wholly, whichever value masks.
+    Floats are standard normal, integers uniform below `high`. Where a mask's meaning is unknown its entries
+    alternate, so that no row is masked wholly, whichever value masks.
     """
     if slot.fill in ("ones", "zeros"):
         return torch.full(shape, slot.fill == "ones", dtype=slot.dtype)

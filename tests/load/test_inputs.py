@@ -1,0 +1,146 @@
+"""Inputs that are given, and what is said of those that are not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from netcheck.errors import InputError
+from netcheck.load.inputs import given, infer_inputs, parse_specs
+
+
+def test_specs_become_tensors_in_their_order():
+    inputs = parse_specs(
+        ["2x3", "ids=long[5,9]:4x16", "long:2", "mask=bool:2x16", "t=double:scalar", "k=value:3"]
+    )
+    x, counts = inputs.args
+    assert x.shape == (2, 3)
+    assert x.dtype == torch.float32
+    assert counts.dtype == torch.int64
+    assert set(inputs.kwargs) == {"ids", "mask", "t", "k"}
+    assert 5 <= inputs.kwargs["ids"].min() <= inputs.kwargs["ids"].max() < 9
+    assert inputs.kwargs["mask"].all()
+    assert inputs.kwargs["t"].shape == ()
+    assert inputs.kwargs["k"] == 3
+    assert inputs.description.startswith("inputs: float32 (2, 3), int64 (2,), ids int64 (4, 16)")
+
+
+def test_a_name_given_twice_is_refused():
+    with pytest.raises(InputError, match="'x' is given twice"):
+        parse_specs(["x=2", "x=3"])
+
+
+def test_specs_leave_the_generator_alone():
+    before = torch.get_rng_state()
+    first, second = parse_specs(["2x3"]), parse_specs(["2x3"])
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first.args[0], second.args[0])
+
+
+def test_given():
+    x, y = torch.ones(2), torch.zeros(2)
+    assert given(x).args == (x,)
+    assert given((x, y)).args == (x, y)
+    assert given([x, y]).args == ([x, y],)
+    assert given({"x": x}).kwargs == {"x": x}
+    assert given({"x": x}).description == "inputs: x float32 (2,), as given"
+
+
+@pytest.mark.parametrize("inputs", [3, "2x3", None, {1: 2}, iter([1])])
+def test_other_types_are_refused(inputs: object):
+    with pytest.raises(InputError) as raised:
+        given(inputs)
+    assert raised.value.help
+
+
+def test_the_description_says_what_the_inputs_rest_on():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
+    description = infer_inputs(model).description
+    assert description == "inputs: input float32 (2, 3, 224, 224), inferred from 0's 3 input channels"
+
+
+def test_token_ids_stay_below_the_vocabulary():
+    inputs = infer_inputs(nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 2)))
+    (ids,) = inputs.args
+    assert ids.max() < 7
+    assert len(ids.unique()) > 2
+
+
+def test_what_cannot_be_inferred_is_said_with_a_way_out():
+    class Never(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3, 3)
+
+        def forward(self, x):
+            raise RuntimeError("needs a graph with 17 nodes")
+
+    with pytest.raises(InputError) as raised:
+        infer_inputs(Never())
+    assert "needs a graph with 17 nodes" in str(raised.value)
+    assert "tries" in str(raised.value)
+    assert "--input 2x3x224x224" in raised.value.help
+    assert "netcheck_inputs()" in raised.value.help
+
+
+def test_a_module_without_forward():
+    with pytest.raises(InputError, match="has no forward"):
+        infer_inputs(nn.ModuleList([nn.Linear(2, 2)]))
+
+
+def test_a_module_that_takes_nothing():
+    class Constant(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.p = nn.Parameter(torch.ones(3))
+
+        def forward(self):
+            return self.p * 2
+
+    inputs = infer_inputs(Constant())
+    assert (inputs.args, inputs.kwargs) == ((), {})
+
+
+def test_a_forward_that_never_ends_costs_no_more_than_the_time_allowed():
+    class Endless(nn.Module):
+        def forward(self, x):
+            while True:
+                x = x + 1
+
+    with pytest.raises(InputError, match="time allowed"):
+        infer_inputs(Endless(), seconds=0.3)
+
+
+def test_a_system_exit_in_forward_ends_nothing():
+    class Exits(nn.Module):
+        def forward(self, x):
+            raise SystemExit(3)
+
+    with pytest.raises(InputError, match="SystemExit"):
+        infer_inputs(Exits())
+
+
+def test_a_model_without_values_gets_real_inputs():
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 30 * 30, 2))
+    (x,) = infer_inputs(model).args
+    assert x.shape == (2, 3, 32, 32)
+    assert x.device.type == "cpu"
+
+
+def test_a_mask_of_unknown_meaning_hides_no_row_wholly():
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+
+        def forward(self, x, mask):
+            scores = self.fc(x) @ x.transpose(1, 2)
+            return scores.masked_fill(mask[:, None, :] == 0, float("-inf")).softmax(-1)
+
+    model = Masked()
+    inputs = infer_inputs(model)
+    assert not model(*inputs.args, **inputs.kwargs).isnan().any()
+    x, mask = inputs.args
+    assert not model(x, ~mask).isnan().any()
