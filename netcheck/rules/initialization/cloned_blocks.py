@@ -245,6 +245,8 @@ def clones(graph: ModelGraph) -> Iterator[list[tuple[str, Node]]]:
         if (key := fingerprint(matrix)) is not None:
             alike.setdefault(key, []).append((name, matrix, node))
     for candidates in alike.values():
+        if len(candidates) < 2:
+            continue
         first = candidates[0][1]
         group = [(name, node) for name, matrix, node in candidates if torch.equal(matrix, first)]
         if len(group) > 1:
