@@ -212,9 +212,9 @@ def value_of(node: Node) -> Node:
 
 
 def operands(node: Node) -> list[Node]:
-    """The activations that a sum adds, in order; twice the same in x + x."""
+    """What a sum adds that depends on the input, in order; twice the same in x + x."""
     arguments = [arg for arg in (*node.fx.args, *node.fx.kwargs.values()) if isinstance(arg, fx.Node)]
-    return [operand for arg in arguments if (operand := node.graph.by_fx[arg]).carries]
+    return [operand for arg in arguments if (operand := node.graph.by_fx[arg]).depends]
 
 
 def terms(node: Node) -> list[Node]:
