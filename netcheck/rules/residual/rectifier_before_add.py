@@ -289,7 +289,7 @@ def rectified_end(residual: Residual) -> Node | None:
     """The activation without negative values that a block's branch ends in; None if the branch takes both signs."""
     from netcheck.trace.kinds import Kind
 
-    if residual.node.function in ("sub", "isub", "rsub") or not residual.branch.layers or spans_stages(residual):
+    if residual.node.function in ("sub", "isub", "rsub") or not residual.branch.layers or residual.spans_stages:
         return None
     keeps_sign = (Kind.IDENTITY, Kind.CAST, Kind.DROPOUT, Kind.POOL, Kind.RESIZE, Kind.PAD, Kind.RESHAPE)
     end = residual.branch.operand
@@ -297,17 +297,6 @@ def rectified_end(residual: Residual) -> Node | None:
         end = next(source for source in end.inputs if source.depends)
     found = end in residual.branch.nodes and end.activation is not None and end.activation.nonnegative
     return end if found else None
-
-
-def spans_stages(residual: Residual) -> bool:
-    """Whether the branch goes to another resolution and back, or holds sums of its own: no block but a part of a net."""
-    from netcheck.trace.kinds import Kind
-
-    spatial = (residual.origin.shape or ())[2:]
-    elsewhere = any((node.shape or ())[2:] != spatial for node in residual.branch.nodes if node.kind is Kind.CONV)
-    if elsewhere and (residual.node.shape or ())[2:] == spatial:
-        return True
-    return any(node.kind is Kind.ADD for node in residual.branch.nodes)
 
 
 def longest_stream(graph: ModelGraph, found: Iterable[Node]) -> int:
