@@ -187,6 +187,15 @@ def elementwise(region: list[Node], origin: Node) -> Callable[[torch.Tensor], to
     return function
 
 
+def run_step(part: Node, known: dict[fx.Node, Any]) -> Any:
+    """What one operation without state gives where its inputs have the values `known`.
+
+    Raises:
+        KeyError: an input is not known. Besides, whatever the operation raises.
+    """
+    return _apply(part, known)
+
+
 def _apply(part: Node, known: dict[fx.Node, Any]) -> Any:
     if part.module is not None:
         return _apply_module(part.module, known[part.inputs[0].fx])

@@ -77,6 +77,15 @@ class Residual:
         return self.origin.shape != self.skip.operand.shape or any(changes_shape(node) for node in self.skip.way)
 
     @cached_property
+    def spans_stages(self) -> bool:
+        """Whether the branch goes to another resolution and back, or holds sums of its own: no block but a part of a net."""
+        spatial = (self.origin.shape or ())[2:]
+        elsewhere = any((node.shape or ())[2:] != spatial for node in self.branch.nodes if node.kind is Kind.CONV)
+        if elsewhere and (self.node.shape or ())[2:] == spatial:
+            return True
+        return any(node.kind is Kind.ADD for node in self.branch.nodes)
+
+    @cached_property
     def overwritten(self) -> Node | None:
         """The in-place operation that changed what the skip carries after the skip had been named; None if none did."""
         after = next((node for node in self.skip.way if node.function == "after"), None)
@@ -212,9 +221,9 @@ def value_of(node: Node) -> Node:
 
 
 def operands(node: Node) -> list[Node]:
-    """The activations that a sum adds, in order; twice the same in x + x."""
+    """What a sum adds that depends on the input, in order; twice the same in x + x."""
     arguments = [arg for arg in (*node.fx.args, *node.fx.kwargs.values()) if isinstance(arg, fx.Node)]
-    return [operand for arg in arguments if (operand := node.graph.by_fx[arg]).carries]
+    return [operand for arg in arguments if (operand := node.graph.by_fx[arg]).depends]
 
 
 def terms(node: Node) -> list[Node]:

@@ -1,0 +1,322 @@
+"""NC302: a bias that the following normalization takes away."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, StaticRule
+
+if TYPE_CHECKING:
+    import torch
+
+    from netcheck.trace.graph import ModelGraph, Node
+
+
+class BiasBeforeNorm(StaticRule):
+    """A layer's bias is subtracted again by the batch or instance normalization that follows.
+
+    ## What it does
+    Finds trained biases of linear and convolutional layers (also parameters that are added by hand) whose every use is a
+    normalization over the same channels: batch and instance normalization, and group normalization with one channel a
+    group. It follows the bias through pooling and reshaping, by running them on a bias alone.
+
+    ## Why is this bad?
+    The normalization subtracts the mean over the batch, and the bias with it: the output does not depend on it and its
+    gradient is exactly zero. It costs memory and a kernel's time, and weight decay and optimizers still work on it. Nothing
+    breaks: this is a note.
+
+    ## When it is fine
+    Before layer normalization, RMS normalization and group normalization over several channels, which do not take single
+    channels' means away. Before a ReLU or dropout, even if a norm follows. Where the norm is frozen in eval mode.
+
+    ## Evidence
+    The number of bias parameters without effect. That they have none is computed, layer by layer.
+
+    ## References
+    - Ioffe & Szegedy 2015, Batch Normalization, section 3.2: "the bias b can be ignored".
+    """
+
+    code = "NC302"
+    name = "bias-before-norm"
+    severity = Severity.INFO
+    BAD = (
+        Example(
+            "convolutions with the default bias",
+            """
+model = nn.Sequential(
+    nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), nn.ReLU(),
+    nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10),
+)
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "through pooling",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Linear(8 * 9, 10)
+
+    def forward(self, x):
+        x = F.relu(self.norm(F.max_pool2d(self.conv(x), 2)))
+        return self.head(x.flatten(1))
+
+model = Net()
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "a linear layer whose features are transposed for the norm",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.norm, self.head = nn.Linear(8, 16), nn.BatchNorm1d(16), nn.Linear(16, 4)
+
+    def forward(self, x):
+        x = self.norm(self.layer(x).transpose(1, 2)).transpose(1, 2)
+        return self.head(F.relu(x))
+
+model = Net()
+""",
+            "4x5x8",
+        ),
+        Example(
+            "instance normalization, with functions",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(8, 3, 3, 3) / 5), nn.Parameter(torch.zeros(8))
+        self.head = nn.Conv2d(8, 3, 3)
+
+    def forward(self, x):
+        return self.head(F.relu(F.instance_norm(F.conv2d(x, self.weight, self.bias))))
+
+model = Net()
+""",
+            "2x3x8x8",
+        ),
+        Example(
+            "group normalization with one channel a group",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv1d(2, 8, 3), nn.GroupNorm(8, 8), nn.Conv1d(8, 1, 3)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.norm(self.conv(x))))
+
+model = Net()
+""",
+            "2x2x16",
+        ),
+        Example(
+            "a bias added by hand",
+            """
+class Dense(nn.Module):
+    def __init__(self, before, after):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(before, after) / before ** 0.5), nn.Parameter(torch.zeros(after))
+
+    def forward(self, x):
+        return x @ self.weight + self.bias
+
+model = nn.Sequential(Dense(8, 16), nn.BatchNorm1d(16), nn.ReLU(), Dense(16, 4))
+""",
+            "8x8",
+        ),
+    )
+    GOOD = (
+        Example(
+            "no bias before the norm",
+            """
+model = nn.Sequential(
+    nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Flatten(),
+    nn.Linear(8 * 16, 10),
+)
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "a ReLU between the bias and the norm",
+            """
+model = nn.Sequential(
+    nn.Conv2d(3, 8, 3), nn.ReLU(), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 16, 10)
+)
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "layer normalization keeps the differences between features",
+            """
+model = nn.Sequential(nn.Linear(8, 16), nn.LayerNorm(16), nn.GELU(), nn.Linear(16, 4))
+""",
+            "8x8",
+        ),
+        Example(
+            "groups of several channels",
+            """
+model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "the norm's channels are positions, not the layer's features",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.norm, self.head = nn.Linear(8, 16), nn.BatchNorm1d(5), nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.head(F.relu(self.norm(self.layer(x))))
+
+model = Net()
+""",
+            "4x5x8",
+        ),
+        Example(
+            "a skip that does not pass the norm",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        x = self.conv(x)
+        return x + F.relu(self.norm(x))
+
+model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), Block(), nn.Flatten(), nn.Linear(8 * 36, 10))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "zero padding between: the border lacks the bias",
+            """
+model = nn.Sequential(
+    nn.Conv2d(3, 8, 3), nn.ZeroPad2d(1), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 64, 10)
+)
+""",
+            "4x3x8x8",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """One finding for all such biases of a model."""
+        found = [node for node in graph if node.live and node.carries and is_removed(node)]
+        if not found:
+            return
+        biases = {bias.name: bias.size for node in found if (bias := bias_of(node)) is not None}
+        layers = f"{len(found)} layers have biases" if len(found) > 1 else "a layer has a bias"
+        yield self.finding(
+            f"{layers} that the normalization after it subtracts again",
+            help="build the layer without: `bias=False`; the norm has a bias of its own",
+            evidence=Evidence(
+                sum(biases.values()), "parameters", f"{sum(biases.values()):,} bias parameters without effect, in {len(found)} "
+                f"layer{'s' if len(found) > 1 else ''}", limit=0,
+            ),  # fmt: skip
+            at=found,
+            verdict=Verdict.CONFIRMED,
+        )
+
+
+@dataclass(frozen=True)
+class Bias:
+    """A trained vector that is added to a value: its name, its numbers, and the shape that it is broadcast from."""
+
+    name: str
+    size: int
+    shape: tuple[int, ...]
+
+
+def bias_of(node: Node) -> Bias | None:
+    """The trained bias that an operation adds; None if it adds none."""
+    from netcheck.trace.kinds import Kind
+
+    if node.kind not in (Kind.LINEAR, Kind.CONV, Kind.SHIFT):
+        return None
+    ones = (1,) * (len(node.shape or ()) - 2) if node.kind is Kind.CONV else ()
+    if node.module is not None:
+        bias = getattr(node.module, "bias", None)
+        trained = bias is not None and bias.requires_grad
+        return Bias(f"{node.path}.bias", bias.numel(), (bias.numel(), *ones)) if trained else None
+    if node.kind is Kind.SHIFT:
+        operand = next((source for source in node.inputs if not source.depends), None)
+    else:
+        operand = node.argument(2, "bias") if node.function.startswith(("linear", "conv")) else None
+    if operand is None or operand.fx.target not in node.graph.recording.names or not operand.shape:
+        return None
+    return Bias(operand.name, math.prod(operand.shape), (*operand.shape, *ones))
+
+
+def is_removed(node: Node) -> bool:
+    """Whether an operation adds a bias of which nothing is left behind the norms that follow."""
+    import torch
+
+    bias = bias_of(node)
+    if bias is None or node.shape is None:
+        return False
+    offset = torch.arange(1.0, bias.size + 1).reshape(bias.shape)
+    return is_subtracted(node, offset.expand(node.shape))
+
+
+def is_subtracted(node: Node, offset: torch.Tensor) -> bool:
+    """Whether every use of a value takes an offset of it away: a norm of the same channels, at once or after linear steps."""
+    from netcheck.trace.kinds import Kind
+
+    steps = (Kind.IDENTITY, Kind.CAST, Kind.POOL, Kind.RESIZE, Kind.RESHAPE, Kind.SHIFT)
+    for user in node.users:
+        if user.kind is Kind.NORM and centres_channels(user):
+            if not is_one_per_channel(offset):
+                return False
+        elif user.kind in steps:
+            after = offset if user.kind is Kind.SHIFT else carried_through(user, node, offset)
+            if after is None or not is_subtracted(user, after):
+                return False
+        else:
+            return False
+    return bool(node.users)
+
+
+def centres_channels(norm: Node) -> bool:
+    """Whether a norm subtracts the mean of each channel (dimension 1), as it will be trained."""
+    in_training = norm.graph.model.training  # a whole model in eval mode was, or will be, trained in the other
+    if norm.function in ("batch_norm", "native_batch_norm") and not norm.argument(5, "training", False):
+        return not in_training
+    if norm.module is None and norm.function not in ("batch_norm", "native_batch_norm", "instance_norm", "group_norm"):
+        return False  # written out: its channels are not known
+    if norm.detail == "group":
+        return bool(norm.shape) and norm.option("num_groups", 1) == norm.shape[1]  # type: ignore[index]
+    if norm.detail == "batch":
+        return norm.training or not in_training
+    return norm.detail == "instance"
+
+
+def is_one_per_channel(offset: torch.Tensor) -> bool:
+    """Whether an offset is one number for each channel (dimension 1), the same everywhere."""
+    if offset.dim() < 2:
+        return False
+    distinct = tuple(slice(0, 1) if step == 0 else slice(None) for step in offset.stride())  # expanded: all the same
+    channels = offset[distinct].movedim(1, 0).flatten(1)
+    return bool((channels == channels[:, :1]).all())
+
+
+def carried_through(user: Node, node: Node, offset: torch.Tensor) -> torch.Tensor | None:
+    """What a linear step makes of an offset; None where that cannot be told."""
+    import torch
+
+    from netcheck.trace.composites import run_step
+
+    try:
+        after = run_step(user, {node.fx: offset})
+    except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError):
+        return None
+    return after if isinstance(after, torch.Tensor) and tuple(after.shape) == user.shape else None

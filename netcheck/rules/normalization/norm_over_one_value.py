@@ -1,0 +1,225 @@
+"""NC305: a normalization over a single value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, StaticRule
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+
+class NormOverOneValue(StaticRule):
+    """A batch, instance or group normalization sees one value at a time: what it gives out is constant.
+
+    ## What it does
+    Counts over how many values a norm takes each mean and variance: of a batch normalization in training all of a channel,
+    of an instance normalization those of one sample's channel, of a group normalization those of one sample's group.
+
+    ## Why is this bad?
+    A value minus its own mean is zero. The output is the norm's bias, whatever the input; no gradient passes, and what
+    stands before it does not train. Where `nn.BatchNorm` and `nn.InstanceNorm` notice it, they raise an error; the rest is
+    silent.
+
+    ## When it is fine
+    Never. On vectors, `nn.GroupNorm` needs fewer groups than channels, or use `nn.LayerNorm`.
+
+    ## Evidence
+    The number of values, from the shapes.
+
+    ## References
+    - Wu & He 2018, Group Normalization, section 3.1: the sets of values that each norm averages over.
+    """
+
+    code = "NC305"
+    name = "norm-over-one-value"
+    severity = Severity.ERROR
+    BAD = (
+        Example(
+            "as many groups as channels, on vectors",
+            """
+model = nn.Sequential(nn.Linear(8, 16), nn.GroupNorm(16, 16), nn.ReLU(), nn.Linear(16, 4))
+""",
+            "8x8",
+        ),
+        Example(
+            "after global pooling",
+            """
+class Attention(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.reduce, self.norm, self.expand = nn.Conv2d(channels, 4, 1), nn.GroupNorm(4, 4), nn.Conv2d(4, channels, 1)
+
+    def forward(self, x):
+        weights = F.adaptive_avg_pool2d(x, 1)
+        return x * torch.sigmoid(self.expand(F.relu(self.norm(self.reduce(weights)))))
+
+model = nn.Sequential(nn.Conv2d(3, 8, 3), Attention(8), nn.Flatten(), nn.Linear(8 * 36, 4))
+""",
+            "2x3x8x8",
+        ),
+        Example(
+            "as a function, in a loop",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers, self.head = nn.ModuleList(nn.Linear(8, 8) for _ in range(2)), nn.Linear(8, 4)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.tanh(F.group_norm(layer(x), 8))
+        return self.head(x)
+
+model = Net()
+""",
+            "4x8",
+        ),
+        Example(
+            "on a signal that pooling has shrunk to one step",
+            """
+model = nn.Sequential(
+    nn.Conv1d(2, 8, 3), nn.ReLU(), nn.AvgPool1d(14), nn.GroupNorm(8, 8), nn.Flatten(), nn.Linear(8, 3)
+)
+""",
+            "4x2x16",
+        ),
+        Example(
+            "an instance norm that does not look at its input's size",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 8, 8), nn.Conv2d(8, 4, 1)
+
+    def forward(self, x):
+        x = torch.instance_norm(self.conv(x), None, None, None, None, True, 0.1, 1e-5, False)
+        return self.head(torch.relu(x))
+
+model = Net()
+""",
+            "2x3x8x8",
+        ),
+        Example(
+            "a batch of one vector, below the function that checks it",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.norm, self.head = nn.Linear(8, 16), nn.BatchNorm1d(16), nn.Linear(16, 4)
+
+    def forward(self, x):
+        n = self.norm
+        x = torch.batch_norm(
+            self.layer(x), n.weight, n.bias, n.running_mean, n.running_var, self.training, 0.1, 1e-5, False
+        )
+        return self.head(torch.relu(x))
+
+model = Net()
+""",
+            "1x8",
+        ),
+    )
+    GOOD = (
+        Example(
+            "groups of several channels, on vectors",
+            """
+model = nn.Sequential(nn.Linear(8, 16), nn.GroupNorm(4, 16), nn.ReLU(), nn.Linear(16, 4))
+""",
+            "8x8",
+        ),
+        Example(
+            "as many groups as channels, on maps: instance normalization",
+            """
+model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(8, 8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
+""",
+            "2x3x8x8",
+        ),
+        Example(
+            "a batch of vectors",
+            """
+model = nn.Sequential(nn.Linear(8, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
+""",
+            "2x8",
+        ),
+        Example(
+            "one sample with a map (batch size one)",
+            """
+model = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
+""",
+            "1x3x8x8",
+        ),
+        Example(
+            "after global pooling, over a batch (DeepLab's image features)",
+            """
+model = nn.Sequential(
+    nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+    nn.Flatten(), nn.Linear(8, 4),
+)
+""",
+            "2x3x8x8",
+        ),
+        Example(
+            "one group of all channels, after global pooling",
+            """
+model = nn.Sequential(
+    nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.GroupNorm(1, 8), nn.ReLU(), nn.Flatten(), nn.Linear(8, 4)
+)
+""",
+            "2x3x8x8",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """One finding for all such norms of a model."""
+        found = [node for node in graph if node.live and node.carries and values_per_mean(node) == 1]
+        if not found:
+            return
+        first, several = found[0], len(found) > 1
+        yield self.finding(
+            f"{f'{len(found)} norms take' if several else f'{first.target} takes'} each mean over one value of "
+            f"{'×'.join(map(str, first.shape or ()))}: the output does not depend on the input",
+            help="average over more: fewer groups (`nn.GroupNorm(1, channels)`), `nn.LayerNorm` for vectors, a norm before the "
+            "pooling; batch normalization needs batches of two or more",
+            evidence=Evidence(
+                1, "values", f"1 value for each mean and variance in {len(found)} norm{'s' if several else ''}", limit=2
+            ),
+            at=found,
+            verdict=Verdict.CONFIRMED,
+        )
+
+
+def values_per_mean(node: Node) -> int | None:
+    """How many values a norm averages over; None for one that averages over features, or uses fixed statistics."""
+    from netcheck.trace.kinds import Kind
+
+    shape = node.shape
+    if node.kind is not Kind.NORM or shape is None or len(shape) < 2:
+        return None
+    positions = math.prod(shape[2:])
+    if node.detail == "group":
+        groups = node.option("num_groups", 1)
+        return positions * shape[1] // groups if isinstance(groups, int) else None
+    if node.detail == "batch" and normalizes_batch(node):
+        return positions * shape[0]
+    if node.detail == "instance" and len(shape) > 2 and normalizes_sample(node):
+        return positions
+    return None
+
+
+def normalizes_batch(node: Node) -> bool:
+    """Whether a batch normalization takes its statistics from the batch."""
+    if node.module is not None:
+        return node.training
+    return node.function in ("batch_norm", "native_batch_norm") and bool(node.argument(5, "training", False))
+
+
+def normalizes_sample(node: Node) -> bool:
+    """Whether an instance normalization takes its statistics from the sample."""
+    if node.module is not None:
+        return node.training or getattr(node.module, "running_mean", None) is None
+    return node.function == "instance_norm" and bool(node.argument(5, "use_input_stats", True))

@@ -1,0 +1,339 @@
+"""NC402: something stands on the skip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, StaticRule
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+    from netcheck.trace.residual import Residual
+
+
+class BlockedIdentity(StaticRule):
+    """The skip of a residual block is no identity: an activation, dropout, norm, factor or 1×1 convolution stands on it.
+
+    ## What it does
+    Looks at what the block's input passes on its way to the sum, beside the branch, where its shape stays: activations,
+    active dropout, norms, fixed factors other than one, layers. One such block is a note, from two it is a warning.
+
+    ## Why is this bad?
+    What stands on the skip is applied once a block and multiplies with depth: a factor of 0.9 is 0.005 after 50 blocks,
+    a rectifier cuts half of the gradient each time, dropout lets a whole signal path vanish. The identity is what carries
+    the gradient through a deep net.
+
+    ## When it is fine
+    Where the shape changes: a projection has to stand there. The activation after the sum (ResNet) and the norm after the sum
+    (post-norm Transformers) are not on the skip of any one block. Weighted averages of both sides, gates that are computed
+    (highway nets), trained factors; branches without a nonlinearity that are merged into one convolution later (RepVGG);
+    skips across a whole encoder and decoder.
+
+    ## Evidence
+    ResNet-110 on CIFAR-10, error with the identity: 6.61 %. Factor 0.5 on the skip: 12.35 %, 1×1 convolutions: 12.22 %,
+    BatchNorm on it (after the sum): 8.17 %; with dropout (0.5) on it the net does not converge.
+
+    ## References
+    - He et al. 2016, Identity Mappings in Deep Residual Networks, section 3, tables 1 and 2.
+    """
+
+    code = "NC402"
+    name = "blocked-identity"
+    severity = Severity.WARNING
+    BAD = (
+        Example(
+            "a rectifier on the skip",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.norm1, self.norm2 = nn.BatchNorm2d(8), nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        out = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        return out + F.relu(x)
+
+model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(), Block(), nn.Flatten(), nn.Linear(8 * 36, 10))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "dropout on both sides of the sum",
+            """
+class Layer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.drop = nn.LayerNorm(16), nn.Dropout(0.1)
+        self.feed = nn.Sequential(nn.Linear(16, 64), nn.GELU(), nn.Linear(64, 16))
+
+    def forward(self, x):
+        return self.drop(x) + self.drop(self.feed(self.norm(x)))
+
+model = nn.Sequential(nn.Linear(8, 16), Layer(), Layer(), nn.Linear(16, 4))
+""",
+            "8x8",
+        ),
+        Example(
+            "a shortcut of convolution and norm even where the shape stays",
+            """
+class Block(nn.Module):
+    def __init__(self, before, after, stride):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(before, after, 3, stride, 1), nn.Conv2d(after, after, 3, 1, 1)
+        self.norm1, self.norm2 = nn.BatchNorm2d(after), nn.BatchNorm2d(after)
+        self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride), nn.BatchNorm2d(after))
+
+    def forward(self, x):
+        out = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        out += self.shortcut(x)
+        return F.relu(out)
+
+model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(8, 8, 1), Block(8, 8, 1), nn.Flatten(), nn.Linear(8 * 36, 10))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "the identity is scaled, the branch is not",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Linear(8, 32), nn.Linear(32, 4)
+        self.layers = nn.ModuleList(nn.Linear(32, 32) for _ in range(4))
+
+    def forward(self, x):
+        x = self.stem(x)
+        for layer in self.layers:
+            x = 0.5 * x + torch.tanh(layer(x))
+        return self.head(x)
+
+model = Net()
+""",
+            "8x8",
+        ),
+        Example(
+            "a norm of its own for the skip",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 16))
+        self.norm1, self.norm2 = nn.LayerNorm(16), nn.LayerNorm(16)
+
+    def forward(self, x):
+        return self.norm1(x).add(self.body(self.norm2(x)))
+
+model = nn.Sequential(nn.Linear(8, 16), Block(), Block(), nn.Linear(16, 4))
+""",
+            "8x8",
+        ),
+        Example(
+            "a 1×1 convolution, with functions and stochastic depth on the wrong side",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 4)
+        self.convs = nn.ModuleList(nn.Conv2d(8, 8, 3, padding=1) for _ in range(6))
+
+    def forward(self, x):
+        x = self.stem(x)
+        for first, second in zip(self.convs[::2], self.convs[1::2]):
+            keep = (torch.rand(x.shape[0], 1, 1, 1) < 0.9) / 0.9
+            x = torch.add(x * keep, second(F.relu(first(x))))
+        return self.head(x.mean((2, 3)))
+
+model = Net()
+""",
+            "4x3x8x8",
+        ),
+    )
+    GOOD = (
+        Example(
+            "ResNet: the activation follows the sum, the projection changes the shape",
+            """
+class Block(nn.Module):
+    def __init__(self, before, after, stride):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(before, after, 3, stride, 1), nn.Conv2d(after, after, 3, 1, 1)
+        self.norm1, self.norm2 = nn.BatchNorm2d(after), nn.BatchNorm2d(after)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or before != after:
+            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride), nn.BatchNorm2d(after))
+
+    def forward(self, x):
+        out = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        return F.relu(out + self.shortcut(x))
+
+model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(8, 8, 1), Block(8, 16, 2), nn.Flatten(), nn.Linear(16 * 9, 10))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "post-norm Transformer layers",
+            """
+class Layer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.feed = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 16))
+        self.norm1, self.norm2, self.drop = nn.LayerNorm(16), nn.LayerNorm(16), nn.Dropout(0.1)
+
+    def forward(self, x):
+        x = self.norm1(x + self.drop(self.attention(x, x, x)[0]))
+        return self.norm2(x + self.drop(self.feed(x)))
+
+model = nn.Sequential(nn.Linear(8, 16), Layer(), Layer(), nn.Linear(16, 4))
+""",
+            "2x5x8",
+        ),
+        Example(
+            "a weighted average of both sides",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Linear(8, 32), nn.Linear(32, 4)
+        self.layers = nn.ModuleList(nn.Linear(32, 32) for _ in range(4))
+
+    def forward(self, x):
+        x = self.stem(x)
+        for layer in self.layers:
+            x = 0.7 * x + 0.3 * torch.tanh(layer(x))
+        return self.head(x)
+
+model = Net()
+""",
+            "8x8",
+        ),
+        Example(
+            "branches that are merged into one convolution later (RepVGG)",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dense = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8))
+        self.pointwise = nn.Sequential(nn.Conv2d(8, 8, 1, bias=False), nn.BatchNorm2d(8))
+        self.identity = nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        return F.relu(self.dense(x) + self.pointwise(x) + self.identity(x))
+
+model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(), Block(), nn.Flatten(), nn.Linear(8 * 36, 10))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "a highway net computes how much to carry",
+            """
+class Highway(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.gate = nn.Linear(16, 16), nn.Linear(16, 16)
+
+    def forward(self, x):
+        gate = torch.sigmoid(self.gate(x))
+        return gate * torch.relu(self.layer(x)) + (1 - gate) * x
+
+model = nn.Sequential(nn.Linear(8, 16), Highway(), Highway(), nn.Linear(16, 4))
+""",
+            "8x8",
+        ),
+        Example(
+            "dropout with a rate of zero, and a trained factor",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16))
+        self.drop, self.carry = nn.Dropout(0.0), nn.Parameter(torch.full((16,), 0.9))
+
+    def forward(self, x):
+        return self.drop(x) * self.carry + self.body(x)
+
+model = nn.Sequential(nn.Linear(8, 16), Block(), Block(), nn.Linear(16, 4))
+""",
+            "8x8",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """One finding for all blocked skips of a model."""
+        found = {each.node: nodes for each in graph.residuals if (nodes := obstacles(each))}
+        if not found:
+            return
+        nodes = list(dict.fromkeys(node for each in found.values() for node in each))
+        names = ", ".join(dict.fromkeys(node.target for node in nodes))
+        skips = f"{len(found)} skips are no identities" if len(found) > 1 else "the skip is no identity"
+        yield self.finding(
+            f"{skips}: the block's input passes {names} on its way to the sum",
+            help="add the block's input as it is, `x + branch(x)`; a projection belongs only where the shape changes",
+            evidence=Evidence(
+                len(found), "skips", f"{len(found)} of {len(graph.residuals)} skips blocked; what stands there multiplies "
+                "from block to block", limit=0,
+            ),  # fmt: skip
+            at=nodes,
+            severity=Severity.WARNING if len(found) > 1 else Severity.INFO,
+            verdict=Verdict.CONFIRMED,
+            count=len(found),
+        )
+
+
+def obstacles(residual: Residual) -> list[Node]:
+    """What stands on the skip of a block and keeps it from being an identity."""
+    from netcheck.trace.kinds import Kind
+
+    if residual.projected or residual.spans_stages or not residual.branch.layers:
+        return []
+    merged_later = not any(node.kind in (Kind.ACTIVATION, Kind.SOFTMAX) for node in residual.branch.nodes)
+    averaged = any(node.kind is Kind.SCALE for node in ends(residual.branch.operand))
+    found = []
+    for node in residual.skip.way:
+        if node.kind is Kind.ACTIVATION or (node.kind is Kind.DROPOUT and drops(node)):
+            found.append(node)
+        elif node.kind is Kind.NORM or node.kind in (Kind.CONV, Kind.LINEAR):
+            found += [] if merged_later else [node]
+        elif node.kind is Kind.SCALE and not averaged and (factor := fixed_factor(node)) is not None and factor != 1:
+            found.append(node)
+    return found
+
+
+def drops(node: Node) -> bool:
+    """Whether a dropout is at work in training."""
+    from netcheck.trace.residual import hand_on
+
+    return hand_on(node) is None
+
+
+def ends(node: Node) -> list[Node]:
+    """The last nodes of a branch: the operand, and what it hands on or thins out."""
+    from netcheck.trace.kinds import Kind
+    from netcheck.trace.residual import hand_on
+
+    found = [node]
+    while hand_on(node) is not None or node.kind is Kind.DROPOUT:
+        node = next(source for source in node.inputs if source.depends)
+        found.append(node)
+    return found
+
+
+def fixed_factor(node: Node) -> float | None:
+    """The number that a signal is multiplied by, whatever the training does; None if it is trained or differs by element."""
+    from netcheck.trace.composites import constant_value
+    from netcheck.trace.kinds import Kind
+    from netcheck.trace.values import TooCostly
+
+    numbers = [arg for arg in node.fx.args if type(arg) in (int, float)]
+    if not numbers:
+        operand = next((source for source in node.inputs if not source.depends), None)
+        if operand is None or operand.kind is not Kind.CONSTANT or operand.shape not in ((), (1,)):
+            return None
+        try:
+            numbers = [float(constant_value(operand))]
+        except TooCostly:
+            return None
+    factor = float(numbers[0])  # type: ignore[arg-type]
+    return 1 / factor if "div" in node.function and factor else factor
