@@ -27,7 +27,7 @@ def bounds(node: Node, steps: int = _DEEPEST) -> Interval:
     source = origin(node)
     if steps == 0 or source is None:
         return ANYTHING
-    if (node.kind in UNCHANGED and not node.detail) or (node.kind is Kind.POOL and node.detail == "max"):
+    if keeps_values(node):
         return bounds(source, steps - 1)
     if node.kind is Kind.DROPOUT:  # it sets to zero, and scales up what is left
         low, high = bounds(source, steps - 1)
@@ -39,6 +39,15 @@ def bounds(node: Node, steps: int = _DEEPEST) -> Interval:
     if node.kind in (Kind.LINEAR, Kind.CONV):
         return bounds_of_layer(node, source, steps)
     return bounds_of_arithmetic(node, bounds(source, steps - 1))
+
+
+def keeps_values(node: Node) -> bool:
+    """Whether every number of the result is one of the numbers that came in."""
+    if node.kind is Kind.POOL:
+        return node.detail == "max"
+    if node.kind is Kind.INDEX:  # not scatter and masked_fill, which put numbers in
+        return node.function in ("getitem", "select", "narrow", "index_select", "chunk", "split", "unbind")
+    return node.kind in UNCHANGED and not node.detail
 
 
 def range_of(function: Any, between: Interval) -> Interval:
