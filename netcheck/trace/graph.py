@@ -161,14 +161,24 @@ class ModelGraph:
         lost: nodes that stand for tensors which no recorded operation made.
         origin: the function or variable that the model came from, where its class does not tell how it was built.
         reads: nodes whose values forward looked at: only the recorded path was seen.
+        example: the arguments (args, kwargs) that forward was run on.
     """
 
-    def __init__(self, model: nn.Module, recording: Recording, *, tensors: str) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        recording: Recording,
+        *,
+        tensors: str,
+        example: tuple[tuple[Any, ...], dict[str, Any]] = ((), {}),
+    ) -> None:
         self.model = model
         self.recording = recording
         self.origin: Definition | None = None
         self._built: dict[str, Location | None] = {}
         self.tensors = tensors
+        self.example = example
+        self._in_mode: dict[bool, ModelGraph] = {}
         self.nodes = [Node(self, i, node, recording.calls.get(node)) for i, node in enumerate(recording.graph.nodes)]
         self.by_fx = {node.fx: node for node in self.nodes}
         for node in self.nodes:
@@ -247,6 +257,22 @@ class ModelGraph:
         from netcheck.trace.budget import diagnose
 
         return diagnose(self)
+
+    def in_mode(self, *, training: bool) -> ModelGraph:
+        """The graph of the same call after `model.train()` or `model.eval()`; traced when first asked for.
+
+        Raises:
+            TraceError: forward raises in that mode.
+        """
+        from netcheck.trace.run import trace
+
+        if all(module.training is training for module in self.model.modules()):
+            return self
+        if training not in self._in_mode:
+            twin = trace(self.model, *self.example, training=training)
+            twin.origin = self.origin
+            self._in_mode[training] = twin
+        return self._in_mode[training]
 
     def summary(self) -> Summary:
         """The graph in plain numbers."""

@@ -199,7 +199,7 @@ model = Block()
         text = f"{n_out} outputs ({n_in} → {n_out}) pass {name}"
         yield self.finding(
             f"{name} after the last layer: the outputs cannot be logits of both signs",
-            help=f"return the layer's value without {name}; for a quantity that must be positive, `F.softplus`",
+            help=f"return the layer's value without {name}; for a positive quantity, `F.softplus`",
             evidence=Evidence(n_out, "rectified outputs", text, limit=0),
             at=[activation for activation, _ in found],
             verdict=Verdict.CONFIRMED,
