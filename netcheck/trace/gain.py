@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -101,6 +102,11 @@ class Network:
         self.stats = {node: layer_of(node) for node in self.layers}
         self.following = {node: following_activation(node) for node in self.layers}
         self.scales = {node: scale_of(node) for node in self.nodes if node.kind in (Kind.SCALE, Kind.SHIFT, Kind.NORM)}
+
+    @cached_property
+    def as_built(self) -> Estimate:
+        """The estimate with nothing changed."""
+        return self.estimate()
 
     def estimate(self, change: Change = Change()) -> Estimate:
         """Sweep forward and back, with `change` in force."""

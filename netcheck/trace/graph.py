@@ -234,13 +234,23 @@ class ModelGraph:
         reads: nodes whose values forward looked at: only the recorded path was seen.
         kept: nodes whose values forward left behind in the model: attributes that it set, buffers that it wrote to.
         sized: nodes whose shape, type or device forward looked at.
+        example: the arguments (args, kwargs) that forward was run on.
     """
 
-    def __init__(self, model: nn.Module, recording: Recording, *, tensors: str) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        recording: Recording,
+        *,
+        tensors: str,
+        example: tuple[tuple[Any, ...], dict[str, Any]] = ((), {}),
+    ) -> None:
         self.model = model
         self.recording = recording
         self.origin: Definition | None = None
         self.tensors = tensors
+        self.example = example
+        self._in_mode: dict[bool, ModelGraph] = {}
         self.nodes = [Node(self, i, node, recording.calls.get(node)) for i, node in enumerate(recording.graph.nodes)]
         self.by_fx = {node.fx: node for node in self.nodes}
         for node in self.nodes:
@@ -396,6 +406,22 @@ class ModelGraph:
     @cached_property
     def _residual_at(self) -> dict[Node, Residual]:
         return {found.node: found for found in self.residuals}
+
+    def in_mode(self, *, training: bool) -> ModelGraph:
+        """The graph of the same call after `model.train()` or `model.eval()`; traced when first asked for.
+
+        Raises:
+            TraceError: forward raises in that mode.
+        """
+        from netcheck.trace.run import trace
+
+        if all(module.training is training for module in self.model.modules()):
+            return self
+        if training not in self._in_mode:
+            twin = trace(self.model, *self.example, training=training)
+            twin.origin = self.origin
+            self._in_mode[training] = twin
+        return self._in_mode[training]
 
     def summary(self) -> Summary:
         """The graph in plain numbers."""

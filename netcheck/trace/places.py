@@ -26,21 +26,24 @@ from netcheck.trace.record import _is_users as is_users
 _NAME = re.compile(r"""\['([^']*)'\]|\["([^"]*)"\]|\[([^]]*)\]|([^.\[\]]+)""")  # of a path: blocks.0.layers[1], heads['a']
 
 
-@lru_cache(maxsize=4096)
 def called(code: CodeType | None, instruction: int) -> Location | None:
     """The expression at an instruction of a function, as a place in its file."""
-    if code is None:
-        return None
+    # Python takes two functions for equal that differ in nothing but their file.
+    return None if code is None else _called(code.co_filename, code, instruction)
+
+
+@lru_cache(maxsize=4096)
+def _called(file: str, code: CodeType, instruction: int) -> Location:
     positions = _positions(code)
     index = instruction // 2
     line, end_line, column, end_column = positions[index] if index < len(positions) else (None,) * 4
     line = line or code.co_firstlineno
     return Location(
-        file=code.co_filename,
+        file=file,
         line=line,
-        column=_characters(code.co_filename, line, column) + 1,
+        column=_characters(file, line, column) + 1,
         end_line=end_line,
-        end_column=None if end_column is None else _characters(code.co_filename, end_line or line, end_column) + 1,
+        end_column=None if end_column is None else _characters(file, end_line or line, end_column) + 1,
         function=code.co_qualname,
     )
 

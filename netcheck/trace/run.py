@@ -29,13 +29,20 @@ from netcheck.trace.record import VALUE_NEEDED, Failure, Recorder, Unannounced, 
 REAL_RUN_LIMIT = 16 * 2**30  # bytes of parameters and buffers above which forward is not run on real tensors
 
 
-def trace(model: nn.Module, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> ModelGraph:
-    """Record what `model(*args, **kwargs)` does as a graph, in the model's present mode (training or eval).
+def trace(
+    model: nn.Module,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    training: bool | None = None,
+) -> ModelGraph:
+    """Record what `model(*args, **kwargs)` does as a graph.
 
     Args:
         model: any module; wrappers (DataParallel, DistributedDataParallel, torch.compile) are looked through.
         args: positional arguments of forward: tensors, or containers of tensors at any nesting.
         kwargs: keyword arguments of forward.
+        training: record it as after `model.train(training)`; None: in its present mode.
 
     Returns:
         The graph. The model, its state and all random number generators are bit for bit as before.
@@ -46,11 +53,11 @@ def trace(model: nn.Module, args: Sequence[Any] = (), kwargs: Mapping[str, Any] 
     args, kwargs = tuple(args), dict(kwargs or {})
     model = materialized(unwrapped(model), args, kwargs)
     try:
-        recorder = attempt_fake(model, args, kwargs)
+        recorder = attempt_fake(model, args, kwargs, training=training)
         if recorder.recording.lost:
-            recorder = attempt_fake(model, args, kwargs, hear_all=True)
+            recorder = attempt_fake(model, args, kwargs, hear_all=True, training=training)
         if not recorder.needs_values:
-            return ModelGraph(model, recorder.recording, tensors="fake")
+            return ModelGraph(model, recorder.recording, tensors="fake", example=(args, kwargs))
         error = TraceError(
             f"forward of {type(model).__name__} needs the values of tensors, which cannot be had here",
             help="check a small configuration of the same architecture, with its parameters on a real device",
@@ -59,14 +66,19 @@ def trace(model: nn.Module, args: Sequence[Any] = (), kwargs: Mapping[str, Any] 
         error = failure
     if not can_run_for_real(model):
         raise error
-    recorder = attempt_real(model, args, kwargs)
+    recorder = attempt_real(model, args, kwargs, training=training)
     if recorder.recording.lost:
-        recorder = attempt_real(model, args, kwargs, hear_all=True)
-    return ModelGraph(model, recorder.recording, tensors="real")
+        recorder = attempt_real(model, args, kwargs, hear_all=True, training=training)
+    return ModelGraph(model, recorder.recording, tensors="real", example=(args, kwargs))
 
 
 def attempt_fake(
-    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], *, hear_all: bool = False
+    model: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    hear_all: bool = False,
+    training: bool | None = None,
 ) -> Recorder:
     """Record forward on fake tensors: shapes and dtypes without values.
 
@@ -76,7 +88,7 @@ def attempt_fake(
     own = Fakes()
     device = device_of(model)
     try:
-        with silent_fakes(), substituted(model, own.make) as census:
+        with silent_fakes(), substituted(model, own.make) as census, set_mode(model, training):
             recorder = Recorder(census, fakes=own)
             own_args, own_kwargs = structure.rebuild((args, kwargs), lambda tensor: own.make(tensor, device))
             modes = (own.mode, Unannounced(recorder)) if hear_all else (own.mode,)
@@ -87,11 +99,16 @@ def attempt_fake(
 
 
 def attempt_real(
-    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], *, hear_all: bool = False
+    model: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    hear_all: bool = False,
+    training: bool | None = None,
 ) -> Recorder:
     """Record forward on real tensors: copies of the model's own, on its device."""
     device = device_of(model)
-    with substituted(model, own_copy) as census:
+    with substituted(model, own_copy) as census, set_mode(model, training):
         recorder = Recorder(census)
         own_args, own_kwargs = structure.rebuild(
             (args, kwargs), lambda tensor: own_copy(tensor).to(device or tensor.device)
@@ -185,6 +202,24 @@ def materialized(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
         except (Exception, SystemExit) as error:
             raise cannot_run(model, error, None) from error
     return twin
+
+
+@contextmanager
+def set_mode(model: nn.Module, training: bool | None) -> Iterator[None]:
+    """Call `model.train(training)`. `substituted` around this undoes it, but for compiled modules, which keep their own flag."""
+    if training is None:
+        yield
+        return
+    compiled = [(module, module.training) for module in model.modules() if isinstance(module, torch.jit.ScriptModule)]
+    try:
+        try:
+            model.train(training)
+        except (Exception, SystemExit) as error:  # the user's own train()
+            raise cannot_run(model, error, None) from error
+        yield
+    finally:
+        for module, before in compiled:
+            module.train(before)
 
 
 # ---- tensors to run on ----------------------------------------------------------------------------------------------

@@ -1,0 +1,254 @@
+"""NC106: a rectifier on the output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.channels import widths
+from netcheck.rules.depth_budget import activation_name
+from netcheck.rules.neighbours import UNCHANGED, before, ends, results
+from netcheck.trace.kinds import Kind
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+_BETWEEN = UNCHANGED | {Kind.DROPOUT, Kind.NORM, Kind.SHIFT, Kind.SCALE}
+_NARROWS = 2  # times fewer channels: a convolution that looks like a head rather than one more feature map
+
+
+class ActivationOnOutput(StaticRule):
+    """The last weight layer is followed by a rectifier (ReLU, leaky ReLU, PReLU, ...) where outputs look like
+    logits.
+
+    ## What it does Looks for a rectifier between the last linear or convolutional layer and a result of
+    forward, directly or before a softmax. Counted as a head is a layer that gives each sample a vector, and a
+    convolution that narrows its channels.
+
+    ## Why is this bad? A loss on logits expects numbers of both signs. A ReLU cuts the negative ones off:
+    classes with a negative logit all get the same probability and no gradient. A leaky ReLU or PReLU there
+    only bends the scale.
+
+    ## When it is fine The result is a vector of features, not of logits; a quantity that cannot be negative,
+    given by a single ReLU or by softplus. Bounded outputs (sigmoid, tanh) are not meant.
+
+    ## Evidence
+    The sign of half of the outputs at initialization: a ReLU sets them to 0, and their gradient with them.
+
+    ## References
+    - Goodfellow, Bengio and Courville 2016, Deep Learning, section 6.2.2: output units.
+    """
+
+    code = "NC106"
+    name = "activation-on-output"
+    severity = Severity.INFO
+    BAD = (
+        Example(
+            "ReLU after the classifier",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10), nn.ReLU())
+""",
+            "8x16",
+        ),
+        Example(
+            "PReLU after the last layer of a loop",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(16, 32), nn.Linear(32, 32), nn.Linear(32, 1)])
+        self.activations = nn.ModuleList(nn.PReLU() for _ in range(3))
+
+    def forward(self, x):
+        for layer, activation in zip(self.layers, self.activations):
+            x = activation(layer(x))
+        return x
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "rectified logits go into a softmax",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        x = torch.relu(self.fc1(x))
+        return F.softmax(F.relu(self.fc2(x)), dim=1)
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "a convolutional head",
+            """
+model = nn.Sequential(nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 5, 1), nn.LeakyReLU())
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "one of two results",
+            """
+class ActorCritic(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.actor, self.critic = nn.Linear(8, 32), nn.Linear(32, 3), nn.Linear(32, 1)
+
+    def forward(self, x):
+        x = torch.tanh(self.body(x))
+        return {"value": self.critic(x), "logits": self.actor(x).clamp(min=0)}
+
+model = ActorCritic()
+""",
+            "8x8",
+        ),
+        Example(
+            "after a norm, reshaped",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2, self.norm = nn.Linear(16, 32), nn.Linear(32, 12), nn.BatchNorm1d(12)
+
+    def forward(self, x):
+        x = self.fc2(F.gelu(self.fc1(x)))
+        return F.elu(self.norm(x)).view(-1, 4, 3)
+
+model = Net()
+""",
+            "8x16",
+        ),
+    )
+    GOOD = (
+        Example(
+            "logits as they are",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10))
+""",
+            "8x16",
+        ),
+        Example(
+            "bounded outputs",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 8), nn.Tanh())
+""",
+            "8x16",
+        ),
+        Example(
+            "one quantity that cannot be negative",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1), nn.ReLU())
+""",
+            "8x16",
+        ),
+        Example(
+            "positive rates by softplus",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.mean, self.spread = nn.Linear(16, 32), nn.Linear(32, 4), nn.Linear(32, 4)
+
+    def forward(self, x):
+        x = F.relu(self.fc1(x))
+        return self.mean(x), F.softplus(self.spread(x))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "the feature maps of a convolutional backbone",
+            """
+model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 32, 3), nn.ReLU())
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "features of a block of constant width, with a sum",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(32, 32), nn.Linear(32, 32)
+
+    def forward(self, x):
+        return F.relu(x + self.two(F.relu(self.one(x))))
+
+model = Block()
+""",
+            "8x32",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """One finding for all rectified results."""
+        found = list(dict.fromkeys(rectified_heads(graph)))
+        if not found:
+            return
+        activation, head = found[0]
+        name = activation_name(activation)
+        n_in, n_out = widths(head) or (0, 0)
+        text = f"{n_out} outputs ({n_in} → {n_out}) pass {name}"
+        yield self.finding(
+            f"{name} after the last layer: the outputs cannot be logits of both signs",
+            help=f"return the layer's value without {name}; for a positive quantity, `F.softplus`",
+            evidence=Evidence(n_out, "rectified outputs", text, limit=0),
+            at=[activation for activation, _ in found],
+            verdict=Verdict.CONFIRMED,
+        )
+
+
+def rectified_heads(graph: ModelGraph) -> Iterator[tuple[Node, Node]]:
+    """Each rectifier on a result of forward, with the head that it follows."""
+    for _, last in results(graph, UNCHANGED | {Kind.SOFTMAX}):
+        if last.kind is Kind.ACTIVATION and is_bending(last) and is_only_result(last):
+            head = before(last, _BETWEEN)
+            if head is not None and looks_like_head(head, last, graph):
+                yield last, head
+
+
+def is_bending(node: Node) -> bool:
+    """A rectifier that changes signs or slopes; not softplus, which makes a number positive on purpose."""
+    import torch
+
+    from netcheck.rules.nonlinearity.stacked_activations import is_squasher_or_rectifier
+
+    shape = node.activation
+    if shape is None or node.detail or shape.saturates or not is_squasher_or_rectifier(node):
+        return False
+    at_zero = float(shape.function(torch.zeros(1, dtype=torch.float64)))
+    return at_zero <= 0
+
+
+def is_only_result(node: Node) -> bool:
+    """Whether the model does nothing else with the value than return it."""
+    return all(user.kind is Kind.OUTPUT for user in ends(node, UNCHANGED | {Kind.SOFTMAX}))
+
+
+def looks_like_head(layer: Node, activation: Node, graph: ModelGraph) -> bool:
+    """A layer that gives each sample a short vector, or a convolution that narrows its channels."""
+    channels, shape = widths(layer), layer.shape or ()
+    if channels is None or layer.kind not in (Kind.LINEAR, Kind.CONV):
+        return False
+    n_in, n_out = channels
+    if any(source.shape == shape for source in graph.inputs):
+        return False  # a block of constant width
+    if n_out == 1:
+        return gives_both_signs(activation)
+    return len(shape) == 2 or n_in >= _NARROWS * n_out
+
+
+def gives_both_signs(node: Node) -> bool:
+    """A single ReLU may mean a quantity that is not negative; a PReLU cannot mean anything."""
+    import torch
+
+    assert node.activation is not None
+    return bool((node.activation.function(torch.linspace(-4, 0, 9, dtype=torch.float64)) < 0).any())

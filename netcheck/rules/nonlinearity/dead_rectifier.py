@@ -1,0 +1,361 @@
+"""NC105: a rectifier that its input never switches on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.neighbours import origin
+from netcheck.rules.ranges import bounds, constant_operand, first_varies
+from netcheck.trace.kinds import Kind
+
+if TYPE_CHECKING:
+    import torch
+
+    from netcheck.trace.behaviour import Activation
+    from netcheck.trace.graph import ModelGraph, Node
+
+_SIGMAS = 4.0  # a Gaussian pre-activation exceeds its mean by that much once in 30,000
+_MOST = 0.5  # share of dead units from which it is a fault
+_UNIT_KEPT = frozenset((Kind.IDENTITY, Kind.CAST, Kind.PART, Kind.DROPOUT))
+_SAME = 1e-9
+_NEGATIVE = -0.05  # a median bias that is worth a look at the weights
+
+
+class DeadRectifier(StaticRule):
+    """A rectifier whose input is negative for (almost) every sample: its output is constant and no gradient
+    passes.
+
+    ## What it does Where a rectifier is exactly flat, looks at what reaches it: a value that can never be
+    positive (the negative of a ReLU, a logarithm of a probability, negative weights on rectified values), or
+    a bias (of the layer, of the norm, or added by hand) that lies four standard deviations below. From half
+    of the units on it is reported.
+
+    ## Why is this bad? The slope of a ReLU is 0 left of zero. A unit that is there for every sample gets no
+    gradient, so it never comes back. If all units of a layer are, nothing before it trains.
+
+    ## When it is fine A small negative bias, which makes units sparse. A norm whose scale starts at 0 at the
+    end of a residual branch, before the sum. Smooth rectifiers (GELU, SiLU, ELU) and leaky ones: their slope
+    is not 0 there.
+
+    ## Evidence The share of units whose pre-activation is below the threshold by four standard deviations,
+    from the weights and the moments of a standardized input; or all of them, where the sign proves it. In the
+    calibration set a layer whose units were all dead on every sample never trained.
+
+    ## References
+    - Lu, Shin, Su and Karniadakis 2020, Dying ReLU and Initialization.
+    - Maas, Hannun and Ng 2013, Rectifier Nonlinearities Improve Neural Network Acoustic Models.
+    """
+
+    code = "NC105"
+    name = "dead-rectifier"
+    severity = Severity.ERROR
+    BAD = (
+        Example(
+            "biases far below zero",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+nn.init.constant_(model[0].bias, -10.0)
+""",
+            "8x16",
+        ),
+        Example(
+            "a batch normalization whose scale starts at zero, before the ReLU",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+        self.head = nn.Linear(8, 4)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(self, x):
+        return self.head(F.relu(self.norm(self.conv(x))).mean((2, 3)))
+
+model = Net()
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "the logarithm of a probability, rectified",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(16, 4)
+
+    def forward(self, x):
+        return torch.relu(F.log_softmax(self.fc(x), dim=1))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "negative weights on rectified values",
+            """
+model = nn.Sequential(
+    nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32, bias=False), nn.ReLU(), nn.Linear(32, 4)
+)
+with torch.no_grad():
+    model[2].weight.abs_().neg_()
+""",
+            "8x16",
+        ),
+        Example(
+            "a margin subtracted from normalized values",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.norm, self.head = nn.Linear(16, 32), nn.LayerNorm(32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        return self.head((self.norm(self.fc(x)) - 20).clamp(min=0))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "a sign turned around between two rectifiers",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        x = F.relu(self.a(x))
+        return self.b(F.relu(-1 * x))
+
+model = Net()
+""",
+            "8x16",
+        ),
+    )
+    GOOD = (
+        Example(
+            "PyTorch's own biases",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4))
+""",
+            "8x16",
+        ),
+        Example(
+            "a slightly negative bias, for sparse units",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+nn.init.constant_(model[0].bias, -0.5)
+""",
+            "8x16",
+        ),
+        Example(
+            "a zero scale at the end of a residual branch, ReLU after the sum",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(self, x):
+        return F.relu(x + self.norm(self.conv(x)))
+
+model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), Block(), Block(), nn.Flatten(), nn.Linear(8 * 36, 4))
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "a strongly negative bias before a gate, and before a head",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gate, self.value, self.head = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 4)
+        nn.init.constant_(self.gate.bias, -5.0)
+        nn.init.constant_(self.head.bias, -4.6)
+
+    def forward(self, x):
+        gate = torch.sigmoid(self.gate(x))
+        return self.head(gate * F.relu(self.value(x)) + (1 - gate) * x)
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "a leaky rectifier comes back",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.LeakyReLU(), nn.Linear(32, 4))
+nn.init.constant_(model[0].bias, -10.0)
+""",
+            "8x16",
+        ),
+        Example(
+            "both signs of a rectified value",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(16, 32), nn.Linear(64, 4)
+
+    def forward(self, x):
+        x = self.a(x)
+        return self.b(torch.cat([F.relu(x), F.relu(-x)], 1))
+
+model = Net()
+""",
+            "8x16",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """One finding for the rectifiers that are wholly dead, one for those that mostly are."""
+        dead = [each for node in graph if (each := dead_units(node)) is not None]
+        for whole in (True, False):
+            found = [each for each in dead if (each.share == 1) == whole]
+            if not found:
+                continue
+            worst = max(found, key=lambda each: each.share)
+            number = f"{len(found)} rectifiers" if len(found) > 1 else "a rectifier"
+            share = "all" if whole else f"{worst.share:.0%} of the"
+            yield self.finding(
+                f"{share} units of {number} are dead: {worst.reason}",
+                help=worst.cure,
+                evidence=Evidence(worst.share, "of the units dead", worst.text, limit=_MOST),
+                at=[each.node for each in found],
+                severity=Severity.ERROR if whole else Severity.WARNING,
+                verdict=Verdict.CONFIRMED if worst.proven else Verdict.SUSPECTED,
+            )
+
+
+@dataclass(frozen=True)
+class Dead:
+    """A rectifier most of whose units are off for good."""
+
+    node: Node
+    share: float
+    reason: str
+    cure: str
+    text: str
+    proven: bool
+
+
+def dead_units(node: Node) -> Dead | None:
+    """What is dead of a rectifier; None if it is none, or most of its units live."""
+    if node.kind is not Kind.ACTIVATION or node.detail or not node.live or not node.carries:
+        return None
+    if node.activation is None:
+        return None
+    edge, source = flat_below(node.activation), origin(node)
+    if edge is None or source is None:
+        return None
+    highest = bounds(source)[1]
+    if highest <= edge:
+        return Dead(
+            node,
+            1.0,
+            "what reaches them is never positive"
+            if edge == 0
+            else f"what reaches them never exceeds {edge:g}",
+            "turn the sign, or leave the rectifier out",
+            f"largest possible pre-activation {highest:g}, rectifier flat up to {edge:g}",
+            proven=True,
+        )
+    units = unit_moments(source)
+    if units is None:
+        return None
+    mean, spread = units
+    share = float((mean + _SIGMAS * spread < edge).double().mean())
+    if share <= _MOST:
+        return None
+    return Dead(
+        node,
+        share,
+        "their bias lies far below what the weights can make up for",
+        "start the biases at 0: `nn.init.zeros_(layer.bias)`",
+        f"median pre-activation {float(mean.median()):.3g} ± {float(spread.median()):.2g}, flat up to "
+        f"{edge:g}: {share:.0%} of {mean.numel()} units are {_SIGMAS:g} standard deviations below",
+        proven=False,
+    )
+
+
+@lru_cache(maxsize=64)
+def flat_below(activation: Activation) -> float | None:
+    """Up to where the slope is exactly 0, from the left: 0 for ReLU; None for what is flat nowhere, or
+    saturates.
+    """
+    import torch
+
+    from netcheck.trace.behaviour import evaluated
+
+    if not (activation.saturates_low and activation.rectifies):
+        return None
+    grid = torch.arange(-3200, 3201, dtype=torch.float64) / 100  # has 0 exactly
+    _, slopes = evaluated(activation.function, grid)
+    alive = slopes.abs() > 1e-12
+    first = int(alive.double().argmax())
+    sharp = float(slopes[first].abs()) > 0.01 * activation.steepest  # GELU fades out: there is no edge
+    return float(grid[first - 1]) if first > 0 and sharp else None
+
+
+def unit_moments(node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Mean and standard deviation (n,) of each unit of a layer or norm, also after adding a number; None if
+    not known.
+    """
+    source = origin(node)
+    if source is None:
+        return None
+    if node.kind in _UNIT_KEPT:
+        return unit_moments(source)
+    if node.kind is Kind.SHIFT:
+        number, before = constant_operand(node), unit_moments(source)
+        sign = -1 if "sub" in node.function else 1
+        if before is None or not isinstance(number, int | float) or not first_varies(node):
+            return None
+        return before[0] + sign * number, before[1]
+    if node.kind is Kind.NORM:
+        return moments_of_norm(node)
+    return moments_of_layer(node, source) if node.kind in (Kind.LINEAR, Kind.CONV) else None
+
+
+def moments_of_norm(node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """A norm's units have its bias as mean and its scale as standard deviation, whatever comes in."""
+    import torch
+
+    from netcheck.trace.weights import has_values
+
+    if node.detail not in ("batch", "layer", "group", "instance"):
+        return None
+    weight, bias = getattr(node.module, "weight", None), getattr(node.module, "bias", None)
+    if not isinstance(weight, torch.Tensor):
+        plain = node.module is not None or all(source.depends for source in node.inputs)
+        return (torch.zeros(1), torch.ones(1)) if plain else None
+    if not has_values(weight):
+        return None
+    scale = weight.detach().double().abs().flatten()
+    shift = bias.detach().double().flatten() if isinstance(bias, torch.Tensor) else torch.zeros_like(scale)
+    return torch.where(scale == 0, shift - _SAME, shift), scale  # a scale of 0 stays at the edge for good
+
+
+def moments_of_layer(node: Node, source: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Z = W x + b for x of the estimated mean m and mean square q: b (or b + m ΣW, if that is more), and |W|
+    sqrt(q).
+    """
+    from netcheck.trace.gain import Moments
+    from netcheck.trace.weights import weight_of
+
+    weight = weight_of(node)
+    if weight is None or weight.bias is None or weight.bias.numel() != weight.matrix.shape[0]:
+        return None
+    bias, matrix = weight.bias.double(), weight.matrix
+    if float(bias.median()) > _NEGATIVE or not bool(matrix.any()):
+        return None  # most units have no negative bias to speak of
+    given = node.graph.diagnosis.network.as_built.moments.get(source, Moments())
+    spread = matrix.square().sum(1).double().sqrt() * given.q**0.5
+    return bias + (given.m * matrix.sum(1)).clamp(min=0), spread

@@ -1,0 +1,340 @@
+"""NC107: softmax in forward."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules import softmax
+from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.neighbours import UNCHANGED, before, ends, origin, results
+from netcheck.source.vocabulary import names_used
+from netcheck.trace.kinds import Kind
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+_CROSS_ENTROPY = frozenset(("CrossEntropyLoss", "cross_entropy"))
+_TAKES_LOGARITHMS = frozenset(("NLLLoss", "nll_loss", "CTCLoss", "ctc_loss", "KLDivLoss", "kl_div"))
+_TAKES_PROBABILITIES = frozenset(("Categorical", "OneHotCategorical", "multinomial", "BCELoss"))
+
+
+class SoftmaxInForward(StaticRule):
+    """The model returns softmax or log-softmax outputs, which the usual loss applies again; or applies it
+    twice itself.
+
+    ## What it does Looks for a result of forward that is a softmax or log-softmax of logits nothing else
+    uses, and for a softmax directly on a softmax. A file that uses `NLLLoss` (or another loss of
+    log-probabilities) wants a log-softmax.
+
+    ## Why is this bad? `CrossEntropyLoss` takes logits and applies log-softmax itself. On probabilities,
+    which lie between 0 and 1, it sees nearly equal logits: with 10 classes the loss cannot fall below 1.46,
+    and the gradient shrinks. On a log-softmax it only computes everything twice.
+
+    ## When it is fine With `NLLLoss` after a log-softmax. Where probabilities are the product (a policy to
+    sample from, a model that says in its documentation or by the name of its result that it returns them):
+    then it is info. Next to the logits. In attention, where the weights are used.
+
+    ## Evidence The least cross-entropy of K classes on probabilities is log(1 + (K - 1) / e): 0.55 for 3,
+    1.46 for 10, 5.91 for 1000.
+
+    ## References
+    - PyTorch documentation of CrossEntropyLoss: "The input is expected to contain the unnormalized logits".
+    """
+
+    code = "NC107"
+    name = "softmax-in-forward"
+    severity = Severity.WARNING
+    BAD = (
+        Example(
+            "softmax as the last layer",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10), nn.Softmax(dim=1))
+""",
+            "8x16",
+        ),
+        Example(
+            "log_softmax, then CrossEntropyLoss",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(16, 10)
+
+    def forward(self, x):
+        return F.log_softmax(self.fc(x), dim=1)
+
+criterion = nn.CrossEntropyLoss()
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "for each pixel, over the channels",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.classify = nn.Conv2d(3, 16, 3), nn.Conv2d(16, 5, 1)
+
+    def forward(self, x):
+        return torch.softmax(self.classify(F.relu(self.conv(x))), 1)
+
+model = Net()
+""",
+            "4x3x8x8",
+        ),
+        Example(
+            "twice",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(16, 10), nn.Softmax(dim=-1))
+
+    def forward(self, x):
+        return F.log_softmax(self.body(x), dim=-1)
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "log_softmax twice, for a loss that wants it once",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(16, 10)
+
+    def forward(self, x):
+        return self.fc(x).log_softmax(-1).log_softmax(-1)
+
+def loss(output, target):
+    return F.nll_loss(output, target)
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "one of several results",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.head = nn.Linear(16, 32), nn.Linear(32, 10)
+
+    def forward(self, x):
+        features = F.relu(self.fc(x))
+        return {"features": features, "out": self.head(features).softmax(dim=1)}
+
+model = Net()
+""",
+            "8x16",
+        ),
+    )
+    GOOD = (
+        Example(
+            "logits",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10))
+""",
+            "8x16",
+        ),
+        Example(
+            "log_softmax for NLLLoss",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(16, 10)
+
+    def forward(self, x):
+        return F.log_softmax(self.fc(x), dim=1)
+
+def train(model, x, y):
+    return F.nll_loss(model(x), y)
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "attention weights are used, and returned too",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.score, self.head = nn.Linear(16, 1), nn.Linear(16, 4)
+
+    def forward(self, x):
+        weights = torch.softmax(self.score(x), dim=1)
+        return self.head((weights * x).sum(1)), weights
+
+model = Net()
+""",
+            "8x5x16",
+        ),
+        Example(
+            "only outside of training",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(16, 10)
+
+    def forward(self, x):
+        x = self.fc(x)
+        return x if self.training else x.softmax(1)
+
+model = Net().eval()
+""",
+            "8x16",
+        ),
+        Example(
+            "next to the logits",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(16, 10)
+
+    def forward(self, x):
+        logits = self.fc(x)
+        return logits, F.softmax(logits, dim=1)
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "a sigmoid for each label",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10), nn.Sigmoid())
+""",
+            "8x16",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """One finding for all that is applied twice, one for the results that are probabilities."""
+        doubled = [node for node in graph if is_doubled(node)]
+        if doubled:
+            yield self.applied_twice(doubled)
+        found = [node for node in returned_softmaxes(graph) if node not in doubled]
+        if found and not graph.model.training:
+            found = list(returned_softmaxes(graph.in_mode(training=True)))
+        for node in found:
+            if not is_wanted(node):
+                yield self.returned(node)
+
+    def applied_twice(self, doubled: list[Node]) -> Finding:
+        """The finding for a softmax on a softmax."""
+        node = doubled[0]
+        first = before(node, UNCHANGED)
+        assert first is not None
+        one, two = softmax.name(first), softmax.name(node)
+        if first.detail == "log":
+            text, effect = "change by the second: none", "the second changes nothing"
+            value, limit = 1.0, None
+        else:
+            value = most_probable(softmax.size(node) or 2)
+            limit = 1.0
+            text = f"largest probability that can come out: {value:.2f} of {softmax.size(node)} classes"
+            effect = f"no probability can exceed {value:.2f}"
+        return self.finding(
+            f"{two} directly on {one}: {effect}",
+            help="apply it once; for CrossEntropyLoss not at all",
+            evidence=Evidence(value, "largest probability", text, limit=limit),
+            at=doubled,
+            verdict=Verdict.CONFIRMED,
+        )
+
+    def returned(self, node: Node) -> Finding:
+        """The finding for a result that went through a softmax."""
+        classes = softmax.size(node) or 2
+        what, severity = softmax.name(node), Severity.INFO if says_so(node) else Severity.WARNING
+        if what == "softmax":
+            text = f"least cross-entropy of {classes} classes on probabilities: {least_loss(classes):.2f}"
+        else:
+            text = "cross-entropy of a log_softmax equals that of the logits: it is computed twice"
+        used = "this file uses CrossEntropyLoss, which" if uses(node, _CROSS_ENTROPY) else "CrossEntropyLoss"
+        loss = "" if what == "softmax" else ", or use NLLLoss"
+        return self.finding(
+            f"forward returns the {what} of its logits: {used} applies log_softmax again",
+            help=f"return the logits, and apply softmax where probabilities are needed{loss}",
+            evidence=Evidence(least_loss(classes) if what == "softmax" else 0.0, "nats", text, limit=0.0),
+            at=[node],
+            severity=severity,
+            verdict=Verdict.CONFIRMED if uses(node, _CROSS_ENTROPY) else Verdict.SUSPECTED,
+        )
+
+
+def returned_softmaxes(graph: ModelGraph) -> Iterator[Node]:
+    """Each softmax over classes that forward returns and does not use, of logits that it does not return."""
+    seen = set()
+    for _, node in results(graph, UNCHANGED):
+        if node.kind is not Kind.SOFTMAX or node in seen or node.function == "gumbel_softmax":
+            continue
+        seen.add(node)
+        logits = origin(node)
+        only_result = all(user.kind is Kind.OUTPUT for user in ends(node, UNCHANGED))
+        if logits is None or not only_result or ends(logits, UNCHANGED) != [node]:
+            continue
+        if softmax.dimension(node) and softmax.size(node) != 1:  # the others have rules of their own
+            yield node
+
+
+def is_doubled(node: Node) -> bool:
+    """A softmax directly on a softmax over the same dimension."""
+    if node.kind is not Kind.SOFTMAX or not node.live:
+        return False
+    first = before(node, UNCHANGED)
+    return (
+        first is not None
+        and first.kind is Kind.SOFTMAX
+        and (first.shape, softmax.dimension(first)) == (node.shape, softmax.dimension(node))
+    )
+
+
+def is_wanted(node: Node) -> bool:
+    """Whether the file applies a loss of log-probabilities."""
+    return node.detail == "log" and uses(node, _TAKES_LOGARITHMS)
+
+
+def says_so(node: Node) -> bool:
+    """Whether the model says that it returns probabilities: in its documentation, by a name, by sampling from
+    them.
+    """
+    model = node.graph.model
+    text = f"{inspect.getdoc(type(model)) or ''} {inspect.getdoc(type(model).forward) or ''}"
+    own = type(model).__module__.partition(".")[0] != "torch"
+    if own and re.search(r"probabilit|log[-_ ]?prob", text, re.IGNORECASE):
+        return True
+    returned = node.graph.nodes[-1].fx.args
+    named = isinstance(returned[0], dict) and any("prob" in str(key).lower() for key in returned[0])
+    return named or (uses(node, _TAKES_PROBABILITIES) and not uses(node, _CROSS_ENTROPY))
+
+
+def uses(node: Node, names: frozenset[str]) -> bool:
+    """Whether the file that calls, or builds, the softmax uses one of these names."""
+    place = node.called_at or node.built_at
+    return place is not None and not names.isdisjoint(names_used(place.file))
+
+
+def least_loss(classes: int) -> float:
+    """The cross-entropy of logits 1, 0, 0, ...: the most that probabilities can say."""
+    import math
+
+    return math.log(1 + (classes - 1) / math.e)
+
+
+def most_probable(classes: int) -> float:
+    """The softmax of 1, 0, 0, ..."""
+    import math
+
+    return math.e / (math.e + classes - 1)

@@ -1,0 +1,51 @@
+"""What the rules about softmax share: over which dimension it goes, whatever it was written as."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netcheck.rules.neighbours import origin
+from netcheck.trace.kinds import Kind
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import Node
+
+_POSITION = {"gumbel_softmax": 4}  # of `dim` among the arguments; 1 for the others
+_NAMED = ("nn.Softmax2d", "F.gumbel_softmax")  # have a dimension of their own
+_LEGACY = (0, 1, 3)  # numbers of dimensions for which PyTorch takes an unnamed dim to be 0; else 1
+
+
+def is_implicit(node: Node) -> bool:
+    """Whether a softmax does not say over which dimension it goes."""
+    named = node.option("dim", _POSITION.get(node.function, 1), None) is not None
+    return has_dimension(node) and not named and node.target not in _NAMED
+
+
+def dimension(node: Node) -> int | None:
+    """The dimension, counted from the front, that a softmax goes over; None if that cannot be told."""
+    source = origin(node)
+    if not has_dimension(node) or source is None or not source.shape:
+        return None
+    rank = len(source.shape)
+    if node.target == "nn.Softmax2d":
+        return rank - 3
+    dim = node.option("dim", _POSITION.get(node.function, 1), None)
+    if dim is None:
+        dim = -1 if node.function == "gumbel_softmax" else (0 if rank in _LEGACY else 1)
+    return dim % rank if isinstance(dim, int) else None
+
+
+def has_dimension(node: Node) -> bool:
+    """Whether it is a softmax over one dimension of its input."""
+    return node.kind is Kind.SOFTMAX and node.target != "nn.AdaptiveLogSoftmaxWithLoss"
+
+
+def size(node: Node) -> int | None:
+    """How many elements a softmax goes over."""
+    dim, source = dimension(node), origin(node)
+    return None if dim is None or source is None or source.shape is None else source.shape[dim]
+
+
+def name(node: Node) -> str:
+    """What it computes: "softmax" or "log_softmax"."""
+    return "log_softmax" if node.detail == "log" else "softmax"
