@@ -311,7 +311,8 @@ def is_mentioned(graph: ModelGraph, path: str) -> bool:
         parents.append(parents[-1]._modules[name])  # type: ignore[arg-type]
     nearest = True
     for parent, name in zip(parents[::-1], names[::-1], strict=True):
-        mentioned = names_in(type(parent))
+        cls: type = type(parent)
+        mentioned = names_in(cls)
         if name in mentioned or (nearest and mentioned & _INDIRECT):
             return True
         nearest = nearest and not mentioned  # containers have no code of their own: their owner decides
