@@ -244,13 +244,10 @@ def clones(graph: ModelGraph) -> Iterator[list[tuple[str, Node]]]:
     for name, matrix, node in matrices(graph):
         if (key := fingerprint(matrix)) is not None:
             alike.setdefault(key, []).append((name, matrix, node))
-    for candidates in alike.values():
-        if len(candidates) < 2:
-            continue
-        first = candidates[0][1]
-        group = [(name, node) for name, matrix, node in candidates if torch.equal(matrix, first)]
-        if len(group) > 1:
-            yield group
+    for (name, first, node), *others in alike.values():
+        same = [(other, its_node) for other, matrix, its_node in others if torch.equal(matrix, first)]
+        if same:
+            yield [(name, node), *same]
 
 
 def matrices(graph: ModelGraph) -> Iterator[tuple[str, torch.Tensor, Node]]:
