@@ -62,8 +62,10 @@ def consider_operands(node: Node) -> None:
     node.random = node.kind is Kind.RANDOM or node.function in _DRAWS or any(s.random for s in node.inputs if not s.depends)
     if not node.depends:
         only_constant = all(source.kind in (Kind.CONSTANT, Kind.RANDOM) for source in node.inputs)
-        if node.kind is not Kind.RANDOM:
-            node.kind = Kind.CONSTANT if only_constant else Kind.PARAMETER
+        if drops_weights(node):
+            node.kind, node.detail = Kind.DROPOUT, "weight"
+        elif node.kind is not Kind.RANDOM:
+            node.kind = Kind.CONSTANT if only_constant or node.kind is Kind.CONSTANT else Kind.PARAMETER
         return
     varying = sum(source.depends for source in node.inputs)
     if node.kind in _AFFINE and varying < 2 and not repeats_operand(node):
@@ -82,6 +84,14 @@ def consider_operands(node: Node) -> None:
         node.depends = False  # takes only the shape
     elif node.kind is Kind.UNKNOWN and all(source.kind is Kind.CONSTANT for source in node.inputs):
         node.kind = Kind.CONSTANT
+
+
+def drops_weights(node: Node) -> bool:
+    """A random mask on parameters (DropConnect, Wan et al. 2013): a dropout of them, or a product with random numbers."""
+    if not any(source.kind is Kind.PARAMETER and not source.random for source in node.inputs):
+        return False
+    masks = node.kind is Kind.GATE or node.function in ("where", "masked_fill")
+    return node.kind is Kind.DROPOUT or (masks and any(source.random for source in node.inputs))
 
 
 def divides_by_input(node: Node) -> bool:
