@@ -85,12 +85,19 @@ def consider_operands(node: Node) -> None:
 
 def consider_constant(node: Node) -> None:
     """What does not depend on the input: computed from parameters or not, at random or not."""
-    masks = node.kind in (Kind.DROPOUT, Kind.GATE) and node.random
-    if masks and any(source.kind is Kind.PARAMETER for source in node.inputs):
-        node.kind, node.detail = Kind.DROPOUT, "weight"  # DropConnect (Wan et al. 2013)
+    if drops_weights(node):
+        node.kind, node.detail = Kind.DROPOUT, "weight"
     elif node.kind is not Kind.RANDOM:
         only_constant = all(source.kind in (Kind.CONSTANT, Kind.RANDOM) for source in node.inputs)
-        node.kind = Kind.CONSTANT if only_constant else Kind.PARAMETER
+        node.kind = Kind.CONSTANT if only_constant or node.kind is Kind.CONSTANT else Kind.PARAMETER
+
+
+def drops_weights(node: Node) -> bool:
+    """A random mask on parameters (DropConnect, Wan et al. 2013): a dropout of them, or a product with random numbers."""
+    if not any(source.kind is Kind.PARAMETER and not source.random for source in node.inputs):
+        return False
+    masks = node.kind is Kind.GATE or node.function in ("where", "masked_fill")
+    return node.kind is Kind.DROPOUT or (masks and any(source.random for source in node.inputs))
 
 
 def divides_by_input(node: Node) -> bool:

@@ -32,6 +32,7 @@ _ELEMENTWISE = frozenset(
 _LOCAL = _ELEMENTWISE | {Kind.REDUCE, Kind.RESHAPE, Kind.NORM, Kind.PART}
 _FARTHEST = 24  # nodes between a composite's origin and its end
 _LARGEST = 200_000  # elements of the origin on which a normalization is tried
+_FILLED = {"zeros_like": 0.0, "ones_like": 1.0, "new_zeros": 0.0, "new_ones": 1.0}
 _STEEPEST = 30.0  # an activation is no exp: its slope stays moderate on [-6, 6]
 
 
@@ -43,7 +44,7 @@ def find(graph: ModelGraph) -> None:
             continue
         if node.kind is Kind.CAT:
             find_crelu(node, measured)
-        elif node.kind in (Kind.ADD, Kind.GATE, Kind.SCALE, Kind.POINTWISE) or node.function == "where":
+        elif node.kind in (Kind.ADD, Kind.GATE, Kind.SCALE, Kind.POINTWISE):
             _find_joined(node, measured)
         elif node.kind is Kind.REDUCE and node.detail == "max":
             find_maxout(node)
@@ -51,6 +52,8 @@ def find(graph: ModelGraph) -> None:
             find_unknown(node, measured)
         if node.kind is Kind.ACTIVATION and node.detail == "":
             node.activation = node.activation or measure(node, [node], node.inputs[0], measured)
+            if node.inputs[0].kind is Kind.CAT:
+                find_crelu_after(node)
 
 
 def _find_joined(node: Node, measured: dict[Any, Activation | None]) -> None:
@@ -64,20 +67,18 @@ def _find_joined(node: Node, measured: dict[Any, Activation | None]) -> None:
                 find_norm(node, region, origin)
             else:
                 adopt(node, region, measure(node, region, origin, measured))
-        elif node.function in ("max", "maximum") and all(is_piece(source) for source in varying):
+        if node.kind is Kind.POINTWISE and node.function in ("max", "maximum") and all(map(is_piece, varying)):
             node.kind, node.detail = Kind.ACTIVATION, "maxout"
             node.pieces = len(varying)
     elif node.kind is Kind.POINTWISE and varying:
-        adopt(node, [node], measure(node, [node], varying[0], measured))
-        if node.kind is Kind.POINTWISE:
-            _find_chain(node, measured)
+        _find_chain(node, measured)
 
 
 def _find_chain(end: Node, measured: dict[Any, Activation | None]) -> None:
-    """A function written out in one line: 1 / (1 + exp(-x)), log(1 + exp(x)). The longest chain that is one counts."""
+    """A function written out in one line: 1 / (1 + exp(-x)), relu(x) ** 2. The longest chain that is one counts."""
     region, origin = [end], next(source for source in end.inputs if source.depends)
-    chains = []
-    while origin.kind in (Kind.POINTWISE, Kind.SHIFT, Kind.SCALE, Kind.CAST) and len(region) < _FARTHEST:
+    chains = [(region, origin)]
+    while in_chain(origin, region) and len(region) < _FARTHEST:
         region = [origin, *region]
         origin = next(source for source in origin.inputs if source.depends)
         chains.append((region, origin))
@@ -85,6 +86,20 @@ def _find_chain(end: Node, measured: dict[Any, Activation | None]) -> None:
         adopt(end, chain, measure(end, chain, start, measured))
         if end.kind is Kind.ACTIVATION:
             return
+
+
+def in_chain(node: Node, rest: list[Node]) -> bool:
+    """Whether a function of one value may begin at `node` and go on with `rest`: nothing else uses its value."""
+    local = node.kind in (Kind.POINTWISE, Kind.SHIFT, Kind.SCALE, Kind.CAST, Kind.ACTIVATION) or is_hidden(node, rest)
+    alone = sum(source.depends for source in node.inputs) == 1
+    return local and alone and node.detail in ("", "of " + rest[0].name) and all(user is rest[0] for user in node.users)
+
+
+def is_hidden(part: Node, region: list[Node]) -> bool:
+    """Whether `part` is the inside of an activation in `region`."""
+    return part.kind is Kind.PART and any(
+        part.detail == "of " + end.name and end.kind is Kind.ACTIVATION for end in region
+    )
 
 
 def common_origin(branches: list[Node]) -> tuple[Node | None, list[Node]]:
@@ -126,7 +141,7 @@ def measure(
     node: Node, region: list[Node], origin: Node, measured: dict[Any, Activation | None]
 ) -> Activation | None:
     """The behaviour of the elementwise function that leads from `origin` to `node`; None if there is no such function."""
-    if any(part.kind not in _ELEMENTWISE and part.kind is not Kind.UNKNOWN for part in region):
+    if not all(part.kind in _ELEMENTWISE or part.kind is Kind.UNKNOWN or is_hidden(part, region) for part in region):
         return None
     if node.shape is None or node.shape != origin.shape:
         return None
@@ -162,7 +177,7 @@ def _measure(region: list[Node], origin: Node) -> Activation | None:
         if values.shape != (25,) or not values.is_floating_point() or not bool(values.isfinite().all()):
             return None
         return Activation(function)
-    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError):
         return None  # it is not a function of one tensor after all
 
 
@@ -232,6 +247,8 @@ def _apply_module(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 def _typical(node: Node) -> Any:
     """One number for a parameter or constant that an elementwise function takes."""
+    if node.function in _FILLED:  # of a shape that only the input tells
+        return torch.tensor(_FILLED[node.function], dtype=torch.float64)
     value = constant_value(node)
     if isinstance(value, torch.Tensor) and value.is_floating_point():
         return value.double().mean()
@@ -322,13 +339,41 @@ def find_crelu(node: Node, measured: dict[Any, Activation | None]) -> None:
     x = torch.linspace(-6, 6, 49, dtype=torch.float64)
     try:
         positive, negative = (function(x) for function in functions if function)
-    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError):
         return
     if positive.shape == x.shape == negative.shape and torch.allclose(positive, negative.flip(0)):
         slopes = measure(branches[0], [p for p in region if reaches(p, branches[0])], origin, measured)
         if slopes is not None and slopes.rectifies:
             node.kind, node.detail, node.activation = Kind.ACTIVATION, "crelu", slopes
             hide([*region, node], node)
+
+
+def find_crelu_after(node: Node) -> None:
+    """f(cat([x, -x])) for a rectifier f: the same, written the other way round."""
+    cat = node.inputs[0]
+    branches = [source for source in cat.inputs if source.depends]
+    if len(branches) != 2 or node.activation is None or not node.activation.rectifies:
+        return
+    origin, region = common_origin(branches)
+    if origin is None or not all(part.function in ("neg", "negative", "mul") for part in region):
+        return
+    signs = [sign(region, origin, branch) for branch in branches]
+    if None not in signs and sum(signs) == 0:  # type: ignore[arg-type]
+        node.detail = "crelu"
+        hide([*region, cat, node], node)
+
+
+def sign(region: list[Node], origin: Node, branch: Node) -> float | None:
+    """The factor of a branch that is its origin times a number; None if it is something else."""
+    if branch is origin:
+        return 1.0
+    function = elementwise([part for part in region if reaches(part, branch)], origin)
+    x = torch.tensor([-2.0, 1.0, 3.0], dtype=torch.float64)
+    try:
+        y = function(x) if function else None
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError):
+        return None
+    return float(y[1]) if y is not None and y.shape == x.shape and torch.equal(y, x * y[1]) else None
 
 
 def reaches(part: Node, end: Node) -> bool:

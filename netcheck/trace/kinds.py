@@ -98,7 +98,7 @@ _MODULES = {
     (Kind.LOSS, ""): "L1Loss NLLLoss NLLLoss2d PoissonNLLLoss GaussianNLLLoss KLDivLoss MSELoss BCELoss BCEWithLogitsLoss "
     "HingeEmbeddingLoss MultiLabelMarginLoss SmoothL1Loss HuberLoss SoftMarginLoss CrossEntropyLoss CTCLoss "
     "MultiLabelSoftMarginLoss CosineEmbeddingLoss MarginRankingLoss MultiMarginLoss TripletMarginLoss "
-    "TripletMarginWithDistanceLoss CosineSimilarity PairwiseDistance",
+    "TripletMarginWithDistanceLoss CosineSimilarity PairwiseDistance LinearCrossEntropyLoss",
 }
 
 # Functions by their bare name: `F.relu`, `torch.relu_` and `x.relu()` are all "relu"; `x + y` is "add".
@@ -112,7 +112,7 @@ _FUNCTIONS = {
     (Kind.ATTENTION, "module"): "multi_head_attention_forward",
     (Kind.ATTENTION, "product"): "scaled_dot_product_attention",
     (Kind.MATMUL, ""): "matmul mm bmm mv dot vdot inner outer einsum tensordot addmm baddbmm addbmm addmv chain_matmul "
-    "multi_dot kron grouped_mm scaled_mm ger sparse_mm sparse_addmm",
+    "multi_dot kron grouped_mm scaled_grouped_mm scaled_mm ger sparse_mm sparse_addmm",
     (Kind.ACTIVATION, ""): "relu relu6 rrelu leaky_relu prelu elu selu celu gelu silu mish hardswish softplus sigmoid expit "
     "hardsigmoid logsigmoid log_sigmoid tanh hardtanh softsign tanhshrink softshrink hardshrink threshold",
     (Kind.ACTIVATION, "glu"): "glu",
@@ -135,7 +135,8 @@ _FUNCTIONS = {
     "pad_sequence",
     (Kind.POOL, "max"): "max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices "
     "max_pool3d_with_indices adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d "
-    "fractional_max_pool3d adaptive_max_pool2d_with_indices",
+    "fractional_max_pool3d adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices "
+    "adaptive_max_pool3d_with_indices fractional_max_pool2d_with_indices fractional_max_pool3d_with_indices",
     (Kind.POOL, "average"): "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
     "lp_pool1d lp_pool2d lp_pool3d",
     (Kind.REDUCE, "mean"): "mean nanmean median nanmedian",
@@ -155,7 +156,7 @@ _FUNCTIONS = {
     "unbind tensor_split hsplit vsplit dsplit split_with_sizes diagonal diag topk tril triu grid_sample affine_grid "
     "unsafe_chunk unsafe_split select_scatter slice_scatter index masked_fill index_put index_add index_copy index_fill "
     "scatter scatter_add scatter_reduce masked_scatter put set_item set_attribute after index_reduce diag_embed "
-    "diagonal_scatter unique unique_consecutive where fill fill_diagonal unsafe_index setitem copy data zero nan_to_num",
+    "diagonal_scatter unique unique_consecutive fill fill_diagonal unsafe_index setitem copy data zero nan_to_num",
     (Kind.RESIZE, ""): "interpolate upsample upsample_nearest upsample_bilinear max_unpool1d max_unpool2d max_unpool3d",
     (Kind.PAD, ""): "pad constant_pad_nd",
     (Kind.CAST, ""): "to float double half bfloat16 type type_as cpu cuda int long short bool char byte cfloat cdouble "
@@ -166,7 +167,7 @@ _FUNCTIONS = {
     (Kind.POINTWISE, ""): "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal pow ipow float_power square abs absolute "
     "neg negative sign sgn floor ceil round trunc frac fix sin cos tan asin acos atan arcsin arccos arctan atan2 arctan2 sinh "
     "cosh asinh acosh atanh erf erfc erfinv lgamma digamma clamp clip clamp_min clamp_max maximum minimum fmax fmin mod imod "
-    "fmod remainder sinc hypot xlogy special_expit logit i0 logaddexp logaddexp2 angle deg2rad rad2deg copysign ldexp frexp "
+    "fmod where remainder sinc hypot xlogy special_expit logit i0 logaddexp logaddexp2 angle deg2rad rad2deg copysign ldexp frexp "
     "bernoulli",
     (Kind.COMPARE, ""): "lt le gt ge eq ne less less_equal greater greater_equal not_equal argmax argmin argsort isnan isinf "
     "isfinite isin logical_and logical_or logical_not logical_xor and or xor invert lshift rshift iand ior ixor any all "
@@ -175,7 +176,7 @@ _FUNCTIONS = {
     (Kind.LOSS, ""): "cross_entropy nll_loss nll_loss_nd mse_loss l1_loss smooth_l1_loss huber_loss kl_div binary_cross_entropy "
     "binary_cross_entropy_with_logits ctc_loss gaussian_nll_loss poisson_nll_loss hinge_embedding_loss margin_ranking_loss "
     "cosine_embedding_loss multilabel_margin_loss soft_margin_loss multilabel_soft_margin_loss multi_margin_loss "
-    "triplet_margin_loss triplet_margin_with_distance_loss",
+    "triplet_margin_loss triplet_margin_with_distance_loss linear_cross_entropy",
     (Kind.RANDOM, ""): "rand randn randint randperm rand_like randn_like randint_like normal uniform exponential random poisson",
     (Kind.CONSTANT, ""): "zeros ones full empty arange linspace logspace eye tensor as_tensor from_numpy zeros_like ones_like "
     "full_like empty_like new_zeros new_ones new_full new_empty new_tensor empty_strided scalar_tensor tril_indices "

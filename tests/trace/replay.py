@@ -54,14 +54,20 @@ def require_replay(
     """The graph's output, and what it leaves in its arguments and in the model's state, are the model's bit for bit."""
     state = _state(model)
     expected = (*_run(model, args, kwargs), _state(model))
-    model.load_state_dict(state)
+    _restore(model, state)
     actual = (*_run(graph.module, args, kwargs), _state(model))
-    model.load_state_dict(state)
+    _restore(model, state)
     require_equal(actual, expected)
 
 
 def _state(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def _restore(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            tensor.copy_(state[name])
 
 
 def _run(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
