@@ -3,7 +3,7 @@
     Demand("size", axis 1 of x, have 8, want 3, by conv1)   ->  x.features = 3
     Demand("size", a flat map, have 44944, want 400)      ->  height = width = 32, by `solve`
 
-Each repair yields proposals, the likeliest first; the search runs them and goes on with those that get further.
+Each repair yields proposals, the likeliest first; the search goes on with those that get further.
 """
 
 from __future__ import annotations
