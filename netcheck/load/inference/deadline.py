@@ -1,7 +1,7 @@
 """How long inference may take.
 
-Counted in this thread's CPU seconds, so that a busy machine does not change the answer; a wall clock bounds what
-waits instead of computing.
+Counted in this thread's CPU seconds, so that a busy machine does not change the answer; a wall clock bounds
+what waits instead of computing.
 """
 
 from __future__ import annotations
