@@ -24,7 +24,7 @@ from netcheck.load.inference.search import Search
 from netcheck.load.inference.signature import parameters_of
 from netcheck.load.inputs import ExampleInputs, described, given
 
-SECONDS = 1.0  # to find out whether a model runs with what it offers
+SECONDS = 2.0  # to find out whether a model runs with what it offers
 
 
 def by_convention(model: nn.Module) -> ExampleInputs | None:

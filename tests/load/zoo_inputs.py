@@ -74,8 +74,10 @@ def summary(zoo: str, rows: list[Row]) -> str:
     """One line: the share that was found, the times."""
     found, late = sum(row.found for row in rows), [row.name for row in rows if row.seconds > 3]
     median = statistics.median(row.seconds for row in rows) if rows else 0.0
+    slowest = max((row.cpu_seconds for row in rows), default=0.0)
     share = 100 * found / max(1, len(rows))
-    return f"== {zoo}: {found}/{len(rows)} = {share:.1f} %, median {median:.2f} s, over 3 s: {late}"
+    times = f"median {median:.2f} s, most CPU {slowest:.2f} s, over 3 s: {late}"
+    return f"== {zoo}: {found}/{len(rows)} = {share:.1f} %, {times}"
 
 
 if __name__ == "__main__":
