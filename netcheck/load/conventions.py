@@ -17,12 +17,14 @@ from torch import Tensor, nn
 
 from netcheck.errors import InputError
 from netcheck.load.inference.answer import example
+from netcheck.load.inference.deadline import OutOfTime
+from netcheck.load.inference.probe import Outcome
 from netcheck.load.inference.proposals import BATCH, HEIGHT, WIDTH, Argument, Proposal, Slot
 from netcheck.load.inference.search import Search
 from netcheck.load.inference.signature import parameters_of
 from netcheck.load.inputs import ExampleInputs, described, given
 
-SECONDS = 1.0  # to find out whether a model runs with what it offers
+SECONDS = 2.0  # to find out whether a model runs with what it offers
 
 
 def by_convention(model: nn.Module) -> ExampleInputs | None:
@@ -103,7 +105,7 @@ def from_image_size(model: nn.Module) -> ExampleInputs | None:
         sizes = {slot.features: channels, HEIGHT: height, WIDTH: width}
         proposal = Proposal((Argument(first.name, keyword=False, value=slot),), sizes)
         search = Search(model, seconds=SECONDS)
-        outcome = search.run(proposal) if search.probe.seconds_left > 0 else None
+        outcome = attempt(search, proposal)
         if outcome is not None and outcome.ok:
             return example(outcome, f"from the model's {where}")
     return None
@@ -138,4 +140,13 @@ def floating(model: nn.Module) -> torch.dtype:
 
 def runs(model: nn.Module, proposal: Proposal) -> bool:
     """Whether forward returns on fake tensors of these shapes."""
-    return Search(model, seconds=SECONDS).run(proposal).ok
+    outcome = attempt(Search(model, seconds=SECONDS), proposal)
+    return outcome is not None and outcome.ok
+
+
+def attempt(search: Search, proposal: Proposal) -> Outcome | None:
+    """One run; None if it took too long."""
+    try:
+        return search.run(proposal)
+    except OutOfTime:
+        return None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import time
+from importlib.util import find_spec
 
 import pytest
 
 from tests.load.zoo_inputs import Row, measure, measure_all
-from tests.load.zoo_models import timm_models, torchvision_models, transformers_models
+from tests.load.zoo_models import TIMM_MODULES, torchvision_models, transformers_models
 
-SLOWEST = 3.0  # seconds for one model
+pytestmark = pytest.mark.skipif(
+    any(find_spec(name) is None for name in ("torchvision", "timm", "transformers")),
+    reason="needs the zoo extra",
+)
+
+SLOWEST = 3.0  # seconds for one model, of a machine that does nothing else
 QUICK = (
     ("torchvision", "resnet18"),
     ("torchvision", "vit_b_16"),
@@ -25,23 +30,20 @@ QUICK = (
 
 @pytest.mark.parametrize(("zoo", "name"), QUICK)
 def test_some_of_each(zoo: str, name: str):
-    pytest.importorskip(zoo) if zoo == "transformers" else None
     models = dict(torchvision_models() if zoo == "torchvision" else transformers_models())
     row = measure(name, models[name])
     assert row.found, row.answer
-    assert row.seconds < SLOWEST, row
+    assert row.cpu_seconds < SLOWEST, row
 
 
 def test_an_ordinary_network_takes_well_under_half_a_second():
     build = dict(torchvision_models())["resnet50"]
     measure("warm", build)
-    started = time.perf_counter()
-    assert measure("resnet50", build).found
-    assert time.perf_counter() - started < 1.0  # with building it, on a busy machine
+    assert measure("resnet50", build).cpu_seconds < 0.5
 
 
 def share(rows: list[Row]) -> float:
-    return sum(row.found and row.seconds < SLOWEST for row in rows) / len(rows)
+    return sum(row.found and row.cpu_seconds < SLOWEST for row in rows) / len(rows)
 
 
 @pytest.mark.slow
@@ -53,7 +55,7 @@ def test_all_of_torchvision():
 @pytest.mark.slow
 def test_timm_from_beit_to_hgnet():
     rows = measure_all("timm")
-    assert len(rows) >= 2 * len({name.split("_")[0] for name, _ in timm_models()}) // 2
+    assert len(rows) >= 2 * (len(TIMM_MODULES) - 1)
     assert share(rows) >= 0.95, [row for row in rows if not row.found]
 
 

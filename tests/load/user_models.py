@@ -153,7 +153,7 @@ class CharGpt(nn.Module):
 
     def forward(self, idx, targets=None):
         B, T = idx.shape  # noqa: N806
-        assert T <= self.block_size, "too long"
+        assert self.block_size >= T, "too long"
         logits = self.head(self.blocks(self.token(idx) + self.position(torch.arange(T, device=idx.device))))
         loss = None if targets is None else F.cross_entropy(logits.view(B * T, -1), targets.view(-1))
         return logits, loss
@@ -797,7 +797,7 @@ class ChannelsLast(nn.Module):
         self.proj, self.norm = nn.Linear(3, 16), nn.LayerNorm(16)
 
     def forward(self, x):
-        b, h, w, c = x.shape
+        b, h, w, _ = x.shape
         return self.norm(self.proj(x)).reshape(b, h * w, -1)
 
 
@@ -839,3 +839,123 @@ class HalfPrecision(nn.Module):
 
 
 MODELS[-1].shapes = ((2, 6),)
+
+
+@model((2, 90))
+class Radiance(nn.Module):
+    """One vector holds positions and directions: the split says how long it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.position, self.direction, self.rgb = nn.Linear(63, 64), nn.Linear(64 + 27, 32), nn.Linear(32, 3)
+
+    def forward(self, x):
+        points, views = torch.split(x, [63, 27], dim=-1)
+        return self.rgb(F.relu(self.direction(torch.cat([F.relu(self.position(points)), views], -1))))
+
+
+@model((2, 1, 48, 48), (2, 256), (2, 256))
+class ActorCritic(nn.Module):
+    """An observation and an LSTM cell's state, nested in tuples."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(n, 32, 3, stride=2, padding=1) for n in (1, 32, 32, 32)])
+        self.lstm, self.actor = nn.LSTMCell(32 * 3 * 3, 256), nn.Linear(256, 6)
+
+    def forward(self, inputs):
+        x, (hx, cx) = inputs
+        for conv in self.convs:
+            x = F.elu(conv(x))
+        hx, cx = self.lstm(x.view(-1, 32 * 3 * 3), (hx, cx))
+        return self.actor(hx), (hx, cx)
+
+
+@model((2,), (2, 2), None)
+class TwoTower(nn.Module):
+    """A dict whose keys only the subscripts tell."""
+
+    def __init__(self):
+        super().__init__()
+        self.users, self.items, self.mix = nn.Embedding(1000, 16), nn.Embedding(500, 16), nn.Linear(18, 16)
+
+    def forward(self, features):
+        items = self.mix(torch.cat([self.items(features["item_id"]), features["genres"]], -1))
+        return (self.users(features["user_id"]) * items).sum(-1)
+
+
+@model((2, 20, 12))
+class Checked(nn.Module):
+    """Says what it wants in checks alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.width, self.fc = 12, nn.Linear(12, 4)
+
+    def forward(self, x):
+        if x.ndim != 3:
+            raise ValueError("expected (batch, time, features)")
+        if x.shape[-1] != self.width:
+            raise ValueError("wrong features")
+        if x.shape[1] % 5:
+            raise ValueError("time must be a multiple of five")
+        return self.fc(x)
+
+
+@model((16, 2), (16, 2))
+class TeacherForcing(nn.Module):
+    """Sequence first, as an LSTM takes it, and one token at a time."""
+
+    def __init__(self):
+        super().__init__()
+        self.source, self.target = nn.Embedding(40, 16), nn.Embedding(50, 16)
+        self.encoder, self.decoder, self.fc = nn.LSTM(16, 32), nn.LSTM(16, 32), nn.Linear(32, 50)
+
+    def forward(self, src, trg, ratio=0.5):
+        state, token, out = self.encoder(self.source(src))[1], trg[0, :], []
+        for step in range(1, trg.shape[0]):
+            y, state = self.decoder(self.target(token.unsqueeze(0)), state)
+            out.append(self.fc(y.squeeze(0)))
+            token = trg[step] if torch.rand(()).item() < ratio else out[-1].argmax(1)
+        return torch.stack(out)
+
+
+@model((2, 16, 7), (2, 16))
+class KeywordsOnly(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(7, 2)
+
+    def forward(self, *, x, mask):
+        return self.fc(x) * mask.unsqueeze(-1)
+
+
+@model((2,), (2, 2))
+class OrdinaryDifferentialEquation(nn.Module):
+    """Takes a time that it does not use."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(2, 50), nn.Tanh(), nn.Linear(50, 2))
+
+    def forward(self, t, y):
+        return self.net(y**3)
+
+
+@model((2, 16, 16))
+class MixtureOfExperts(nn.Module):
+    """Which tokens go where depends on values."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.experts = nn.Linear(16, 4), nn.ModuleList([nn.Linear(16, 16) for _ in range(4)])
+
+    def forward(self, x):
+        B, T, C = x.shape  # noqa: N806
+        tokens = x.view(-1, C)
+        weights, chosen = self.gate(tokens).softmax(-1).topk(2)
+        out = torch.zeros_like(tokens)
+        for index, expert in enumerate(self.experts):
+            token, rank = torch.where(chosen == index)
+            out[token] += weights[token, rank, None] * expert(tokens[token])
+        return out.view(B, T, C)

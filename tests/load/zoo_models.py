@@ -1,4 +1,4 @@
-"""Public models to measure on: torchvision, timm from beit to hgnet, thirty kinds of transformers from small configurations."""
+"""Public models to measure on: torchvision, timm from beit to hgnet, kinds of transformers in small."""
 
 from __future__ import annotations
 
@@ -56,11 +56,14 @@ EXTRA: dict[str, dict[str, Any]] = {
     )
 } | {"lraspp_mobilenet_v3_large": {"weights_backbone": None}}
 
+# fmt: off
 TIMM_MODULES = (
-    "beit byobnet cait coat convit convmixer convnext crossvit cspnet csatv2 davit deit densenet dla dpn edgenext efficientformer "
-    "efficientformer_v2 efficientnet efficientvit_mit efficientvit_msra eva fasternet fastvit focalnet gcvit ghostnet hardcorenas "
-    "hgnet"
-).split()
+    "beit", "byobnet", "cait", "coat", "convit", "convmixer", "convnext", "crossvit", "cspnet",
+    "csatv2", "davit", "deit", "densenet", "dla", "dpn", "edgenext", "efficientformer",
+    "efficientformer_v2", "efficientnet", "efficientvit_mit", "efficientvit_msra", "eva", "fasternet",
+    "fastvit", "focalnet", "gcvit", "ghostnet", "hardcorenas", "hgnet",
+)
+# fmt: on
 
 
 def timm_models() -> Built:
@@ -240,7 +243,7 @@ TRANSFORMERS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 def transformers_models() -> Built:
-    """Encoders, decoders, both; vision, speech, audio, several modalities; mixtures of experts; time series."""
+    """Encoders, decoders, both; vision, speech, audio, multimodal; mixtures of experts; time series."""
     import_torchvision()
     import transformers
 

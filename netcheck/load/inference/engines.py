@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 from netcheck.load.inference.proposals import Slot
 from netcheck.load.inference.values import fill
+
+MOST_CONSTANT = 64  # integers
 
 
 class FakeEngine:
@@ -38,7 +40,7 @@ class FakeEngine:
     def _fake(self, tensor: Tensor) -> Tensor:
         if not tensor.is_meta:
             try:
-                return self._mode.from_tensor(tensor)
+                return with_constant(self._mode.from_tensor(tensor), tensor)
             except Exception:  # a subclass that cannot be faked takes part as it is
                 return tensor
         with self._mode:
@@ -46,6 +48,19 @@ class FakeEngine:
             if isinstance(tensor, nn.Parameter):
                 return nn.Parameter(fake, requires_grad=tensor.requires_grad)
             return fake
+
+
+def with_constant(fake: Tensor, tensor: Tensor) -> Tensor:
+    """Let a small table of integers keep its values: a kernel size or a stride is often kept in a buffer."""
+    integer = not (tensor.is_floating_point() or tensor.is_complex())
+    if (
+        isinstance(fake, FakeTensor)
+        and integer
+        and tensor.numel() <= MOST_CONSTANT
+        and not tensor.requires_grad
+    ):
+        fake.constant = tensor.detach().clone()
+    return fake
 
 
 class RealEngine:

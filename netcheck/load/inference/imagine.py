@@ -18,13 +18,27 @@ if TYPE_CHECKING:
 UNKNOWN = object()
 
 
-def imagine(call: Call) -> Any:
+def imagine(call: Call, func: Callable[..., Any]) -> Any:
     """What the call may have returned; UNKNOWN if nothing plausible is known."""
     make = RESULTS.get(call.name)
     try:
-        return make(call) if make is not None else UNKNOWN
-    except (AttributeError, IndexError, TypeError, ValueError, RuntimeError):  # an unusual way to call it
+        if make is not None:
+            return make(call)
+        args, kwargs = with_numbers(call.args), with_numbers(call.kwargs)
+        return func(*args, **kwargs)
+    except Exception:  # an unusual way to call it
         return UNKNOWN
+
+
+def with_numbers(value: Any) -> Any:
+    """The same arguments with ones for the tensors among the sizes, in a list or alone."""
+    if isinstance(value, Tensor) and value.dim() == 0 and not value.is_floating_point():
+        return 1
+    if isinstance(value, dict):
+        return {key: with_numbers(entry) for key, entry in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)(with_numbers(entry) for entry in value)
+    return value
 
 
 def number(call: Call) -> Any:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,11 +22,12 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 
+from netcheck.load.inference.deadline import Deadline, OutOfTime
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.engines import FakeEngine, RealEngine
 from netcheck.load.inference.expressions import frames_of
 from netcheck.load.inference.proposals import Proposal, Slot
-from netcheck.load.inference.recorder import NEEDS_VALUES, Call, Consumer, OutOfTime, Recorder, Refused
+from netcheck.load.inference.recorder import NEEDS_VALUES, Call, Consumer, Recorder, Refused
 from netcheck.load.untouched import Snapshot
 
 MOST_ELEMENTS = 2**27  # in one input that is not allocated
@@ -77,8 +77,9 @@ class Probe:
 
     def __init__(self, model: nn.Module, *, seconds: float) -> None:
         self.model = model
-        self.deadline = time.monotonic() + seconds
+        self.deadline = Deadline(seconds)
         self.runs = 0
+        self.furthest = 0  # calls that the longest run finished
         self.imagines = False
         self.snapshot = Snapshot(model)
         tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
@@ -95,11 +96,6 @@ class Probe:
             (t.dtype for t in model.parameters() if t.dtype.is_floating_point), torch.get_default_dtype()
         )
         self.engine: FakeEngine | RealEngine = RealEngine() if self.lazy else FakeEngine()
-
-    @property
-    def seconds_left(self) -> float:
-        """Until the deadline."""
-        return self.deadline - time.monotonic()
 
     def use_values(self) -> bool:
         """Compute for real from now on, or make up values where that is impossible; False if done already."""
@@ -118,7 +114,7 @@ class Probe:
             OutOfTime: the deadline passed.
         """
         self.runs += 1
-        recorder = Recorder(proposal, deadline=self.deadline, imagines=self.imagines)
+        recorder = Recorder(proposal, deadline=self.deadline, furthest=self.furthest, imagines=self.imagines)
         error: BaseException | None = None
         limit = MOST_REAL_ELEMENTS if isinstance(self.engine, RealEngine) else MOST_ELEMENTS
         if any(math.prod(shape) > limit for shape in proposal.shapes().values()):
@@ -135,6 +131,7 @@ class Probe:
             error = caught
         finally:
             self.snapshot.restore()
+        self.furthest = max(self.furthest, recorder.calls)
         chain = tuple(causes(error))
         failed = recorder.failed
         call = failed[0] if failed and any(failed[1] is cause for cause in chain) else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dis
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import FrameType
@@ -26,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 from netcheck.load.inference import demands, imagine
 from netcheck.load.inference.axes import result_axes
+from netcheck.load.inference.deadline import Deadline
 from netcheck.load.inference.demands import Demand, Origin
 from netcheck.load.inference.proposals import BATCH, Proposal, Slot
 
@@ -46,10 +46,6 @@ SHIFTS = frozenset((
     "__iadd__", "__floordiv__", "floor_divide",
 ))
 # fmt: on
-
-
-class OutOfTime(BaseException):
-    """The deadline passed during a run. Not an Exception: a model must not catch it."""
 
 
 class Refused(Exception):  # noqa: N818
@@ -105,7 +101,8 @@ class Recorder(TorchFunctionMode):
     """Sees every torch call of one run."""
 
     proposal: Proposal
-    deadline: float
+    deadline: Deadline
+    furthest: int = 0  # calls that an earlier run finished
     imagines: bool = False  # make up what fake tensors do not know
     calls: int = 0
     failed: tuple[Call, BaseException] | None = None
@@ -174,14 +171,13 @@ class Recorder(TorchFunctionMode):
                     Call(getattr(getattr(func, "__self__", None), "__name__", name), args, kwargs, self), out
                 )
             return out
-        if time.monotonic() > self.deadline:
-            raise OutOfTime
+        self.deadline.check(furthest=self.calls > self.furthest)
         call = Call(name, args, kwargs, self)
         try:
             self._examine(call)
             out = func(*args, **kwargs)
         except Exception as error:
-            out = self._imagined(call, error)
+            out = self._imagined(call, func, error)
             if out is not imagine.UNKNOWN:
                 self.calls += 1
                 self._follow(call, out)
@@ -193,11 +189,15 @@ class Recorder(TorchFunctionMode):
         self._follow(call, out)
         return out
 
-    def _imagined(self, call: Call, error: Exception) -> Any:
+    def _imagined(self, call: Call, func: Any, error: Exception) -> Any:
         """A plausible result for a call that fakes cannot answer."""
         if call.name in imagine.STRICTER_ON_FAKES and not isinstance(error, Refused):
             return imagine.STRICTER_ON_FAKES[call.name](call)
-        return imagine.imagine(call) if self.imagines and isinstance(error, NEEDS_VALUES) else imagine.UNKNOWN
+        return (
+            imagine.imagine(call, func)
+            if self.imagines and isinstance(error, NEEDS_VALUES)
+            else imagine.UNKNOWN
+        )
 
     def enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """A module is about to run: note a sequence without a batch, or with it on the wrong axis."""

@@ -3,7 +3,7 @@
     Demand("size", axis 1 of x, have 8, want 3, by conv1)   ->  x.features = 3
     Demand("size", a flat map, have 44944, want 400)      ->  height = width = 32, by `solve`
 
-Each repair yields proposals, the likeliest first; the search runs them and goes on with those that get further.
+Each repair yields proposals, the likeliest first; the search goes on with those that get further.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from netcheck.load.inference.sizes import solve, with_usual_size
 if TYPE_CHECKING:
     from netcheck.load.inference.search import Search
 
+SIDES_UPWARDS = (2, 4, 8, 16, 28, 32, 48, 64, 96, 128, 160, 224, 256, 299, 384, 512, 1024)
 LONGEST = 2**18  # samples: five seconds of music
 
 
@@ -225,8 +226,10 @@ def meet_larger(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pr
     symbols = {
         dim for slot in sources(demand, proposal) for dim in slot.dims or () if dim in SPATIAL
     } - proposal.pinned
-    if symbols == {HEIGHT, WIDTH} and proposal.size(HEIGHT) == 224:
-        yield from (proposal.resized({HEIGHT: side, WIDTH: side}, pin=False) for side in (256, 299))
+    if symbols == {HEIGHT, WIDTH}:
+        larger = [side for side in SIDES_UPWARDS if side > proposal.size(HEIGHT)]
+        yield from (proposal.resized({HEIGHT: side, WIDTH: side}, pin=False) for side in larger[:4])
+        return
     for factor in (2, 4, 8, 32, 128):
         if symbols and max(map(proposal.size, symbols)) * factor <= LONGEST:
             yield proposal.resized({symbol: proposal.size(symbol) * factor for symbol in symbols}, pin=False)

@@ -12,16 +12,17 @@ from dataclasses import dataclass, field, replace
 from torch import nn
 
 from netcheck.load.inference import checks, operations
+from netcheck.load.inference.deadline import OutOfTime
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.probe import Outcome, Probe
 from netcheck.load.inference.proposals import BATCH, Proposal
-from netcheck.load.inference.recorder import OutOfTime, Refused
+from netcheck.load.inference.recorder import Refused
 from netcheck.load.inference.repairs import repairs
 from netcheck.load.inference.signature import propose
 
 MOST_RUNS = 120
 MOST_RUNS_AFTER_DOUBT = 14
-SECONDS_AFTER_DOUBT = 0.8
+SHARE_AFTER_DOUBT = 0.3  # of the time allowed
 STALLED = 25  # runs without progress
 PATIENCE = 6  # repairs of one proposal before the next best one has its turn
 
@@ -57,9 +58,9 @@ class Search:
         """Whether tries or time are used up."""
         after_doubt = self.accepted is not None and (
             self.probe.runs - self.accepted_after >= MOST_RUNS_AFTER_DOUBT
-            or self.probe.seconds_left < self.accepted_until
+            or self.probe.deadline.used > self.accepted_until
         )
-        return after_doubt or self.probe.runs >= MOST_RUNS or self.probe.seconds_left <= 0
+        return after_doubt or self.probe.runs >= MOST_RUNS or self.probe.deadline.is_over
 
     def search(self, first: Proposal | None = None) -> Outcome | None:
         """The outcome of a proposal that runs; None if none does: `furthest` is how far the best one got."""
@@ -145,7 +146,7 @@ class Search:
         if outcome.ok and (self.accepted is None or len(outcome.demands) < len(self.accepted.demands)):
             if self.accepted is None:
                 self.accepted_after = self.probe.runs
-                self.accepted_until = self.probe.seconds_left - SECONDS_AFTER_DOUBT
+                self.accepted_until = self.probe.deadline.used + SHARE_AFTER_DOUBT
             self.accepted = outcome
         calls, lines = outcome.progress
         key = (0, -calls, tuple(-line for line in lines), -len(self.outcomes))
