@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
 MODEL_FAULTS = (LoadError, InputError, TraceError)  # what becomes a finding
+# A search for inputs takes a second at most; this is for a machine that is busy with other things.
+INFERENCE_SECONDS = 20.0
 NOTHING_LOADED = ("NC001", "NC002", "NC007")  # with one of these there was no model to check
 
 
@@ -216,7 +218,7 @@ def inferred(module: nn.Module) -> ExampleInputs:
     from netcheck.load.inputs import infer_inputs
 
     try:
-        return infer_inputs(module)
+        return infer_inputs(module, seconds=INFERENCE_SECONDS)
     except InputError as error:
         fault = farthest(module, error)
         raise fault from fault.__cause__  # of the two errors only this one's cause says something
