@@ -27,9 +27,8 @@ def rate(node: Node) -> float | None:
     if node.kind is Kind.DROPOUT and not is_mask(node):
         value = node.option("p", 1, 0.5)
     elif node.kind is Kind.ATTENTION:
-        position = 4 if node.function == "scaled_dot_product_attention" else 99
-        name = "dropout" if node.module is not None else "dropout_p"
-        value = node.option(name, position, 0.0)
+        position = 4 if node.function == "scaled_dot_product_attention" else 10
+        value = node.option("dropout" if node.module is not None else "dropout_p", position, 0.0)
     elif node.kind is Kind.RECURRENT and node.module is not None:
         layered = getattr(node.module, "num_layers", 1) > 1  # it drops between layers
         value = getattr(node.module, "dropout", 0.0) if layered else 0.0
@@ -49,8 +48,8 @@ def is_on(node: Node) -> bool:
     if node.function == "scaled_dot_product_attention":
         return True  # it has no other switch than its rate
     default = node.function not in _OFF_BY_DEFAULT
-    flag = node.fx.kwargs.get("train", node.argument(2, "training", default))
-    return bool(flag)
+    position = 13 if node.kind is Kind.ATTENTION else 2
+    return bool(node.fx.kwargs.get("train", node.argument(position, "training", default)))
 
 
 def is_mask(node: Node) -> bool:

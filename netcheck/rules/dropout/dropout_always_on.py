@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any
 
 from netcheck.errors import TraceError
@@ -267,7 +267,9 @@ model = Net()
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for each way in which dropout stays on."""
-        if not any(may_stay_on(node) for node in graph):
+        registered = frozenset(id(module) for module in graph.model.modules())
+        overridden = overrides_train(graph.model)
+        if not any(may_stay_on(node, registered, overridden=overridden) for node in graph):
             return  # the common case: forward need not be recorded again
         try:
             evaluated = graph.in_mode(training=False)
@@ -276,7 +278,7 @@ model = Net()
         found: dict[str, list[Node]] = {}
         for node in evaluated:
             if node.live and node.depends and is_on(node):
-                found.setdefault(way_of(node), []).append(node)
+                found.setdefault(way_of(node, registered), []).append(node)
         severity = Severity.INFO if is_on_purpose(graph.model) else Severity.WARNING
         for way, nodes in found.items():
             fact, cure = (text.format(name=nodes[0].target) for text in _WAYS[way])
@@ -294,42 +296,30 @@ model = Net()
             )
 
 
-def may_stay_on(node: Node) -> bool:
+def may_stay_on(node: Node, registered: Container[int], *, overridden: bool) -> bool:
     """Whether the mode of the model may not decide about this dropout."""
     if not node.live or not is_on(node):
         return False
-    if node.module is None or not is_registered(node):
+    if node.module is None or id(node.module) not in registered:
         return True
-    return takes_mode_into_own_hands(node)
+    code = node.call.code if node.call else None
+    return overridden or (code is not None and "train" in code.co_names)  # forward calls .train()
 
 
-def is_registered(node: Node) -> bool:
-    """Whether `model.eval()` reaches the module."""
-    return any(node.module is module for module in registered_modules(node.graph))
-
-
-def registered_modules(graph: ModelGraph) -> Any:
-    """The modules that the model knows of."""
-    return graph.model.modules()
-
-
-def takes_mode_into_own_hands(node: Node) -> bool:
-    """Whether the calling code calls `.train()`, or a class of the user's overrides it."""
+def overrides_train(model: Any) -> bool:
+    """Whether a class of the user's decides itself what `train()` and `eval()` do."""
     from torch import nn
 
-    code = node.call.code if node.call else None
-    if code is not None and "train" in code.co_names:
-        return True
-    return any(type(module).train is not nn.Module.train for module in registered_modules(node.graph))
+    return any(type(module).train is not nn.Module.train for module in model.modules())
 
 
-def way_of(node: Node) -> str:
+def way_of(node: Node, registered: Container[int]) -> str:
     """How a dropout came to stay on: a key of `_WAYS`."""
     if is_mask(node):
         return "mask"
     if node.module is None:
         return "attention" if node.kind is Kind.ATTENTION else "function"
-    if is_registered(node):
+    if id(node.module) in registered:
         return "switched"
     return "built" if "<" in node.path else "unregistered"
 
