@@ -1,8 +1,7 @@
-"""Whether the first dimension of a value is the batch: the first dimension of an argument of forward, never
-moved.
+"""Whether the first dimension of a value is the batch: the first of an argument of forward, never moved.
 
-    follow(node)   (N, C) <- Linear <- (N, F) <- flatten <- (N, 3, 8, 8) <- argument x         x
-                   (T, 1) <- transpose <- ...                                                  None
+follow(node)   (N, C) <- Linear <- (N, F) <- flatten <- (N, 3, 8, 8) <- argument x         x
+               (T, 1) <- transpose <- ...                                                  None
 """
 
 from __future__ import annotations
@@ -14,9 +13,10 @@ from netcheck.trace.kinds import Kind
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
-_MOVES = frozenset(
-    ["transpose", "permute", "t", "T", "mT", "H", "mH", "adjoint", "swapaxes", "swapdims", "movedim", "moveaxis", "rearrange", "roll", "flip"]
-)
+_MOVES = frozenset((
+    "transpose", "permute", "t", "T", "mT", "H", "mH", "adjoint", "swapaxes", "swapdims", "movedim",
+    "moveaxis", "rearrange", "roll", "flip",
+))  # fmt: skip
 _JOINS = frozenset((Kind.CAT, Kind.REDUCE))
 _LONGEST = 2000
 

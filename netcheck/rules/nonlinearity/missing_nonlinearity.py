@@ -362,8 +362,7 @@ def is_by_design(first: Node, second: Node) -> bool:
 
 def groups(layer: Node) -> int:
     """Of a convolution; 1 for a linear layer."""
-    position = 7 if "transpose" in layer.function else 6
-    value = layer.option("groups", position, 1) if layer.kind is Kind.CONV else 1
+    value = layer.option("groups", 6, 1) if layer.kind is Kind.CONV else 1
     return value if isinstance(value, int) else 1
 
 

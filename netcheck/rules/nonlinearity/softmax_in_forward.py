@@ -221,16 +221,19 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10), nn.Sigmoi
     )
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
-        """One finding for all that is applied twice, one for the results that are probabilities."""
+        """One finding for what is applied twice, one for probabilities that are returned, one for their
+        logs.
+        """
         doubled = [node for node in graph if is_doubled(node)]
         if doubled:
             yield self.applied_twice(doubled)
         found = [node for node in returned_softmaxes(graph) if node not in doubled]
         if found and not graph.model.training:
             found = list(returned_softmaxes(graph.in_mode(training=True)))
-        for node in found:
-            if not is_wanted(node):
-                yield self.returned(node)
+        for log in (False, True):
+            unwanted = [node for node in found if (node.detail == "log") == log and not is_wanted(node)]
+            if unwanted:
+                yield self.returned(unwanted)
 
     def applied_twice(self, doubled: list[Node]) -> Finding:
         """The finding for a softmax on a softmax."""
@@ -254,8 +257,9 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10), nn.Sigmoi
             verdict=Verdict.CONFIRMED,
         )
 
-    def returned(self, node: Node) -> Finding:
-        """The finding for a result that went through a softmax."""
+    def returned(self, nodes: list[Node]) -> Finding:
+        """The finding for results that went through a softmax."""
+        node = nodes[0]
         classes = softmax.size(node) or 2
         what, severity = softmax.name(node), Severity.INFO if says_so(node) else Severity.WARNING
         if what == "softmax":
@@ -268,7 +272,7 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10), nn.Sigmoi
             f"forward returns the {what} of its logits: {used} applies log_softmax again",
             help=f"return the logits, and apply softmax where probabilities are needed{loss}",
             evidence=Evidence(least_loss(classes) if what == "softmax" else 0.0, "nats", text, limit=0.0),
-            at=[node],
+            at=nodes,
             severity=severity,
             verdict=Verdict.CONFIRMED if uses(node, _CROSS_ENTROPY) else Verdict.SUSPECTED,
         )

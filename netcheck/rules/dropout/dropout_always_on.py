@@ -1,0 +1,331 @@
+"""NC202: dropout that eval does not switch off."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Container, Iterable
+from typing import TYPE_CHECKING, Any
+
+from netcheck.errors import TraceError
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.dropouts import is_mask, is_on, rate
+from netcheck.trace.kinds import Kind
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+_WAYS = {  # how it stays on -> (what is said, what to do)
+    "function": (
+        "{name} does not look at `self.training`",
+        "pass the mode: `{name}(x, p, training=self.training)`, or build an `nn.Dropout` in `__init__`",
+    ),
+    "attention": (
+        "the attention's `dropout_p` does not look at `self.training`",
+        "pass `dropout_p=self.p if self.training else 0.0`",
+    ),
+    "mask": (
+        "forward draws a random mask in every mode",
+        "draw the mask `if self.training:` only, or use `nn.Dropout`",
+    ),
+    "built": (
+        "{name} is built in forward, and new modules are in training mode",
+        "build it once, in `__init__`: `self.dropout = {name}(p)`",
+    ),
+    "unregistered": (
+        "{name} is held where `eval()` does not find it",
+        "keep it in an `nn.ModuleList` or as an attribute of the module",
+    ),
+    "switched": (
+        "{name} is in training mode again",
+        "leave its mode to `train()` and `eval()` of the whole model",
+    ),
+}
+
+
+class DropoutAlwaysOn(StaticRule):
+    """Dropout is still random after `model.eval()`.
+
+    ## What it does Where a dropout is not a registered module, records forward once more in evaluation mode,
+    and reports what still drops: `F.dropout` without `training=`, a dropout module that forward builds or
+    that a plain list holds, attention with a constant `dropout_p`, a mask drawn without asking for the mode.
+
+    ## Why is this bad? Predictions change from call to call, and are worse than what was trained; validation
+    looks worse than training for no visible reason. Nothing warns.
+
+    ## When it is fine Monte Carlo dropout, which samples predictions on purpose: a model whose documentation
+    says so gets an info.
+
+    ## Evidence
+    The drop probability in evaluation mode, recorded there.
+
+    ## References
+    - Srivastava et al. 2014, Dropout, section 1: at test time the whole network is used.
+    - Gal and Ghahramani 2016, Dropout as a Bayesian Approximation: Monte Carlo dropout.
+    """
+
+    code = "NC202"
+    name = "dropout-always-on"
+    severity = Severity.WARNING
+    BAD = (
+        Example(
+            "F.dropout without training",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        return self.fc2(F.dropout(F.relu(self.fc1(x)), p=0.5))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "nn.Dropout built in forward",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        x = F.relu(self.fc1(x))
+        x = nn.Dropout(p=0.3)(x)
+        return self.fc2(x)
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "training=True written down",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        x = torch.relu(self.fc1(x))
+        return self.fc2(nn.functional.dropout(x, 0.2, training=True))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "dropout modules in a plain list",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(16, 16) for _ in range(3))
+        self.drops = [nn.Dropout(0.1) for _ in range(3)]
+
+    def forward(self, x):
+        for layer, drop in zip(self.layers, self.drops):
+            x = drop(F.relu(layer(x)))
+        return x
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "attention with a constant rate",
+            """
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.project, self.head = nn.Linear(16, 48), nn.Linear(16, 4)
+
+    def forward(self, x):
+        query, key, value = self.project(x).chunk(3, dim=-1)
+        x = F.scaled_dot_product_attention(query, key, value, dropout_p=0.1)
+        return self.head(x.mean(1))
+
+model = Attention()
+""",
+            "8x5x16",
+        ),
+        Example(
+            "a mask drawn in every mode",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        x = F.relu(self.fc1(x))
+        x = x * (torch.rand_like(x) > 0.25) / 0.75
+        return self.fc2(x)
+
+model = Net()
+""",
+            "8x16",
+        ),
+    )
+    GOOD = (
+        Example(
+            "a registered module",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Dropout(0.5), nn.Linear(32, 4))
+""",
+            "8x16",
+        ),
+        Example(
+            "the function, told the mode",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        x = F.dropout(F.relu(self.fc1(x)), 0.5, self.training)
+        return self.fc2(F.dropout(x, p=0.2, training=self.training))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "attention, told the mode",
+            """
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.project, self.head, self.p = nn.Linear(16, 48), nn.Linear(16, 4), 0.1
+
+    def forward(self, x):
+        query, key, value = self.project(x).chunk(3, dim=-1)
+        rate = self.p if self.training else 0.0
+        x = F.scaled_dot_product_attention(query, key, value, dropout_p=rate)
+        return self.head(x.mean(1))
+
+model = Attention()
+""",
+            "8x5x16",
+        ),
+        Example(
+            "a mask drawn in training only",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        x = F.relu(self.fc1(x))
+        if self.training:
+            x = x * torch.bernoulli(torch.full_like(x, 0.9)) / 0.9
+        return self.fc2(x)
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "noise that is the model's own: a variational autoencoder",
+            """
+class Autoencoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encode, self.decode = nn.Linear(16, 8), nn.Linear(4, 16)
+
+    def forward(self, x):
+        mean, spread = self.encode(x).chunk(2, dim=1)
+        return self.decode(mean + torch.exp(0.5 * spread) * torch.randn_like(spread))
+
+model = Autoencoder()
+""",
+            "8x16",
+        ),
+        Example(
+            "dropout between the layers of an LSTM, and in a Transformer",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.recurrent = nn.LSTM(16, 32, num_layers=2, dropout=0.3, batch_first=True)
+        self.layer = nn.TransformerEncoderLayer(32, 4, 64, dropout=0.1, batch_first=True)
+        self.head = nn.Linear(32, 4)
+
+    def forward(self, x):
+        return self.head(self.layer(self.recurrent(x)[0]).mean(1))
+
+model = Net()
+""",
+            "8x5x16",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """One finding for each way in which dropout stays on."""
+        registered = frozenset(id(module) for module in graph.model.modules())
+        overridden = overrides_train(graph.model)
+        if not any(may_stay_on(node, registered, overridden=overridden) for node in graph):
+            return  # the common case: forward need not be recorded again
+        try:
+            evaluated = graph.in_mode(training=False)
+        except TraceError:
+            return
+        found: dict[str, list[Node]] = {}
+        for node in evaluated:
+            if node.live and node.depends and is_on(node):
+                found.setdefault(way_of(node, registered), []).append(node)
+        severity = Severity.INFO if is_on_purpose(graph.model) else Severity.WARNING
+        for way, nodes in found.items():
+            fact, cure = (text.format(name=nodes[0].target) for text in _WAYS[way])
+            p = max((rate(node) or 0.0 for node in nodes), default=0.0)
+            text = (
+                f"after eval(): drop probability {p:g}, should be 0" if p else "after eval(): a random mask"
+            )
+            yield self.finding(
+                f"dropout stays on after `eval()`: {fact}",
+                help=cure,
+                evidence=Evidence(p or 1.0, "drop probability" if p else "random masks", text, limit=0.0),
+                at=nodes,
+                severity=severity,
+                verdict=Verdict.CONFIRMED,
+            )
+
+
+def may_stay_on(node: Node, registered: Container[int], *, overridden: bool) -> bool:
+    """Whether the mode of the model may not decide about this dropout."""
+    if not node.live or not is_on(node):
+        return False
+    if node.module is None or id(node.module) not in registered:
+        return True
+    code = node.call.code if node.call else None
+    return overridden or (code is not None and "train" in code.co_names)  # forward calls .train()
+
+
+def overrides_train(model: Any) -> bool:
+    """Whether a class of the user's decides itself what `train()` and `eval()` do."""
+    from torch import nn
+
+    return any(type(module).train is not nn.Module.train for module in model.modules())
+
+
+def way_of(node: Node, registered: Container[int]) -> str:
+    """How a dropout came to stay on: a key of `_WAYS`."""
+    if is_mask(node):
+        return "mask"
+    if node.module is None:
+        return "attention" if node.kind is Kind.ATTENTION else "function"
+    if id(node.module) in registered:
+        return "switched"
+    return "built" if "<" in node.path else "unregistered"
+
+
+def is_on_purpose(model: Any) -> bool:
+    """Whether the model's documentation speaks of Monte Carlo dropout."""
+    text = f"{inspect.getdoc(type(model)) or ''} {inspect.getdoc(type(model).forward) or ''}"
+    own = type(model).__module__.partition(".")[0] != "torch"
+    return own and re.search(r"monte[- ]carlo|\bmc[- ]?dropout|bayesian", text, re.IGNORECASE) is not None
