@@ -306,9 +306,18 @@ def dead_chains(graph: ModelGraph) -> Iterator[list[Node]]:
     for node in root:
         chains.setdefault(find(node), []).append(node)
     for chain in chains.values():
-        layers = [node for node in chain if parameters_of(node)]
+        layers = [node for node in chain if is_layer(node)]
         if layers and not any(is_observed(node) for node in chain):
             yield layers
+
+
+def is_layer(node: Node) -> bool:
+    """Whether an operation combines its input with weights: more than taking a view of a parameter."""
+    from netcheck.trace.kinds import FUNCTIONS, WEIGHT_LAYERS, Kind
+
+    sort = FUNCTIONS.get(node.function, (None, ""))[0]
+    combines = node.module is not None or sort in WEIGHT_LAYERS or sort in (Kind.EMBEDDING, Kind.MATMUL, Kind.NORM)
+    return combines and bool(parameters_of(node))
 
 
 def parameters_of(node: Node) -> list[nn.Parameter]:
