@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from netcheck.trace.kinds import Kind
-from tests.mutations.faults.nonlinearity import DEPTH, before_head, stack, width
+from tests.mutations.faults.nonlinearity import DEPTH, NARROW, in_narrow, stack, width
 from tests.mutations.faults.registry import fault
 from tests.mutations.subject import NoPlace, Subject
 
 
 @fault("NC501", "a deep stack at PyTorch's default before the head")
 def default_init(subject: Subject) -> None:
-    before_head(subject, *stack(subject, nn.ReLU))
+    in_narrow(subject, *stack(nn.ReLU))
 
 
 @fault("NC502", "the weights of a hidden layer filled with a number")
@@ -36,13 +36,12 @@ class ConcatenatedReLU(nn.Module):
 
 @fault("NC503", "a deep CReLU stack without mirrored weights before the head")
 def not_mirrored(subject: Subject) -> None:
-    n = width(subject)
     layers: list[nn.Module] = []
     for _ in range(DEPTH):
-        linear = nn.Linear(2 * n, n)
+        linear = nn.Linear(2 * NARROW, NARROW)
         nn.init.orthogonal_(linear.weight)
         layers += [ConcatenatedReLU(), linear]
-    before_head(subject, *layers)
+    in_narrow(subject, *layers)
 
 
 @fault("NC504", "a block that starts as a copy of its sibling")

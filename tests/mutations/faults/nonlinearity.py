@@ -11,6 +11,7 @@ from tests.mutations.faults.registry import fault
 from tests.mutations.subject import NoPlace, Subject
 
 DEPTH = 24  # layers of a stack that is too deep for its activation
+NARROW = 64  # its width
 
 
 class Functional(nn.Module):
@@ -44,20 +45,32 @@ def width(subject: Subject) -> int:
     return int(subject[subject.head.path].in_features)
 
 
-def stack(subject: Subject, activation: type[nn.Module]) -> list[nn.Module]:
-    """A deep plain stack at PyTorch's default initialization."""
+def in_narrow(subject: Subject, *layers: nn.Module) -> None:
+    """Put layers of 64 features before the head, between two that lead there and back."""
     n = width(subject)
-    return [module for _ in range(DEPTH) for module in (nn.Linear(n, n), activation())]
+    before_head(subject, nn.Linear(n, NARROW), *layers, nn.Linear(NARROW, n))
 
 
-@fault("NC101", "a stack of tanh modules before the head")
+def stack(activation: type[nn.Module], depth: int = DEPTH, gain: float | None = None) -> list[nn.Module]:
+    """A deep plain stack, at PyTorch's default initialization or at a gain."""
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        linear = nn.Linear(NARROW, NARROW)
+        if gain is not None:
+            nn.init.normal_(linear.weight, std=gain / NARROW**0.5)
+            nn.init.zeros_(linear.bias)
+        layers += [linear, activation()]
+    return layers
+
+
+@fault("NC101", "a stack of tanh modules before the head, too deep even at tanh's own gain")
 def tanh_stack(subject: Subject) -> None:
-    before_head(subject, *stack(subject, nn.Tanh))
+    in_narrow(subject, *stack(nn.Tanh, depth=120, gain=5 / 3))
 
 
 @fault("NC102", "a stack of sigmoids before the head")
 def sigmoid_stack(subject: Subject) -> None:
-    before_head(subject, *stack(subject, nn.Sigmoid))
+    in_narrow(subject, *stack(nn.Sigmoid))
 
 
 @fault("NC103", "an activation between two layers removed")

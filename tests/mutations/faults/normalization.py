@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from netcheck.trace.graph import Node
 from netcheck.trace.kinds import Kind
-from tests.mutations.faults.nonlinearity import before_head, width
+from tests.mutations.faults.nonlinearity import NARROW, before_head, in_narrow, width
 from tests.mutations.faults.registry import fault
 from tests.mutations.subject import Subject
 
@@ -17,15 +18,22 @@ def is_batch_norm(node: Node) -> bool:
     return node.detail == "batch"
 
 
-@fault("NC301", "a deep plain stack without a norm before the head")
-def stack_without_norm(subject: Subject) -> None:
-    n = width(subject)
-    layers: list[nn.Module] = []
-    for _ in range(90):
-        linear = nn.Linear(n, n)
-        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
-        layers += [linear, nn.SELU()]
-    before_head(subject, *layers)
+class PlainBlock(nn.Module):
+    """x + a branch without a norm: the sum grows with every block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(NARROW, NARROW), nn.Linear(NARROW, NARROW)
+        nn.init.kaiming_normal_(self.one.weight)
+        nn.init.kaiming_normal_(self.two.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.two(F.relu(self.one(F.relu(x))))
+
+
+@fault("NC301", "seventy residual blocks without a norm before the head")
+def blocks_without_norm(subject: Subject) -> None:
+    in_narrow(subject, *[PlainBlock() for _ in range(70)])
 
 
 @fault("NC302", "a bias before a BatchNorm")

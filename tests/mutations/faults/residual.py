@@ -8,7 +8,7 @@ from torch import nn
 from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.models.resnet import BasicBlock
 
-from tests.mutations.faults.nonlinearity import before_head, width
+from tests.mutations.faults.nonlinearity import NARROW, in_narrow
 from tests.mutations.faults.registry import fault
 from tests.mutations.hosts import PreActivationBlock
 from tests.mutations.subject import Subject
@@ -21,13 +21,12 @@ def has_identity(block: BasicBlock) -> bool:
 
 @fault("NC401", "a plain stack of forty normalized layers before the head")
 def plain_stack(subject: Subject) -> None:
-    n = width(subject)
     layers: list[nn.Module] = []
     for _ in range(40):
-        linear = nn.Linear(n, n)
+        linear = nn.Linear(NARROW, NARROW)
         nn.init.kaiming_normal_(linear.weight)
-        layers += [linear, nn.LayerNorm(n), nn.ReLU()]
-    before_head(subject, *layers)
+        layers += [linear, nn.LayerNorm(NARROW), nn.ReLU()]
+    in_narrow(subject, *layers)
 
 
 def block_identity(subject: Subject, blocker: nn.Module) -> None:
