@@ -50,7 +50,7 @@ def run(selectors: tuple[str, ...] = ("NC",), into: Iterable[Host] | None = None
 
 
 def trials(fault: Fault, host: Host) -> Iterator[Trial]:
-    """The fault at some random places of one host; none where the rule already says something of the healthy host."""
+    """The fault at random places of one host; none where the rule speaks of the healthy host."""
     if fault.code in spoken_of(host):
         return
     for number in range(PLACES):

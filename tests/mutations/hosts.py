@@ -13,8 +13,8 @@ from tests.mutations.subject import Host
 from tests.zoo import declare_torchvision_operators, zoo
 
 FROM_ZOO = (
-    "torchvision/resnet18", "torchvision/mobilenet_v2", "torchvision/squeezenet1_1", "timm/deit_tiny_patch16_224",
-    "transformers/BertModel", "transformers/GPT2LMHeadModel",
+    "torchvision/resnet18", "torchvision/mobilenet_v2", "torchvision/squeezenet1_1",
+    "timm/deit_tiny_patch16_224", "transformers/BertModel", "transformers/GPT2LMHeadModel",
 )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ class Host:
 
 @dataclass
 class Subject:
-    """A copy of a host. A fault changes `model` (or `args`, `kwargs`); `graph` is that of the healthy host."""
+    """A copy of a host. A fault changes `model`, `args` or `kwargs`; `graph` is the healthy host's."""
 
     model: nn.Module
     args: tuple[Any, ...]
@@ -79,7 +79,7 @@ class Subject:
             self[parent]._modules[name] = module
 
     def leaves(self, *kinds: Kind, where: Callable[[Node], bool] = lambda node: True) -> list[Node]:
-        """The leaf modules of these kinds that forward runs exactly once, on one tensor, on the way to the output."""
+        """The leaf modules of these kinds that forward runs once, on one tensor, on the way to the output."""
         calls = Counter(node.path for node in self.graph if node.module is not None)
         return [
             node

@@ -115,7 +115,8 @@ model = Net()
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.rnn, self.project, self.head = nn.GRU(16, 16, batch_first=True), nn.Linear(16, 16), nn.Linear(16, 4)
+        self.rnn = nn.GRU(16, 16, batch_first=True)
+        self.project, self.head = nn.Linear(16, 16), nn.Linear(16, 4)
 
     def forward(self, x):
         y, h = self.rnn(x)
@@ -277,7 +278,7 @@ model = Net()
                 help="use it (assign what a method returns, add the shortcut), or do not compute it",
                 evidence=Evidence(
                     len(chain), "layers",
-                    f"{len(chain)} weight layer{'s' * (len(chain) > 1)} with {idle:,} parameters that nothing else uses",
+                    f"{len(chain)} layer{'s' * (len(chain) > 1)} with {idle:,} parameters that nothing else uses",
                     limit=0,
                 ),
                 at=chain,
@@ -316,8 +317,8 @@ def is_layer(node: Node) -> bool:
     from netcheck.trace.kinds import FUNCTIONS, WEIGHT_LAYERS, Kind
 
     sort = FUNCTIONS.get(node.function, (None, ""))[0]
-    combines = node.module is not None or sort in WEIGHT_LAYERS or sort in (Kind.EMBEDDING, Kind.MATMUL, Kind.NORM)
-    return combines and bool(parameters_of(node))
+    combining = WEIGHT_LAYERS | {Kind.EMBEDDING, Kind.MATMUL, Kind.NORM}
+    return (node.module is not None or sort in combining) and bool(parameters_of(node))
 
 
 def parameters_of(node: Node) -> list[nn.Parameter]:

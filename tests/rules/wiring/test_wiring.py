@@ -1,4 +1,4 @@
-"""The rules on wiring beyond their own examples: how sure they are, where they point, what they leave alone."""
+"""The rules on wiring beyond their examples: how sure they are, where they point, what they leave."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def linear(n: int = 8) -> nn.Linear:
     return nn.Linear(8, n)
 
 
-# ---- NC901 ----------------------------------------------------------------------------------------------------------
+# ---- NC901 --------------------------------------------------------------------------------------------
 
 
 def test_one_attribute_is_one_finding_at_the_line_that_built_it() -> None:
@@ -101,7 +101,7 @@ def test_a_hidden_module_that_is_not_used_or_only_shares_weights_is_no_matter() 
     assert not found("NC901", Run(lambda self, x: self.head(x) + self.twin[0](x), head=head, twin=[twin]), X)
 
 
-# ---- NC902 ----------------------------------------------------------------------------------------------------------
+# ---- NC902 --------------------------------------------------------------------------------------------
 
 
 class WithAuxiliary(nn.Module):
@@ -187,7 +187,7 @@ def test_losses_and_identities_are_no_forgotten_layers() -> None:
     assert not found("NC902", Net(), X)
 
 
-# ---- NC903 ----------------------------------------------------------------------------------------------------------
+# ---- NC903 --------------------------------------------------------------------------------------------
 
 
 def test_an_input_of_which_only_the_shape_counts_is_information() -> None:
@@ -222,7 +222,7 @@ def test_a_tensor_that_is_only_detached_is_used() -> None:
     assert not found("NC903", model, X, X)
 
 
-# ---- NC904 ----------------------------------------------------------------------------------------------------------
+# ---- NC904 --------------------------------------------------------------------------------------------
 
 
 def test_the_same_dead_line_in_every_block_is_one_finding() -> None:
@@ -269,7 +269,7 @@ def test_what_forward_leaves_behind_or_looks_at_is_used(keep: str) -> None:
     assert not found("NC904", model, X)
 
 
-# ---- NC905 ----------------------------------------------------------------------------------------------------------
+# ---- NC905 --------------------------------------------------------------------------------------------
 
 
 def test_a_model_for_inference_alone_is_information() -> None:
@@ -353,7 +353,7 @@ def test_gradients_that_take_another_way_are_fine(build: Callable[[], nn.Module]
     assert not found("NC905", build(), X)
 
 
-# ---- NC906 ----------------------------------------------------------------------------------------------------------
+# ---- NC906 --------------------------------------------------------------------------------------------
 
 
 def test_a_plain_constant_is_a_warning_and_a_lost_parameter_an_error() -> None:
