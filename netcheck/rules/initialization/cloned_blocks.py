@@ -222,8 +222,8 @@ model[2].weight = model[0].weight
             where = f"in {container}" if container else "of the model"
             yield self.finding(
                 f"{copies} layers {where} start with the very same random weights",
-                help="build each block anew (`nn.ModuleList(Block() for _ in range(n))`), or draw the weights of the "
-                "copies again: `for p in model.parameters(): nn.init.xavier_uniform_(p) if p.dim() > 1 else None`",
+                help="build each block anew (`nn.ModuleList(Block() for _ in range(n))`), or draw the weights again: "
+                "`for p in model.parameters(): nn.init.xavier_uniform_(p) if p.dim() > 1 else None`",
                 evidence=Evidence(
                     copies,
                     "copies",
@@ -237,7 +237,7 @@ model[2].weight = model[0].weight
 
 
 def clones(graph: ModelGraph) -> Iterator[list[tuple[str, Node]]]:
-    """Groups of layers (each with its weight's name) that hold different tensors of the same random numbers."""
+    """Groups of layers (with their weights' names) that hold copies of the same random numbers."""
     import torch
 
     alike: dict[object, list[tuple[str, torch.Tensor, Node]]] = {}

@@ -266,10 +266,12 @@ model = Net()
                 reported.add(table)
                 width = round(weight.fan_in)
                 yield self.finding(
-                    f"the embedding is the output layer too, and its standard deviation is {logits / math.sqrt(width):.2g}: "
+                    "the embedding is the output layer too, "
+                    f"and its standard deviation is {logits / math.sqrt(width):.2g}: "
                     f"the first logits have one of about {logits:.0f}",
-                    help=f"`nn.init.normal_(embedding.weight, std={width}**-0.5)`, and multiply what the embedding gives by "
-                    f"{width}**0.5 if the input needs it; or scale the hidden state by {width}**-0.5 before the output layer",
+                    help=f"`nn.init.normal_(embedding.weight, std={width}**-0.5)`, and multiply what the embedding "
+                    f"gives by {width}**0.5 if the input needs it; or scale the hidden state by {width}**-0.5 "
+                    "before the output layer",
                     evidence=Evidence(
                         logits, "standard deviation",
                         f"std {logits / math.sqrt(width):.2g} · sqrt({width}) = {logits:.1f}", limit=_LARGEST,
@@ -281,7 +283,7 @@ model = Net()
 
 
 def table_of(node: Node) -> object:
-    """The tensor behind the weights of an embedding or a linear layer, as the model holds it; None if not one."""
+    """The model's own tensor behind the weights of an embedding or a linear layer; None if not one."""
     if node.module is not None:
         return getattr(node.module, "weight", None)
     source = next(

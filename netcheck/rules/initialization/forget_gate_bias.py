@@ -289,12 +289,14 @@ model = nn.Sequential(Highway(), Highway(), nn.Linear(32, 4))
         lowest = min(gate.bias for gate in gates)
         kept = sigmoid(lowest)
         yield self.finding(
-            f"the forget gates of {len(gates)} LSTM layer{'s' * (len(gates) > 1)} start with a mean bias of {lowest:.2f}: "
+            f"the forget gates of {len(gates)} LSTM layer{'s' * (len(gates) > 1)} start with a mean bias "
+            f"of {lowest:.2f}: "
             f"{1 - kept:.0%} of the cell state is lost at every step",
             help="set it to 1, in one of the two biases (gates are stacked i, f, g, o): "
-            "`with torch.no_grad(): lstm.bias_ih_l0[hidden:2 * hidden] = 1; lstm.bias_hh_l0[hidden:2 * hidden] = 0`",
+            "`with torch.no_grad(): lstm.bias_ih_l0[n:2 * n] = 1; lstm.bias_hh_l0[n:2 * n] = 0`, n = lstm.hidden_size",
             evidence=Evidence(
-                lowest, "bias", f"sigmoid({lowest:.2f})^20 = {kept**20:.1g} of the cell state is left after 20 steps", limit=_OPEN
+                lowest, "bias",
+                f"sigmoid({lowest:.2f})^20 = {kept**20:.1g} of the cell state is left after 20 steps", limit=_OPEN
             ),
             at=list(dict.fromkeys(gate.node for gate in gates)),
             verdict=Verdict.CONFIRMED,
@@ -364,7 +366,7 @@ def written_out(node: Node) -> Node | None:
 
 
 def range_of(node: Node) -> str:
-    """ "(0, 1)" of a sigmoid, "(-1, 1)" of a tanh, "" of anything else."""
+    """For people: "(0, 1)" of a sigmoid, "(-1, 1)" of a tanh, "" of anything else."""
     from netcheck.trace.kinds import Kind
 
     if node.kind is not Kind.ACTIVATION or node.activation is None or not node.activation.saturates:

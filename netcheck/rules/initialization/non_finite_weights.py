@@ -204,8 +204,8 @@ model = Net()
         listed = "; ".join(one.text for one in sick[:4]) + (f"; {len(sick) - 4} more" if sick[4:] else "")
         yield self.finding(
             f"{first.text}{others}: whatever meets them becomes NaN or Inf as well",
-            help="initialize them again, or load an older checkpoint; where a division or logarithm makes them, "
-            "keep its argument away from zero: `x / y.clamp(min=eps)`",
+            help="initialize them again, or load an older checkpoint; where a division makes them, "
+            "keep it away from zero: `x / y.clamp(min=eps)`",
             evidence=Evidence(sum(one.count for one in sick), "elements", listed, limit=0),
             at=[one.member for one in sick],
             verdict=Verdict.CONFIRMED,

@@ -115,7 +115,8 @@ model = Net()
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.rnn, self.project, self.head = nn.GRU(16, 16, batch_first=True), nn.Linear(16, 16), nn.Linear(16, 4)
+        self.rnn = nn.GRU(16, 16, batch_first=True)
+        self.project, self.head = nn.Linear(16, 16), nn.Linear(16, 4)
 
     def forward(self, x):
         y, h = self.rnn(x)
@@ -277,7 +278,7 @@ model = Net()
                 help="use it (assign what a method returns, add the shortcut), or do not compute it",
                 evidence=Evidence(
                     len(chain), "layers",
-                    f"{len(chain)} weight layer{'s' * (len(chain) > 1)} with {idle:,} parameters that nothing else uses",
+                    f"{len(chain)} layer{'s' * (len(chain) > 1)} with {idle:,} parameters that nothing else uses",
                     limit=0,
                 ),
                 at=chain,
@@ -306,9 +307,18 @@ def dead_chains(graph: ModelGraph) -> Iterator[list[Node]]:
     for node in root:
         chains.setdefault(find(node), []).append(node)
     for chain in chains.values():
-        layers = [node for node in chain if parameters_of(node)]
+        layers = [node for node in chain if is_layer(node)]
         if layers and not any(is_observed(node) for node in chain):
             yield layers
+
+
+def is_layer(node: Node) -> bool:
+    """Whether an operation combines its input with weights: more than taking a view of a parameter."""
+    from netcheck.trace.kinds import FUNCTIONS, WEIGHT_LAYERS, Kind
+
+    sort = FUNCTIONS.get(node.function, (None, ""))[0]
+    combining = WEIGHT_LAYERS | {Kind.EMBEDDING, Kind.MATMUL, Kind.NORM}
+    return (node.module is not None or sort in combining) and bool(parameters_of(node))
 
 
 def parameters_of(node: Node) -> list[nn.Parameter]:

@@ -303,7 +303,7 @@ model = Net()
             size = sum({id(p): p.numel() for node in cut.layers for p in trainable(node)}.values())
             yield self.finding(
                 f"{cut.text} keeps every gradient from {layers_text(cut.layers)}",
-                help="let the gradient pass (a straight-through estimator for hard decisions: `x + (hard - x).detach()`); "
+                help="let the gradient pass (for a hard decision, straight through: `x + (hard - x).detach()`); "
                 "or, if these weights are frozen on purpose, `requires_grad_(False)` them",
                 evidence=Evidence(
                     size,
@@ -356,7 +356,7 @@ def cut_off(graph: ModelGraph) -> Iterator[Cut]:
 
 
 def trainable(node: Node) -> list[nn.Parameter]:
-    """The parameters that an operation takes and that ask for a gradient: its module's, or the one that it reads."""
+    """The parameters of an operation that ask for a gradient: its module's, or the one that it reads."""
     from torch import nn
 
     if node.op == "get_attr":
@@ -381,7 +381,7 @@ def reached_by_gradients(graph: ModelGraph) -> set[Node]:
 
 
 def passes(node: Node) -> bool:
-    """Whether a gradient that arrives at a node's result reaches its arguments (of a parameter: reaches it)."""
+    """Whether a gradient that arrives at a node's result reaches its arguments."""
     from netcheck.trace.kinds import FUNCTIONS, Kind
 
     floating = node.dtype is None or node.dtype.is_floating_point or node.dtype.is_complex
@@ -443,7 +443,7 @@ def group_by_place(cuts: Iterable[Cut]) -> list[Cut]:
 
 
 def layers_text(layers: tuple[Node, ...]) -> str:
-    """ "the weights of `encoder.0` and 3 more"."""
+    """For people: "the weights of `encoder.0` and 3 more"."""
     names = list(
         dict.fromkeys(str(node.fx.target) if node.op == "get_attr" else node.path for node in layers)
     )

@@ -251,7 +251,8 @@ model = Net()
             yield self.finding(
                 f"the input `{name}` does not reach the output"
                 + (": only its shape is used" if only_shape else ""),
-                help=f"use `{name}` in forward, or take it out of the signature; `_{name}` says that it is ignored on purpose",
+                help=f"use `{name}` in forward, or take it out of the signature; "
+                f"`_{name}` says that it is ignored on purpose",
                 evidence=Evidence(0, "ways", f"0 ways from `{name}` to the output", limit=1),
                 at=[node],
                 severity=Severity.INFO if only_shape else Severity.WARNING,
@@ -260,7 +261,7 @@ model = Net()
 
 
 def contributing(graph: ModelGraph) -> Iterable[Node]:
-    """The nodes whose values the output, a value that was looked at, or what forward leaves behind depends on."""
+    """The nodes whose values the output, a value looked at, or what forward leaves behind depends on."""
     pending = [*(node for node in graph if node.op == "output"), *graph.reads, *graph.kept]
     found = set(pending)
     while pending:

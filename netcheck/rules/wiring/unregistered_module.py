@@ -397,5 +397,5 @@ def cure(path: str) -> str:
 
 
 def attribute(path: str) -> str:
-    """The attribute that hides a module, one for all blocks of a list: "blocks.*.heads" for blocks.3.heads['a']."""
+    """The attribute that hides a module, for all blocks: "blocks.*.heads" for blocks.3.heads['a']."""
     return re.sub(r"(^|\.)\d+(?=\.|$)", r"\1*", path.partition("[")[0])

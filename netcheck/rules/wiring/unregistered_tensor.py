@@ -273,7 +273,7 @@ model = Net()
 
 
 def hidden_tensors(graph: ModelGraph) -> Iterator[Member]:
-    """The unregistered tensors that forward reads (those of an unregistered module are that module's matter)."""
+    """The unregistered tensors that forward reads, but for those of unregistered modules."""
     outside = tuple(f"{s.path}." for s in graph.submodules if not s.registered)
     # Where nothing has to be moved, x.to(device) is x: the call is recorded, and what follows uses x.
     moved = {node.inputs[0] for node in graph if node.function in _MOVES and node.inputs}

@@ -296,7 +296,7 @@ def own_parameters(graph: ModelGraph, submodules: list[Submodule]) -> int:
 
 
 def is_passive(submodule: Submodule) -> bool:
-    """Whether a module without weights is no part of the computation: nothing to run in it, a loss, an identity."""
+    """Whether a module without weights computes nothing: a loss, an identity."""
     from netcheck.trace.kinds import MODULES, Kind
 
     kinds = {MODULES.get(type(module).__name__, (None,))[0] for module in submodule.module.modules()}
@@ -304,7 +304,7 @@ def is_passive(submodule: Submodule) -> bool:
 
 
 def is_mentioned(graph: ModelGraph, path: str) -> bool:
-    """Whether a method that is no part of the construction names the submodule, in the class that holds it or above."""
+    """Whether a method other than the constructor names the submodule, in its holder's class or above."""
     names = path.split(".")
     parents = [graph.model]
     for name in names[:-1]:

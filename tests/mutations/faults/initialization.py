@@ -1,0 +1,102 @@
+"""NC5: initialization."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from netcheck.trace.kinds import Kind
+from tests.mutations.faults.nonlinearity import DEPTH, NARROW, in_narrow, stack, width
+from tests.mutations.faults.registry import fault
+from tests.mutations.subject import NoPlace, Subject
+
+
+@fault("NC501", "a deep stack at PyTorch's default before the head")
+def default_init(subject: Subject) -> None:
+    in_narrow(subject, *stack(nn.ReLU))
+
+
+@fault("NC502", "the weights of a hidden layer filled with a number")
+def constant_weights(subject: Subject) -> None:
+    ends = set(subject.graph.outputs)
+    path = subject.pick(
+        Kind.CONV, Kind.LINEAR, where=lambda n: n not in ends and n.module.weight.shape[0] > 1
+    ).path
+    nn.init.constant_(subject[path].weight, 0.01)
+    subject.places.append(path)
+
+
+class ConcatenatedReLU(nn.Module):
+    """cat(relu(x), relu(-x)): twice the features."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([F.relu(x), F.relu(-x)], dim=1)
+
+
+@fault("NC503", "a deep CReLU stack without mirrored weights before the head")
+def not_mirrored(subject: Subject) -> None:
+    layers: list[nn.Module] = []
+    for _ in range(DEPTH):
+        linear = nn.Linear(2 * NARROW, NARROW)
+        nn.init.orthogonal_(linear.weight)
+        layers += [ConcatenatedReLU(), linear]
+    in_narrow(subject, *layers)
+
+
+@fault("NC504", "a block that starts as a copy of its sibling")
+def cloned_block(subject: Subject) -> None:
+    leaves = subject.leaves(Kind.CONV, Kind.LINEAR, where=lambda node: node.module.weight.numel() > 64)
+    first = subject.choose(leaves)
+    alike = [n for n in leaves if n is not first and n.module.weight.shape == first.module.weight.shape]
+    other = subject.choose(alike)
+    with torch.no_grad():
+        subject[other.path].weight.copy_(subject[first.path].weight)
+    subject.places.append(other.path)
+
+
+class Recurrent(nn.Module):
+    """An LSTM over features in chunks, before a head."""
+
+    def __init__(self, n: int, head: nn.Module) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(n, n, batch_first=True)
+        self.head = head
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C) -> what the head gives."""
+        return self.head(self.lstm(x.unsqueeze(1).expand(-1, 6, -1))[0][:, -1])
+
+
+@fault("NC505", "an LSTM before the head")
+def shut_forget_gate(subject: Subject) -> None:
+    head = subject.head
+    if len(head.inputs[0].shape or ()) != 2:
+        raise NoPlace
+    subject.replace(head.path, Recurrent(width(subject), subject[head.path]))
+
+
+@fault("NC506", "a tied embedding drawn with a standard deviation of 1")
+def large_embedding(subject: Subject) -> None:
+    heads = {
+        id(node.module.weight)
+        for node in subject.graph
+        if node.kind is Kind.LINEAR and node.module is not None
+    }
+    tied = [
+        n for n in subject.graph if n.kind is Kind.EMBEDDING and n.module and id(n.module.weight) in heads
+    ]
+    path = subject.choose(tied).path
+    nn.init.normal_(subject[path].weight)
+    subject.places.append(path)
+
+
+@fault("NC507", "a NaN or Inf in a random tensor")
+def not_finite(subject: Subject) -> None:
+    tensors = [*subject.model.named_parameters(), *subject.model.named_buffers()]
+    name, tensor = subject.choose([(n, t) for n, t in tensors if t.is_floating_point() and t.numel() > 1])
+    with torch.no_grad():
+        tensor.view(-1)[subject.draw.randrange(tensor.numel())] = subject.draw.choice(
+            [float("nan"), float("inf")]
+        )
+    subject.places.append(name)

@@ -1,0 +1,72 @@
+"""NC3: normalization."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from netcheck.trace.graph import Node
+from netcheck.trace.kinds import Kind
+from tests.mutations.faults.nonlinearity import NARROW, before_head, in_narrow, width
+from tests.mutations.faults.registry import fault
+from tests.mutations.subject import Subject
+
+
+def is_batch_norm(node: Node) -> bool:
+    """Whether a node is a BatchNorm."""
+    return node.detail == "batch"
+
+
+class PlainBlock(nn.Module):
+    """x + a branch without a norm: the sum grows with every block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(NARROW, NARROW), nn.Linear(NARROW, NARROW)
+        nn.init.kaiming_normal_(self.one.weight)
+        nn.init.kaiming_normal_(self.two.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.two(F.relu(self.one(F.relu(x))))
+
+
+@fault("NC301", "seventy residual blocks without a norm before the head")
+def blocks_without_norm(subject: Subject) -> None:
+    in_narrow(subject, *[PlainBlock() for _ in range(70)])
+
+
+@fault("NC302", "a bias before a BatchNorm")
+def bias_before_norm(subject: Subject) -> None:
+    path = subject.pick(
+        Kind.CONV,
+        where=lambda node: node.module.bias is None and all(is_batch_norm(user) for user in node.users),
+    ).path
+    conv = subject[path]
+    conv.bias = nn.Parameter(torch.randn(conv.out_channels))
+    subject.places.append(path)
+
+
+@fault("NC303", "a BatchNorm after a BatchNorm")
+def norm_twice(subject: Subject) -> None:
+    path = subject.pick(Kind.NORM, where=lambda node: is_batch_norm(node) and len(node.shape) == 4).path
+    subject.replace(path, nn.Sequential(subject[path], nn.BatchNorm2d(subject[path].num_features)))
+
+
+@fault("NC303", "a LayerNorm after a LayerNorm")
+def layer_norm_twice(subject: Subject) -> None:
+    path = subject.pick(Kind.NORM, where=lambda node: node.detail == "layer").path
+    subject.replace(path, nn.Sequential(subject[path], nn.LayerNorm(subject[path].normalized_shape)))
+
+
+@fault("NC304", "one BatchNorm in two places")
+def norm_shared(subject: Subject) -> None:
+    norms = subject.leaves(Kind.NORM, where=is_batch_norm)
+    first = subject.choose(norms)
+    alike = [n for n in norms if n is not first and n.module.num_features == first.module.num_features]
+    subject.replace(subject.choose(alike).path, subject[first.path])
+
+
+@fault("NC305", "a GroupNorm of single values before the head")
+def norm_of_one(subject: Subject) -> None:
+    before_head(subject, nn.GroupNorm(width(subject), width(subject)))
