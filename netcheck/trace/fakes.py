@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -37,7 +38,7 @@ class Fakes:
 
     def __init__(self) -> None:
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
-        self._known: dict[Any, _Meta] = {}
+        self._known: dict[Any, Any] = {}  # see _remember
 
     def make(self, tensor: torch.Tensor, device: torch.device | None = None) -> torch.Tensor:
         """A fake that answers for `tensor`: same shape, strides, dtype, and device (the CPU for meta).
@@ -66,6 +67,29 @@ class Fakes:
             require_one_dtype(given)
         if name in _CAREFUL or "device" in kwargs or not self._alike(given) or modes.present().precision:
             return call(*args, **kwargs)
+        key = _likeness(call, args, kwargs) if _is_torchs(call) else None
+        if key is not None and key in self._known:
+            return self._again(self._known[key], args)
+        result = self._compute(call, args, kwargs, given)
+        self._remember(key, result, args, given)
+        return result
+
+    def run_leaf(self, module: nn.Module, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """`call(*args, **kwargs)` of a leaf module; a layer like one that ran before, on a like input, is not run again.
+
+        Deep models repeat their blocks: this is what makes a graph of ten times the depth cost less than ten times.
+        """
+        key = None if modes.present().precision else _likeness(module, args, kwargs)
+        if key is not None and key in self._known:
+            return self._again(self._known[key], args)
+        if isinstance(module, _ONE_DTYPE_MODULES):
+            require_one_dtype([*args[:1], *module.parameters()])
+        result = self.run(type(module).__name__, call, args, kwargs)
+        if key is not None:
+            self._remember(key, result, args, [tensor for _, tensor in structure.tensors((args, kwargs))])
+        return result
+
+    def _compute(self, call: Callable[..., Any], args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         try:
             with torch.no_grad(), in_kernel_invocation_manager(self.mode):
                 result = call(*args, **kwargs)
@@ -77,25 +101,32 @@ class Fakes:
         learns = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given)
         return structure.rebuild(result, lambda tensor: self._wrap(tensor, device, learns))
 
-    def run_leaf(self, module: nn.Module, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """`call(*args, **kwargs)` of a leaf module; a layer like one that ran before, on a like input, is not run again.
+    def _remember(self, key: Any, result: Any, args: Any, given: list[torch.Tensor]) -> None:
+        """Keep what a call gave, if that was new memory, or its first argument."""
+        if key is None:
+            return
+        if args and result is args[0]:
+            self._known[key] = None
+            return
+        parts = result if type(result) in (tuple, list) else (result,)
+        if not all(part is None or type(part) is FakeTensor for part in parts):
+            return
+        made = [_memory(part) for part in parts if part is not None]
+        if len(set(made)) == len(made) and set(made).isdisjoint(_memory(tensor) for tensor in given):
+            self._known[key] = type(result), tuple(part if part is None else _Meta.of(part) for part in parts)
 
-        Deep models repeat their blocks: this is what makes a graph of ten times the depth cost less than ten times.
-        """
-        key = _likeness(module, args) if not kwargs and not modes.present().precision else None
-        meta = self._known.get(key) if key is not None else None
-        if meta is not None:
-            learns = torch.is_grad_enabled() and meta.learns
-            empty = torch.empty_strided(meta.shape, meta.stride, dtype=meta.dtype, device="meta")
-            return FakeTensor(self.mode, empty, meta.device, requires_grad=learns)
-        if isinstance(module, _ONE_DTYPE_MODULES):
-            require_one_dtype([*args[:1], *module.parameters()])
-        result = self.run(type(module).__name__, call, args, kwargs)
-        if key is not None and type(result) is FakeTensor and not _shares_memory(result, args):
-            self._known[key] = _Meta(
-                tuple(result.shape), result.stride(), result.dtype, result.fake_device, result.requires_grad
-            )
-        return result
+    def _again(self, known: Any, args: Any) -> Any:
+        """What `_remember` kept, with new tensors."""
+        if known is None:
+            return args[0]
+        container, metas = known
+        with in_kernel_invocation_manager(self.mode):  # otherwise the mode would hear of each, at a hundred times the cost
+            empty = [meta and meta.empty() for meta in metas]
+            parts = [
+                meta and FakeTensor(self.mode, tensor, meta.device, requires_grad=meta.learns)
+                for meta, tensor in zip(metas, empty, strict=True)
+            ]
+        return container(parts) if container in (tuple, list) else parts[0]
 
     def reference(self, tensor: torch.Tensor) -> torch.Tensor:
         """Another fake of the same memory; the tensor itself if it is no fake of ours."""
@@ -140,35 +171,69 @@ class _Meta:
     device: torch.device
     learns: bool
 
+    @classmethod
+    def of(cls, tensor: Any) -> _Meta:
+        return cls(tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.fake_device, tensor.requires_grad)
 
-_SETTINGS = frozenset((int, float, bool, str, tuple, type(None)))
+    def empty(self) -> torch.Tensor:
+        return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
 
 
-def _likeness(module: nn.Module, args: Any) -> Any:
+_SETTINGS = frozenset((int, float, bool, str, tuple, type(None), torch.dtype))
+
+
+class _NoLikeness(Exception):
+    """Whether two calls give like results cannot be told from what they are given."""
+
+
+def _likeness(subject: Any, args: Any, kwargs: Any) -> Any:
     """A key that two calls share only if they give tensors of one shape; None where that cannot be told."""
-    if module._forward_hooks or module._forward_pre_hooks or module._modules:
-        return None
-    if not all(type(tensor) is FakeTensor for tensor in args):
-        return None
-    members = (*module._parameters.values(), *module._buffers.values())
-    settings = tuple((name, value) for name, value in module.__dict__.items() if type(value) in _SETTINGS)
     try:
-        key = (type(module), settings, *(_meta(tensor) for tensor in (*members, *args)))
+        described = _describe_module(subject) if isinstance(subject, nn.Module) else subject
+        key = (described, torch.is_grad_enabled(), _describe(args), _describe(kwargs) if kwargs else None)
         hash(key)
-    except (TypeError, RuntimeError, NotImplementedError):  # an unhashable setting, a tensor without strides
+    except (_NoLikeness, TypeError, RuntimeError):  # an unhashable setting, a tensor without strides
         return None
     return key
 
 
-def _meta(tensor: torch.Tensor | None) -> Any:
-    if tensor is None:
-        return None
-    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device, tensor.requires_grad, torch.is_grad_enabled()
+def _describe(value: Any) -> Any:
+    kind = type(value)
+    if kind is FakeTensor or value is None:
+        return _describe_tensor(value)
+    if kind is tuple or kind is list or kind is torch.Size:
+        return kind, *map(_describe, value)
+    if kind is dict:
+        return tuple((name, _describe(item)) for name, item in value.items())
+    if kind in _SETTINGS:
+        return kind, value
+    raise _NoLikeness
 
 
-def _shares_memory(result: torch.Tensor, args: Any) -> bool:
-    memory = result.untyped_storage()._cdata
-    return any(tensor.untyped_storage()._cdata == memory for tensor in args)
+def _describe_tensor(tensor: torch.Tensor | None) -> Any:
+    return tensor if tensor is None else (tensor.shape, tensor.stride(), tensor.dtype, tensor.device, tensor.requires_grad)
+
+
+def _describe_module(module: nn.Module) -> Any:
+    """A module without hooks, and what it holds, by their types, settings and shapes."""
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise _NoLikeness
+    settings = tuple((name, value) for name, value in module.__dict__.items() if type(value) in _SETTINGS)
+    members = (*module._parameters.values(), *module._buffers.values())
+    inner = tuple(_describe_module(child) for child in module._modules.values() if child is not None)
+    return type(module), settings, tuple(map(_describe_tensor, members)), inner
+
+
+_BUILT_IN = (type(torch.relu), type(torch.Tensor.relu), type(torch.Tensor.__add__))
+
+
+def _is_torchs(call: Any) -> bool:
+    """Whether a call is a function of torch's own, which gives like results for like arguments."""
+    return type(call) in _BUILT_IN or (type(call) is FunctionType and call.__module__.startswith("torch."))
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
 
 
 def device_of(tensor: torch.Tensor) -> torch.device:
