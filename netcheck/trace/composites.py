@@ -125,7 +125,7 @@ def measure(
     node: Node, region: list[Node], origin: Node, measured: dict[Any, Activation | None]
 ) -> Activation | None:
     """The behaviour of the elementwise function that leads from `origin` to `node`; None if there is no such function."""
-    if any(part.kind not in _ELEMENTWISE and part.kind is not Kind.UNKNOWN for part in region):
+    if any(part.kind not in _ELEMENTWISE and part.kind is not Kind.UNKNOWN and part.function != "where" for part in region):
         return None
     if node.shape is None or node.shape != origin.shape:
         return None

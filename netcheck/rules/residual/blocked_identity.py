@@ -290,7 +290,7 @@ def obstacles(residual: Residual) -> list[Node]:
         return []
     merged_later = not any(node.kind in (Kind.ACTIVATION, Kind.SOFTMAX) for node in residual.branch.nodes)
     averaged = any(node.kind is Kind.SCALE for node in ends(residual.branch.operand))
-    found = []
+    found = [residual.node] if is_weighted(residual) else []
     for node in residual.skip.way:
         if node.kind is Kind.ACTIVATION or (node.kind is Kind.DROPOUT and drops(node)):
             found.append(node)
@@ -299,6 +299,12 @@ def obstacles(residual: Residual) -> list[Node]:
         elif node.kind is Kind.SCALE and not averaged and (factor := fixed_factor(node)) is not None and factor != 1:
             found.append(node)
     return found
+
+
+def is_weighted(residual: Residual) -> bool:
+    """Whether the sum itself puts a factor on the skip: `torch.add(branch, x, alpha=2)`."""
+    second = residual.node.argument(1, "other")
+    return residual.node.fx.kwargs.get("alpha", 1) != 1 and second is residual.skip.operand
 
 
 def drops(node: Node) -> bool:

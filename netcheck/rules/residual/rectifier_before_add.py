@@ -295,8 +295,9 @@ def rectified_end(residual: Residual) -> Node | None:
     end = residual.branch.operand
     while end.kind in keeps_sign:
         end = next(source for source in end.inputs if source.depends)
-    found = end in residual.branch.nodes and end.activation is not None and end.activation.nonnegative
-    return end if found else None
+    nonnegative = end.activation is not None and end.activation.nonnegative
+    nonnegative = nonnegative or (end.kind is Kind.SOFTMAX and end.detail != "log")
+    return end if nonnegative and end in residual.branch.nodes else None
 
 
 def longest_stream(graph: ModelGraph, found: Iterable[Node]) -> int:
