@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING
 
 from torch import fx
 
+from netcheck.trace.composites import constant_value
 from netcheck.trace.kinds import Kind, is_weight_layer
+from netcheck.trace.values import TooCostly
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -207,7 +209,7 @@ def hand_on(node: Node) -> Node | None:
         return source
     if node.kind is Kind.RESHAPE:
         return source if node.function in _SAME_NUMBERS and node.shape == source.shape else None
-    if node.kind is Kind.DROPOUT and node.detail in ("elementwise", "channel", "alpha", "channel alpha") and not node.random:
+    if node.kind is Kind.DROPOUT and (node.module is not None or "dropout" in node.function):
         return source if is_idle(node) else None
     if node.kind in (Kind.SHIFT, Kind.SCALE):  # 0 + x is how sum([...]) begins
         neutral = 0 if node.kind is Kind.SHIFT else 1
@@ -221,6 +223,21 @@ def is_idle(dropout: Node) -> bool:
     rate = dropout.option("p", 1, 0.5)
     switched_off = dropout.module is None and dropout.argument(2, "training", True) is False
     return rate == 0 or (switched_off and dropout.training)
+
+
+def fixed_factor(node: Node) -> float | None:
+    """The number that a signal is multiplied by, whatever the training does; None if it is trained or differs by element."""
+    numbers = [arg for arg in node.fx.args if type(arg) in (int, float)]
+    if not numbers:
+        operand = next((source for source in node.inputs if not source.depends), None)
+        if operand is None or operand.kind is not Kind.CONSTANT or operand.shape not in ((), (1,)):
+            return None
+        try:
+            numbers = [float(constant_value(operand))]
+        except TooCostly:
+            return None
+    factor = float(numbers[0])  # type: ignore[arg-type]
+    return 1 / factor if "div" in node.function and factor else factor
 
 
 def value_of(node: Node) -> Node:

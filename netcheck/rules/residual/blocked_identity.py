@@ -285,6 +285,7 @@ model = nn.Sequential(nn.Linear(8, 16), Block(), Block(), nn.Linear(16, 4))
 def obstacles(residual: Residual) -> list[Node]:
     """What stands on the skip of a block and keeps it from being an identity."""
     from netcheck.trace.kinds import Kind
+    from netcheck.trace.residual import fixed_factor
 
     if residual.projected or residual.spans_stages or not residual.branch.layers:
         return []
@@ -324,22 +325,3 @@ def ends(node: Node) -> list[Node]:
         node = next(source for source in node.inputs if source.depends)
         found.append(node)
     return found
-
-
-def fixed_factor(node: Node) -> float | None:
-    """The number that a signal is multiplied by, whatever the training does; None if it is trained or differs by element."""
-    from netcheck.trace.composites import constant_value
-    from netcheck.trace.kinds import Kind
-    from netcheck.trace.values import TooCostly
-
-    numbers = [arg for arg in node.fx.args if type(arg) in (int, float)]
-    if not numbers:
-        operand = next((source for source in node.inputs if not source.depends), None)
-        if operand is None or operand.kind is not Kind.CONSTANT or operand.shape not in ((), (1,)):
-            return None
-        try:
-            numbers = [float(constant_value(operand))]
-        except TooCostly:
-            return None
-    factor = float(numbers[0])  # type: ignore[arg-type]
-    return 1 / factor if "div" in node.function and factor else factor

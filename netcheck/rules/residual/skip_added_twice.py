@@ -344,8 +344,11 @@ def taken_apart(term: Node) -> list[Node]:
 
 
 def is_input_of_another(skip: Node, terms: list[Node]) -> bool:
-    """Whether some other term is computed from the one that repeats: a skip, and no two equal parts of an embedding."""
+    """Whether a layer makes some other term from the one that repeats: that is a skip, and not an input added up."""
     from netcheck.trace import residual
 
-    others = [term for term in terms if term is not skip]
-    return any(residual.meeting(skip, other)[0] is skip for other in others)
+    for other in terms:
+        origin, reached = residual.meeting(skip, other) if other is not skip else (None, {})
+        if origin is skip and any(residual.is_layer(node) for node in reached if node is not skip):
+            return True
+    return False
