@@ -118,7 +118,7 @@ def dropout_sort(node: Node) -> str:
 
 def repeats_operand(node: Node) -> bool:
     """x * x, x + x: one node, twice an operand."""
-    return sum(isinstance(arg, fx.Node) for arg in node.fx.args) > len(node.inputs)
+    return sum(isinstance(arg, fx.Node) for arg in (*node.fx.args, *node.fx.kwargs.values())) > len(node.inputs)
 
 
 def constant_like(node: Node) -> tuple[Kind, str]:

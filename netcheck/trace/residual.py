@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING
 
 from torch import fx
 
+from netcheck.trace.composites import constant_value
 from netcheck.trace.kinds import Kind, is_weight_layer
+from netcheck.trace.values import TooCostly
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -98,10 +100,20 @@ class Residual:
 def is_overwritten(value: Node, skipping: Iterable[Node], branching: Iterable[Node]) -> bool:
     """Whether some node reads a value by a name from before it was changed in place, where another knows of the change.
 
-    A model that discards the result (`self.relu(x)`) goes on with the old name everywhere, and means the new value.
+    A model that discards the result (`self.relu(x)`) goes on with the old name everywhere, and means the new value; but
+    only the module that does so knows, not the one that has called it and adds its own `x`.
     """
-    unaware = any(value in reader.outdated for reader in skipping)
-    return unaware and any(value in reader.inputs and value not in reader.outdated for reader in branching)
+    unaware = [reader for reader in skipping if value in reader.outdated]
+    aware = [reader for reader in branching if value in reader.inputs]
+    if any(value not in reader.outdated for reader in aware):
+        return bool(unaware)
+    return bool(aware) and any(was_called_by(value, reader) for reader in unaware)
+
+
+def was_called_by(node: Node, reader: Node) -> bool:
+    """Whether a node ran in a part of the module that another ran in."""
+    inner, outer = (each.call.owner if each.call else None for each in (node, reader))
+    return inner is not None and outer is not None and inner is not outer and any(part is inner for part in outer.modules())
 
 
 def find(graph: ModelGraph) -> list[Residual]:
@@ -113,7 +125,7 @@ def find(graph: ModelGraph) -> list[Residual]:
 def overwritten_operand(node: Node) -> Node | None:
     """The operand of x + y that is one tensor under two names, of which one is from before an in-place operation."""
     for operand in operands(node):
-        if 0 < node.outdated.count(operand) < operands(node).count(operand):
+        if operand in node.outdated and operands(node).count(operand) > 1:
             return operand
     return None
 
@@ -197,7 +209,7 @@ def hand_on(node: Node) -> Node | None:
         return source
     if node.kind is Kind.RESHAPE:
         return source if node.function in _SAME_NUMBERS and node.shape == source.shape else None
-    if node.kind is Kind.DROPOUT and node.detail in ("elementwise", "channel", "alpha", "channel alpha") and not node.random:
+    if node.kind is Kind.DROPOUT and (node.module is not None or "dropout" in node.function):
         return source if is_idle(node) else None
     if node.kind in (Kind.SHIFT, Kind.SCALE):  # 0 + x is how sum([...]) begins
         neutral = 0 if node.kind is Kind.SHIFT else 1
@@ -211,6 +223,21 @@ def is_idle(dropout: Node) -> bool:
     rate = dropout.option("p", 1, 0.5)
     switched_off = dropout.module is None and dropout.argument(2, "training", True) is False
     return rate == 0 or (switched_off and dropout.training)
+
+
+def fixed_factor(node: Node) -> float | None:
+    """The number that a signal is multiplied by, whatever the training does; None if it is trained or differs by element."""
+    numbers = [arg for arg in node.fx.args if type(arg) in (int, float)]
+    if not numbers:
+        operand = next((source for source in node.inputs if not source.depends), None)
+        if operand is None or operand.kind is not Kind.CONSTANT or operand.shape not in ((), (1,)):
+            return None
+        try:
+            numbers = [float(constant_value(operand))]
+        except TooCostly:
+            return None
+    factor = float(numbers[0])  # type: ignore[arg-type]
+    return 1 / factor if "div" in node.function and factor else factor
 
 
 def value_of(node: Node) -> Node:
@@ -244,6 +271,11 @@ def terms(node: Node) -> list[Node]:
 def is_plain_sum(node: Node) -> bool:
     """Whether a node adds activations up, with no sign or weight."""
     return node.kind is Kind.ADD and node.function in ("add", "iadd") and "alpha" not in node.fx.kwargs
+
+
+def is_partial(node: Node) -> bool:
+    """Whether a sum is only a part of another one."""
+    return len(node.users) == 1 and is_plain_sum(node.users[0]) and len(operands(node.users[0])) > 1
 
 
 def serves_only(part: Node, operand: Node, node: Node) -> bool:

@@ -285,12 +285,13 @@ model = nn.Sequential(nn.Linear(8, 16), Block(), Block(), nn.Linear(16, 4))
 def obstacles(residual: Residual) -> list[Node]:
     """What stands on the skip of a block and keeps it from being an identity."""
     from netcheck.trace.kinds import Kind
+    from netcheck.trace.residual import fixed_factor
 
     if residual.projected or residual.spans_stages or not residual.branch.layers:
         return []
     merged_later = not any(node.kind in (Kind.ACTIVATION, Kind.SOFTMAX) for node in residual.branch.nodes)
     averaged = any(node.kind is Kind.SCALE for node in ends(residual.branch.operand))
-    found = []
+    found = [residual.node] if is_weighted(residual) else []
     for node in residual.skip.way:
         if node.kind is Kind.ACTIVATION or (node.kind is Kind.DROPOUT and drops(node)):
             found.append(node)
@@ -299,6 +300,12 @@ def obstacles(residual: Residual) -> list[Node]:
         elif node.kind is Kind.SCALE and not averaged and (factor := fixed_factor(node)) is not None and factor != 1:
             found.append(node)
     return found
+
+
+def is_weighted(residual: Residual) -> bool:
+    """Whether the sum itself puts a factor on the skip: `torch.add(branch, x, alpha=2)`."""
+    second = residual.node.argument(1, "other")
+    return residual.node.fx.kwargs.get("alpha", 1) != 1 and second is residual.skip.operand
 
 
 def drops(node: Node) -> bool:
@@ -318,22 +325,3 @@ def ends(node: Node) -> list[Node]:
         node = next(source for source in node.inputs if source.depends)
         found.append(node)
     return found
-
-
-def fixed_factor(node: Node) -> float | None:
-    """The number that a signal is multiplied by, whatever the training does; None if it is trained or differs by element."""
-    from netcheck.trace.composites import constant_value
-    from netcheck.trace.kinds import Kind
-    from netcheck.trace.values import TooCostly
-
-    numbers = [arg for arg in node.fx.args if type(arg) in (int, float)]
-    if not numbers:
-        operand = next((source for source in node.inputs if not source.depends), None)
-        if operand is None or operand.kind is not Kind.CONSTANT or operand.shape not in ((), (1,)):
-            return None
-        try:
-            numbers = [float(constant_value(operand))]
-        except TooCostly:
-            return None
-    factor = float(numbers[0])  # type: ignore[arg-type]
-    return 1 / factor if "div" in node.function and factor else factor

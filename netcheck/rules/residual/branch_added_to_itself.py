@@ -17,11 +17,12 @@ class BranchAddedToItself(StaticRule):
 
     ## What it does
     Finds sums whose terms are all one value behind a weight layer, up to what hands it on unchanged (an identity, a cast)
-    or thins it out (dropout): `x = self.conv(x)` followed by `x + x`, or `identity = out` where `identity = x` was meant.
+    or thins it out (dropout), or one value and its activation: `x = self.conv(x)` followed by `x + x`, or
+    `identity = out` where `identity = x` was meant.
 
     ## Why is this bad?
-    The block looks residual and is plain: its input has no way around its layers, and the doubling makes every block's
-    output twice as large.
+    The block looks residual and is plain: its input has no way around its layers, and every block's output is twice as
+    large.
 
     ## When it is fine
     Never as a skip. Where a factor of two is meant, `2 * x` says so.
@@ -246,7 +247,7 @@ model = nn.Sequential(nn.Linear(16, 32), Snake(), nn.Linear(32, 32), Snake(), nn
             return
         sums = f"{len(found)} sums add" if len(found) > 1 else "a sum adds"
         yield self.finding(
-            f"{sums} a branch to itself: the value is doubled, and no skip leads around its layers",
+            f"{sums} a branch to itself: no skip leads around its layers",
             help="keep the block's input under its own name and add that: `identity = x` before the first layer, "
             "`out + identity` at the end",
             evidence=Evidence(
@@ -262,10 +263,28 @@ def adds_itself(node: Node) -> bool:
     """Whether all terms of a sum are one value that a weight layer has had a part in."""
     from netcheck.trace import residual
 
-    if not residual.is_plain_sum(node) or residual.overwritten_operand(node) is not None:
+    if is_sum_of_activations(node):
+        return comes_from_layer(node)
+    if not residual.is_plain_sum(node) or residual.is_partial(node) or residual.overwritten_operand(node) is not None:
         return False  # one tensor under two names is the business of NC403
     terms = {before_dropout(term) for term in residual.terms(node)}
     return len(terms) == 1 and comes_from_layer(terms.pop())
+
+
+def is_sum_of_activations(node: Node) -> bool:
+    """Whether a sum adds a value to its own activation: y + relu(y), which is one elementwise function and no skip.
+
+    Functions that are written as such a sum (Snake: y + sin(y)^2) are made of other parts.
+    """
+    from netcheck.trace import residual
+    from netcheck.trace.kinds import FUNCTIONS, Kind
+
+    if node.kind is not Kind.ACTIVATION or node.function not in ("add", "iadd"):
+        return False
+    operands = residual.operands(node)
+    known = [o for o in operands if o.module is not None or FUNCTIONS.get(o.function, ("",))[0] is Kind.ACTIVATION]
+    origins = {o.inputs[0] if o in known and o.activation is not None else o for o in operands}
+    return len(operands) == 2 and len(origins) == 1 and any(o.activation is not None for o in known)
 
 
 def before_dropout(node: Node) -> Node:

@@ -288,15 +288,17 @@ model = Net()
 def rectified_end(residual: Residual) -> Node | None:
     """The activation without negative values that a block's branch ends in; None if the branch takes both signs."""
     from netcheck.trace.kinds import Kind
+    from netcheck.trace.residual import fixed_factor
 
     if residual.node.function in ("sub", "isub", "rsub") or not residual.branch.layers or residual.spans_stages:
         return None
     keeps_sign = (Kind.IDENTITY, Kind.CAST, Kind.DROPOUT, Kind.POOL, Kind.RESIZE, Kind.PAD, Kind.RESHAPE)
     end = residual.branch.operand
-    while end.kind in keeps_sign:
+    while end.kind in keeps_sign or (end.kind is Kind.SCALE and (fixed_factor(end) or 0) > 0):
         end = next(source for source in end.inputs if source.depends)
-    found = end in residual.branch.nodes and end.activation is not None and end.activation.nonnegative
-    return end if found else None
+    nonnegative = end.activation is not None and end.activation.nonnegative
+    nonnegative = nonnegative or (end.kind is Kind.SOFTMAX and end.detail != "log")
+    return end if nonnegative and end in residual.branch.nodes else None
 
 
 def longest_stream(graph: ModelGraph, found: Iterable[Node]) -> int:

@@ -18,7 +18,7 @@ class SkipAddedTwice(StaticRule):
 
     ## What it does
     Takes sums of sums apart and finds a value that is among the terms more than once, beside a branch. A residual wrapper
-    around a block that has a skip of its own does this, also where a rectifier stands between the two sums.
+    around a block that has a skip of its own does this, also where a rectifier or dropout stands between the two sums.
 
     ## Why is this bad?
     Each block multiplies the stream by two, so after 20 of them the input is a million times larger than what any branch
@@ -322,36 +322,33 @@ def repetitions(node: Node) -> int:
     from netcheck.trace import residual
     from netcheck.trace.kinds import Kind
 
-    if not residual.is_plain_sum(node) or is_partial(node):
+    if not residual.is_plain_sum(node) or residual.is_partial(node):
         return 0
-    terms = [part for term in residual.terms(node) for part in without_rectifier(term, node)]
+    terms = [part for term in residual.terms(node) for part in taken_apart(term)]
     counts = Counter(terms)
     skip, times = counts.most_common(1)[0]
     injected = any(user.kind is Kind.ADD and user.index > node.index for user in skip.users)  # into every block
     return times if len(counts) > 1 and not injected and is_input_of_another(skip, terms) else 0
 
 
-def is_partial(node: Node) -> bool:
-    """Whether a sum is only a part of another one."""
+def taken_apart(term: Node) -> list[Node]:
+    """The terms of a sum that a rectifier or dropout hands on to nothing but another sum; else the term itself."""
     from netcheck.trace import residual
+    from netcheck.trace.kinds import Kind
 
-    users = node.users
-    return len(users) == 1 and residual.is_plain_sum(users[0]) and len(residual.operands(users[0])) > 1
-
-
-def without_rectifier(term: Node, node: Node) -> list[Node]:
-    """The terms of a sum that a rectifier hands on to nothing but another sum; else the term itself."""
-    from netcheck.trace import residual
-
-    if term.activation is None or not term.activation.rectifier or len(term.users) != 1:
+    rectifies = term.activation is not None and term.activation.rectifier
+    if not (rectifies or term.kind is Kind.DROPOUT) or len(term.users) != 1:
         return [term]
-    inner = residual.value_of(term.inputs[0])
+    inner = residual.value_of(next(source for source in term.inputs if source.depends))
     return residual.terms(inner) if residual.is_plain_sum(inner) and inner.users == [term] else [term]
 
 
 def is_input_of_another(skip: Node, terms: list[Node]) -> bool:
-    """Whether some other term is computed from the one that repeats: a skip, and no two equal parts of an embedding."""
+    """Whether a layer makes some other term from the one that repeats: that is a skip, and not an input added up."""
     from netcheck.trace import residual
 
-    others = [term for term in terms if term is not skip]
-    return any(residual.meeting(skip, other)[0] is skip for other in others)
+    for other in terms:
+        origin, reached = residual.meeting(skip, other) if other is not skip else (None, {})
+        if origin is skip and any(residual.is_layer(node) for node in reached if node is not skip):
+            return True
+    return False
