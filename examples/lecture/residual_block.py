@@ -47,7 +47,7 @@ class PlainNet(nn.Module):
         x = self.stem(image)  # (B, 16, H, W)
         for branch in self.branches:
             x = self.block(x, branch)  # (B, 16, H, W)
-        return self.head(x.mean(dim=(2, 3)))  # (B, 10)
+        return self.head(torch.relu(x).mean(dim=(2, 3)))  # (B, 10)
 
 
 class ResNet(PlainNet):
