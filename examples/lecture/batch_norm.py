@@ -15,7 +15,7 @@ from torch import nn
 
 def conv(n_in: int, n_out: int) -> nn.Conv2d:
     """A 3x3 convolution with the weights of 2012: std 0.01, whatever the fan_in."""
-    layer = nn.Conv2d(n_in, n_out, 3, padding=1)
+    layer = nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)  # a norm would subtract a bias again
     nn.init.normal_(layer.weight, std=0.01)
     return layer
 

@@ -26,7 +26,7 @@ class Branch(nn.Sequential):
     def __init__(self, channels: int, norm: type[nn.Module] = nn.BatchNorm2d):
         super().__init__()
         for _ in range(2):
-            conv = nn.Conv2d(channels, channels, 3, padding=1)
+            conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
             nn.init.kaiming_normal_(conv.weight)
             self.extend([norm(channels), nn.ReLU(), conv])
 
@@ -36,7 +36,7 @@ class PlainNet(nn.Module):
 
     def __init__(self, blocks: int = 16, norm: type[nn.Module] = nn.BatchNorm2d):
         super().__init__()
-        self.stem = nn.Conv2d(3, 16, 3, padding=1)
+        self.stem = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.branches = nn.ModuleList(Branch(16, norm) for _ in range(blocks))
         self.head = nn.Linear(16, 10)
 
