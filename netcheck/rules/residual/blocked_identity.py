@@ -272,8 +272,11 @@ model = nn.Sequential(nn.Linear(8, 16), Block(), Block(), nn.Linear(16, 4))
             f"{skips}: the block's input passes {names} on its way to the sum",
             help="add the block's input as it is, `x + branch(x)`; a projection belongs only where the shape changes",
             evidence=Evidence(
-                len(found), "skips", f"{len(found)} of {len(graph.residuals)} skips blocked; what stands there multiplies "
-                "from block to block", limit=0,
+                len(found),
+                "skips",
+                f"{len(found)} of {len(graph.residuals)} skips blocked; what stands there multiplies "
+                "from block to block",
+                limit=0,
             ),  # fmt: skip
             at=nodes,
             severity=Severity.WARNING if len(found) > 1 else Severity.INFO,
@@ -297,15 +300,20 @@ def obstacles(residual: Residual) -> list[Node]:
             found.append(node)
         elif node.kind is Kind.NORM or node.kind in (Kind.CONV, Kind.LINEAR):
             found += [] if merged_later else [node]
-        elif node.kind is Kind.SCALE and not averaged and (factor := fixed_factor(node)) is not None and factor != 1:
+        elif (
+            node.kind is Kind.SCALE
+            and not averaged
+            and (factor := fixed_factor(node)) is not None
+            and factor != 1
+        ):
             found.append(node)
     return found
 
 
 def is_weighted(residual: Residual) -> bool:
     """Whether the sum itself puts a factor on the skip: `torch.add(branch, x, alpha=2)`."""
-    second = residual.node.argument(1, "other")
-    return residual.node.fx.kwargs.get("alpha", 1) != 1 and second is residual.skip.operand
+    second, alpha = residual.node.argument(1, "other"), residual.node.fx.kwargs.get("alpha", 1)
+    return isinstance(alpha, int | float) and alpha != 1 and second is residual.skip.operand
 
 
 def drops(node: Node) -> bool:

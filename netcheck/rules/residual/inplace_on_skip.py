@@ -276,8 +276,11 @@ model = Net()
             help="let the operation make a tensor of its own (`inplace=False`, `F.relu(x)`, `x = x + ...`), or name its "
             "result if that is what the skip should carry: `x = self.relu(x)`",
             evidence=Evidence(
-                len(found), "skips", f"{len(found)} of {max(len(found), len(graph.residuals))} residual sums take a tensor "
-                "that was changed in place after the skip had been named", limit=0,
+                len(found),
+                "skips",
+                f"{len(found)} of {max(len(found), len(graph.residuals))} residual sums take a tensor "
+                "that was changed in place after the skip had been named",
+                limit=0,
             ),  # fmt: skip
             at=[*culprits, *(node for node, _ in found)],
             verdict=Verdict.CONFIRMED,
