@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
 _FARTHEST = 600  # nodes that are searched for the origin of one sum: a block, a stage, a small U-Net
-_SAME_NUMBERS = frozenset(("contiguous", "view", "view_as", "reshape", "reshape_as", "expand", "expand_as", "flatten", "unflatten",
-                           "squeeze", "broadcast_to"))  # fmt: skip
+_SAME_NUMBERS = frozenset((
+    "contiguous", "view", "view_as", "reshape", "reshape_as", "expand", "expand_as", "flatten", "unflatten", "squeeze",
+    "broadcast_to",
+))  # fmt: skip
 _MIXING = frozenset((Kind.MATMUL, Kind.ATTENTION, Kind.SCRIPT, Kind.UNKNOWN, Kind.SOFTMAX))
 
 

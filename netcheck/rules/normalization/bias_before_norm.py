@@ -227,7 +227,7 @@ model = nn.Sequential(
                 f"{sum(biases.values()):,} bias parameters without effect, in {len(found)} "
                 f"layer{'s' if len(found) > 1 else ''}",
                 limit=0,
-            ),  # fmt: skip
+            ),
             at=found,
             verdict=Verdict.CONFIRMED,
         )

@@ -243,7 +243,7 @@ model = Net()
                     "pairs",
                     f"{len(found)} pair{'s' if len(found) > 1 else ''} of norms with nothing between",
                     limit=0,
-                ),  # fmt: skip
+                ),
                 at=[node for pair in found for node in reversed(pair)],
                 severity=severity,
                 verdict=Verdict.CONFIRMED,
@@ -253,8 +253,6 @@ model = Net()
 
 def norm_before(node: Node) -> Node | None:
     """The norm that a norm is given the output of, if that goes nowhere else; None if there is none."""
-    from netcheck.trace.kinds import Kind
-
     if not normalizes(node):
         return None
     users, source = given(node)

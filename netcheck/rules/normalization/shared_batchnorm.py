@@ -276,14 +276,15 @@ model = Net()
                 yield self.finding(
                     f"{f'{norms} norms share their' if norms > 1 else 'one norm shares its'} running statistics between "
                     f"{len(nodes)} calls {where}: in eval mode they fit none of them",
-                    help="build a BatchNorm for each call, or share a norm without running statistics (nn.GroupNorm, nn.LayerNorm)",
+                    help="build a BatchNorm for each call, or share a norm without running statistics "
+                    "(`nn.GroupNorm`, `nn.LayerNorm`)",
                     evidence=Evidence(
                         len(nodes),
                         "calls",
                         f"{len(nodes)} calls in a pass for {norms} set{'s' if norms > 1 else ''} of "
                         "running statistics",
                         limit=norms,
-                    ),  # fmt: skip
+                    ),
                     at=nodes,
                     severity=severity,
                     verdict=Verdict.CONFIRMED,

@@ -255,7 +255,7 @@ model = nn.Sequential(nn.Linear(16, 32), Snake(), nn.Linear(32, 32), Snake(), nn
                 "distinct terms",
                 f"1 distinct term in a sum of 2, in {len(found)} sum{'s' if len(found) > 1 else ''}",
                 limit=2,
-            ),  # fmt: skip
+            ),
             at=found,
             verdict=Verdict.CONFIRMED,
         )

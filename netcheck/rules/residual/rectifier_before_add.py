@@ -280,7 +280,7 @@ model = Net()
                 f"{len(found)} of {len(graph.residuals)} residual branches are never "
                 "negative; ResNet-110 loses 1.2 points on CIFAR-10 by it",
                 limit=0,
-            ),  # fmt: skip
+            ),
             at=[*found.values(), *found],
             severity=Severity.WARNING if longest_stream(graph, found) >= _WARN else Severity.INFO,
             verdict=Verdict.CONFIRMED,

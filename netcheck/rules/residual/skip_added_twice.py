@@ -316,7 +316,7 @@ model = Net()
                 f"{times}x in {len(found)} sum{'s' if len(found) > 1 else ''}: the identity grows "
                 f"{growth:.3g}-fold",
                 limit=1,
-            ),  # fmt: skip
+            ),
             at=list(found),
             verdict=Verdict.CONFIRMED,
         )

@@ -284,7 +284,7 @@ model = nn.Sequential(
                 f"{len(found)} of {len(graph.residuals)} identity skips begin at an activation of a norm "
                 "of the stream; ResNet-110 loses 1.6 points on CIFAR-10 with a norm there",
                 limit=0,
-            ),  # fmt: skip
+            ),
             at=[node for start in found.values() for node in start],
             severity=Severity.WARNING if len(found) > 1 else Severity.INFO,
             verdict=Verdict.CONFIRMED,
