@@ -26,7 +26,7 @@ class BlockedIdentity(StaticRule):
     the gradient through a deep net.
 
     ## When it is fine
-    Where the shape changes: a projection has to stand there. The activation after the sum (ResNet) and the norm after the sum
+    Where the shape changes: a projection has to stand there (but no dropout). The activation after the sum (ResNet) and the norm after the sum
     (post-norm Transformers) are not on the skip of any one block. Gates that are computed (highway nets) and trained
     factors can open the way themselves. Branches without a nonlinearity that are merged into one convolution later
     (RepVGG), and skips across a whole encoder and decoder, are no blocks of a stack. Weighted averages of both sides
@@ -291,9 +291,12 @@ def obstacles(residual: Residual) -> list[Node]:
     from netcheck.trace.kinds import Kind
     from netcheck.trace.residual import fixed_factor
 
-    if residual.projected or residual.spans_stages or not residual.branch.layers:
+    if residual.spans_stages or not residual.branch.layers:
         return []
-    merged_later = not any(node.kind in (Kind.ACTIVATION, Kind.SOFTMAX) for node in residual.branch.nodes)
+    if residual.projected:
+        return [node for node in residual.skip.way if node.kind is Kind.DROPOUT and drops(node)]
+    nonlinear = (Kind.ACTIVATION, Kind.SOFTMAX, Kind.ATTENTION, Kind.RECURRENT, Kind.MATMUL, Kind.GATE)
+    merged_later = not any(node.kind in nonlinear for node in residual.branch.nodes)
     averaged = any(node.kind is Kind.SCALE for node in ends(residual.branch.operand))
     found = [residual.node] if is_weighted(residual) else []
     for node in residual.skip.way:

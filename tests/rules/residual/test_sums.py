@@ -25,7 +25,7 @@ def model(*forwards: Any, **members: nn.Module) -> nn.Module:
         net(forward, first=nn.Linear(8, 8), second=nn.Linear(8, 8), norm=nn.BatchNorm1d(8), **members)
         for forward in forwards
     ]
-    return nn.Sequential(nn.Linear(8, 8), *blocks, nn.Linear(8, 2))
+    return nn.Sequential(nn.Linear(8, 8), *blocks, nn.LazyLinear(2))
 
 
 def branch(self: Any, x: Tensor) -> Tensor:
@@ -57,6 +57,10 @@ BAD = {
     "402 doubled": (BlockedIdentity, model(lambda s, x: branch(s, x) + 2 * x)),
     "402 divided": (BlockedIdentity, model(lambda s, x: x / 2 + branch(s, x))),
     "402 a buffer's factor": (BlockedIdentity, model(lambda s, x: x * torch.tensor(0.9) + branch(s, x))),
+    "402 dropout before a projection": (
+        BlockedIdentity,
+        model(lambda s, x: branch(s, x)[:, :4] + s.project(F.dropout(x, 0.2)), project=nn.Linear(8, 4)),
+    ),
     "402 tanh": (BlockedIdentity, model(lambda s, x: x.tanh() + branch(s, x))),
     "402 clamp": (BlockedIdentity, model(lambda s, x: torch.clamp(x, -1, 1) + branch(s, x))),
     "402 alpha dropout": (
