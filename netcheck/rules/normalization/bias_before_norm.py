@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from netcheck.trace.graph import ModelGraph, Node
 
+_LINEAR_STEPS = ("identity", "cast", "pool", "resize", "reshape", "shift")
+
 
 class BiasBeforeNorm(StaticRule):
     """A layer's bias is subtracted again by the batch or instance normalization that follows.
@@ -220,9 +222,12 @@ model = nn.Sequential(
             f"{layers} that the normalization after it subtracts again",
             help="build the layer without: `bias=False`; the norm has a bias of its own",
             evidence=Evidence(
-                sum(biases.values()), "parameters", f"{sum(biases.values()):,} bias parameters without effect, in {len(found)} "
-                f"layer{'s' if len(found) > 1 else ''}", limit=0,
-            ),  # fmt: skip
+                sum(biases.values()),
+                "parameters",
+                f"{sum(biases.values()):,} bias parameters without effect, in {len(found)} "
+                f"layer{'s' if len(found) > 1 else ''}",
+                limit=0,
+            ),
             at=found,
             verdict=Verdict.CONFIRMED,
         )
@@ -246,8 +251,9 @@ def bias_of(node: Node) -> Bias | None:
     ones = (1,) * (len(node.shape or ()) - 2) if node.kind is Kind.CONV else ()
     if node.module is not None:
         bias = getattr(node.module, "bias", None)
-        trained = bias is not None and bias.requires_grad
-        return Bias(f"{node.path}.bias", bias.numel(), (bias.numel(), *ones)) if trained else None
+        if bias is None or not bias.requires_grad:
+            return None
+        return Bias(f"{node.path}.bias", bias.numel(), (bias.numel(), *ones))
     if node.kind is Kind.SHIFT:
         operand = next((source for source in node.inputs if not source.depends), None)
     else:
@@ -262,36 +268,46 @@ def is_removed(node: Node) -> bool:
     import torch
 
     bias = bias_of(node)
-    if bias is None or node.shape is None:
+    if bias is None or node.shape is None or not leads_to_norms(node):
         return False
     offset = torch.arange(1.0, bias.size + 1).reshape(bias.shape)
     return is_subtracted(node, offset.expand(node.shape))
 
 
-def is_subtracted(node: Node, offset: torch.Tensor) -> bool:
-    """Whether every use of a value takes an offset of it away: a norm of the same channels, at once or after linear steps."""
-    from netcheck.trace.kinds import Kind
+def leads_to_norms(node: Node) -> bool:
+    """Whether every use of a value is a norm, at once or after steps that are linear and mix no channels."""
+    return bool(node.users) and all(
+        centres_channels(user) if user.kind == "norm" else user.kind in _LINEAR_STEPS and leads_to_norms(user)
+        for user in node.users
+    )
 
-    steps = (Kind.IDENTITY, Kind.CAST, Kind.POOL, Kind.RESIZE, Kind.RESHAPE, Kind.SHIFT)
+
+def is_subtracted(node: Node, offset: torch.Tensor) -> bool:
+    """Whether each of the norms that a value leads to takes an offset of it away."""
     for user in node.users:
-        if user.kind is Kind.NORM and centres_channels(user):
+        if user.kind == "norm":
             if not is_one_per_channel(offset):
                 return False
-        elif user.kind in steps:
-            after = offset if user.kind is Kind.SHIFT else carried_through(user, node, offset)
+        else:
+            after = offset if user.kind == "shift" else carried_through(user, node, offset)
             if after is None or not is_subtracted(user, after):
                 return False
-        else:
-            return False
-    return bool(node.users)
+    return True
 
 
 def centres_channels(norm: Node) -> bool:
     """Whether a norm subtracts the mean of each channel (dimension 1), as it will be trained."""
-    in_training = norm.graph.model.training  # a whole model in eval mode was, or will be, trained in the other
+    in_training = (
+        norm.graph.model.training
+    )  # a whole model in eval mode was, or will be, trained in the other
     if norm.function in ("batch_norm", "native_batch_norm") and not norm.argument(5, "training", False):
         return not in_training
-    if norm.module is None and norm.function not in ("batch_norm", "native_batch_norm", "instance_norm", "group_norm"):
+    if norm.module is None and norm.function not in (
+        "batch_norm",
+        "native_batch_norm",
+        "instance_norm",
+        "group_norm",
+    ):
         return False  # written out: its channels are not known
     if norm.detail == "group":
         return bool(norm.shape) and norm.option("num_groups", 1) == norm.shape[1]  # type: ignore[index]
@@ -304,7 +320,9 @@ def is_one_per_channel(offset: torch.Tensor) -> bool:
     """Whether an offset is one number for each channel (dimension 1), the same everywhere."""
     if offset.dim() < 2:
         return False
-    distinct = tuple(slice(0, 1) if step == 0 else slice(None) for step in offset.stride())  # expanded: all the same
+    distinct = tuple(
+        slice(0, 1) if step == 0 else slice(None) for step in offset.stride()
+    )  # expanded: all the same
     channels = offset[distinct].movedim(1, 0).flatten(1)
     return bool((channels == channels[:, :1]).all())
 

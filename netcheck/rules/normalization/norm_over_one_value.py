@@ -186,7 +186,10 @@ model = nn.Sequential(
             help="average over more: fewer groups (`nn.GroupNorm(1, channels)`), `nn.LayerNorm` for vectors, a norm before the "
             "pooling; batch normalization needs batches of two or more",
             evidence=Evidence(
-                1, "values", f"1 value for each mean and variance in {len(found)} norm{'s' if several else ''}", limit=2
+                1,
+                "values",
+                f"1 value for each mean and variance in {len(found)} norm{'s' if several else ''}",
+                limit=2,
             ),
             at=found,
             verdict=Verdict.CONFIRMED,

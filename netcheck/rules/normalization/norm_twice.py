@@ -227,7 +227,10 @@ model = Net()
         """One finding for the pairs of one sort, one for those of two sorts or modules."""
         pairs = [(first, node) for node in graph if node.live and (first := norm_before(node)) is not None]
         plain = [pair for pair in pairs if not is_matter_of_taste(*pair)]
-        for found, severity in ((plain, Severity.WARNING), ([p for p in pairs if p not in plain], Severity.INFO)):
+        for found, severity in (
+            (plain, Severity.WARNING),
+            ([p for p in pairs if p not in plain], Severity.INFO),
+        ):
             if not found:
                 continue
             first, second = found[0]
@@ -236,9 +239,11 @@ model = Net()
                 f"{second.target} normalizes what {first.target} has just normalized{times}",
                 help="remove one of the two, or put the layer or activation between them that is missing",
                 evidence=Evidence(
-                    len(found), "pairs", f"{len(found)} pair{'s' if len(found) > 1 else ''} of norms with nothing between",
+                    len(found),
+                    "pairs",
+                    f"{len(found)} pair{'s' if len(found) > 1 else ''} of norms with nothing between",
                     limit=0,
-                ),  # fmt: skip
+                ),
                 at=[node for pair in found for node in reversed(pair)],
                 severity=severity,
                 verdict=Verdict.CONFIRMED,
@@ -248,8 +253,6 @@ model = Net()
 
 def norm_before(node: Node) -> Node | None:
     """The norm that a norm is given the output of, if that goes nowhere else; None if there is none."""
-    from netcheck.trace.kinds import Kind
-
     if not normalizes(node):
         return None
     users, source = given(node)

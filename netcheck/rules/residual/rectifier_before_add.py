@@ -275,9 +275,12 @@ model = Net()
             help="end the branch in its last layer and norm; put the activation after the sum (`F.relu(x + branch(x))`) or "
             "before the branch's first layer",
             evidence=Evidence(
-                len(found), "rectified branches", f"{len(found)} of {len(graph.residuals)} residual branches are never "
-                "negative; ResNet-110 loses 1.2 points on CIFAR-10 by it", limit=0,
-            ),  # fmt: skip
+                len(found),
+                "rectified branches",
+                f"{len(found)} of {len(graph.residuals)} residual branches are never "
+                "negative; ResNet-110 loses 1.2 points on CIFAR-10 by it",
+                limit=0,
+            ),
             at=[*found.values(), *found],
             severity=Severity.WARNING if longest_stream(graph, found) >= _WARN else Severity.INFO,
             verdict=Verdict.CONFIRMED,
@@ -290,7 +293,11 @@ def rectified_end(residual: Residual) -> Node | None:
     from netcheck.trace.kinds import Kind
     from netcheck.trace.residual import fixed_factor
 
-    if residual.node.function in ("sub", "isub", "rsub") or not residual.branch.layers or residual.spans_stages:
+    if (
+        residual.node.function in ("sub", "isub", "rsub")
+        or not residual.branch.layers
+        or residual.spans_stages
+    ):
         return None
     keeps_sign = (Kind.IDENTITY, Kind.CAST, Kind.DROPOUT, Kind.POOL, Kind.RESIZE, Kind.PAD, Kind.RESHAPE)
     end = residual.branch.operand

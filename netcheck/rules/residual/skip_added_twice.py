@@ -298,7 +298,9 @@ model = Net()
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all such sums of a model."""
-        found = {node: times for node in graph if node.live and node.carries and (times := repetitions(node)) > 1}
+        found = {
+            node: times for node in graph if node.live and node.carries and (times := repetitions(node)) > 1
+        }
         if not found:
             return
         times = max(found.values())
@@ -309,9 +311,12 @@ model = Net()
             f"each block computes {times}x + f(x)",
             help="add it once: `x + self.block(x)`, with a block that has no skip of its own",
             evidence=Evidence(
-                times, "times the identity", f"{times}x in {len(found)} sum{'s' if len(found) > 1 else ''}: the identity grows "
-                f"{growth:.3g}-fold", limit=1,
-            ),  # fmt: skip
+                times,
+                "times the identity",
+                f"{times}x in {len(found)} sum{'s' if len(found) > 1 else ''}: the identity grows "
+                f"{growth:.3g}-fold",
+                limit=1,
+            ),
             at=list(found),
             verdict=Verdict.CONFIRMED,
         )
@@ -327,7 +332,9 @@ def repetitions(node: Node) -> int:
     terms = [part for term in residual.terms(node) for part in taken_apart(term)]
     counts = Counter(terms)
     skip, times = counts.most_common(1)[0]
-    injected = any(user.kind is Kind.ADD and user.index > node.index for user in skip.users)  # into every block
+    injected = any(
+        user.kind is Kind.ADD and user.index > node.index for user in skip.users
+    )  # into every block
     return times if len(counts) > 1 and not injected and is_input_of_another(skip, terms) else 0
 
 

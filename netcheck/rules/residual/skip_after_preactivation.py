@@ -279,9 +279,12 @@ model = nn.Sequential(
             help="keep the block's input before them: `identity = x; out = self.relu(self.norm(x))`, and at the end "
             "`out + identity`",
             evidence=Evidence(
-                len(found), "blocks", f"{len(found)} of {len(graph.residuals)} identity skips begin at an activation of a norm "
-                "of the stream; ResNet-110 loses 1.6 points on CIFAR-10 with a norm there", limit=0,
-            ),  # fmt: skip
+                len(found),
+                "blocks",
+                f"{len(found)} of {len(graph.residuals)} identity skips begin at an activation of a norm "
+                "of the stream; ResNet-110 loses 1.6 points on CIFAR-10 with a norm there",
+                limit=0,
+            ),
             at=[node for start in found.values() for node in start],
             severity=Severity.WARNING if len(found) > 1 else Severity.INFO,
             verdict=Verdict.CONFIRMED,
