@@ -85,6 +85,8 @@ class Fakes:
         if isinstance(module, _ONE_DTYPE_MODULES):
             require_one_dtype([*args[:1], *module.parameters()])
         result = self.run(type(module).__name__, call, args, kwargs)
+        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in module.parameters()):
+            require_gradients(result, args)
         if key is not None:
             self._remember(key, result, args, [tensor for _, tensor in structure.tensors((args, kwargs))])
         return result
@@ -234,6 +236,14 @@ def _is_torchs(call: Any) -> bool:
 
 def _memory(tensor: torch.Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
+
+
+def require_gradients(result: Any, args: Any) -> None:
+    """Let the new tensors in what a layer gave ask for gradients, as those of a layer with trained parameters do."""
+    given = {id(tensor) for _, tensor in structure.tensors(args)}
+    for _, tensor in structure.tensors(result):
+        if id(tensor) not in given and tensor.is_leaf and (tensor.is_floating_point() or tensor.is_complex()):
+            tensor.requires_grad_(True)
 
 
 def device_of(tensor: torch.Tensor) -> torch.device:
