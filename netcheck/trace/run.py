@@ -206,11 +206,12 @@ def materialized(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
 
 @contextmanager
 def set_mode(model: nn.Module, training: bool | None) -> Iterator[None]:
-    """Call `model.train(training)`. `substituted` around this undoes it, but for compiled modules, which keep their own flag."""
+    """Call `model.train(training)`; `substituted` around this undoes it, but for compiled modules' own flags."""
     if training is None:
         yield
         return
-    compiled = [(module, module.training) for module in model.modules() if isinstance(module, torch.jit.ScriptModule)]
+    scripted = [module for module in model.modules() if isinstance(module, torch.jit.ScriptModule)]
+    compiled = [(module, module.training) for module in scripted]
     try:
         try:
             model.train(training)

@@ -247,7 +247,7 @@ class Stack:
 
 def stack_at(second: Node) -> Stack | None:
     """The stack that ends in the activation `second`, if the two are none on purpose."""
-    first = activation_before(second)
+    first = hidden_activation(second) or activation_before(second)
     if first is None or not is_squasher_or_rectifier(second):
         return None
     if ends(first, _DIRECT | {Kind.POOL}) != [second]:
@@ -294,13 +294,25 @@ def activation_before(node: Node) -> Node | None:
     return first if first.kind is Kind.SOFTMAX or is_squasher_or_rectifier(first) else None
 
 
+def hidden_activation(clamp: Node) -> Node | None:
+    """The activation that a clamp works on, where the tracer took the two for one function."""
+    if not is_guard(clamp):
+        return None
+    parts = [source for source in clamp.inputs if source.detail == f"of {clamp.name}"]
+    return next((part for part in parts if part.activation is not None and is_named(part)), None)
+
+
 def is_squasher_or_rectifier(node: Node) -> bool:
     """An activation in the narrow sense: squares, sines and absolute values are arithmetic."""
     shape = node.activation if node.kind is Kind.ACTIVATION else None
     if shape is None or shape.linear:
         return False
-    named = node.module is not None or FUNCTIONS.get(node.function) == (Kind.ACTIVATION, "")
-    return named or shape.saturates or shape.rectifies
+    return is_named(node) or shape.saturates or shape.rectifies
+
+
+def is_named(node: Node) -> bool:
+    """Whether PyTorch, or the user's module, calls it an activation."""
+    return node.module is not None or FUNCTIONS.get(node.function) == (Kind.ACTIVATION, "")
 
 
 def is_guard(node: Node) -> bool:
@@ -320,4 +332,5 @@ def values_through(first: Node, second: Node) -> tuple[torch.Tensor, torch.Tenso
             assert first.activation is not None
             values = first.activation.function(grid)
         assert second.activation is not None
-        return values, second.activation.function(values)
+        joint = first.kind is Kind.PART  # the second's function begins where the first's does
+        return values, second.activation.function(grid if joint else values)

@@ -117,14 +117,3 @@ def test_registered_modules_are_not_recorded_twice() -> None:
     graph = trace(model, (torch.randn(4, 8),))
     assert list(DropoutAlwaysOn().check(graph)) == []
     assert graph._in_mode == {}
-
-
-def test_the_other_mode_leaves_the_model_as_it_was() -> None:
-    model = nn.Sequential(nn.Linear(8, 8), nn.Sequential(nn.Dropout(0.1)).eval())
-    modes = [module.training for module in model.modules()]
-    graph = trace(model, (torch.randn(4, 8),))
-    evaluated, training = graph.in_mode(training=False), graph.in_mode(training=True)
-    assert [node.training for node in evaluated if node.module is not None] == [False, False]
-    assert [node.training for node in training if node.module is not None] == [True, True]
-    assert graph.in_mode(training=False) is evaluated
-    assert [module.training for module in model.modules()] == modes
