@@ -319,7 +319,7 @@ model = Net()
 
     def severity_of(self, graph: ModelGraph, everything: bool) -> Severity:
         """Only information for a model that is made for inference alone."""
-        runs_blind = not any(node.grad_enabled for node in graph if node.op.startswith("call"))
+        runs_blind = not any(node.grad_enabled for node in graph if node.op.startswith("call") and node.depends)
         return Severity.INFO if everything and (runs_blind or not graph.model.training) else Severity.WARNING
 
 
