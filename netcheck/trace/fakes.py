@@ -25,10 +25,10 @@ _CAREFUL = frozenset((
     "__bool__", "__int__", "__float__", "__index__", "numpy", "equal", "repeat_interleave", "tensor", "as_tensor",
 ))  # fmt: skip
 # What refuses to multiply numbers of different dtypes, although its meta kernel does not.
-_ONE_DTYPE = frozenset(
-    "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d matmul mm bmm mv dot addmm baddbmm addmv "
-    "__matmul__ __rmatmul__".split()
-)
+_ONE_DTYPE = frozenset((
+    "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "matmul", "mm",
+    "bmm", "mv", "dot", "addmm", "baddbmm", "addmv", "__matmul__", "__rmatmul__",
+))  # fmt: skip
 _ONE_DTYPE_MODULES = (nn.Linear, nn.modules.conv._ConvNd, nn.MultiheadAttention)
 _NO_GRADIENT = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
@@ -184,7 +184,7 @@ class _Meta:
 _SETTINGS = frozenset((int, float, bool, str, tuple, type(None), torch.dtype))
 
 
-class _NoLikeness(Exception):
+class _UnknownError(Exception):
     """Whether two calls give like results cannot be told from what they are given."""
 
 
@@ -194,7 +194,7 @@ def _likeness(subject: Any, args: Any, kwargs: Any) -> Any:
         described = _describe_module(subject) if isinstance(subject, nn.Module) else subject
         key = (described, torch.is_grad_enabled(), _describe(args), _describe(kwargs) if kwargs else None)
         hash(key)
-    except (_NoLikeness, TypeError, RuntimeError):  # an unhashable setting, a tensor without strides
+    except (_UnknownError, TypeError, RuntimeError):  # an unhashable setting, a tensor without strides
         return None
     return key
 
@@ -209,7 +209,7 @@ def _describe(value: Any) -> Any:
         return tuple((name, _describe(item)) for name, item in value.items())
     if kind in _SETTINGS:
         return kind, value
-    raise _NoLikeness
+    raise _UnknownError
 
 
 def _describe_tensor(tensor: torch.Tensor | None) -> Any:
@@ -219,7 +219,7 @@ def _describe_tensor(tensor: torch.Tensor | None) -> Any:
 def _describe_module(module: nn.Module) -> Any:
     """A module without hooks, and what it holds, by their types, settings and shapes."""
     if module._forward_hooks or module._forward_pre_hooks:
-        raise _NoLikeness
+        raise _UnknownError
     settings = tuple((name, value) for name, value in module.__dict__.items() if type(value) in _SETTINGS)
     members = (*module._parameters.values(), *module._buffers.values())
     inner = tuple(_describe_module(child) for child in module._modules.values() if child is not None)

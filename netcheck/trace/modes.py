@@ -1,7 +1,7 @@
-"""Switches that forward may turn around its operations: gradients (`torch.no_grad`) and automatic precision (`autocast`).
+"""Switches that forward may turn around its operations: gradients (`torch.no_grad`), precision (`autocast`).
 
-An operation under `torch.no_grad()` is recorded between two nodes, so that a graph computes and differentiates as the
-model does, also when its caller has turned the switches:
+An operation under `torch.no_grad()` is recorded between two nodes, so that a graph computes and differentiates as
+the model does, also when its caller has turned the switches:
 
     switch = netcheck.trace.modes.switch(gradients=False)
     linear = self.linear(x)

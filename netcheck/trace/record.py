@@ -24,7 +24,7 @@ import operator
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from keyword import iskeyword
@@ -290,7 +290,7 @@ class Recorder(TorchFunctionMode):
         finally:
             self._scopes.pop()
 
-    def _steps_inside(self, path: str, module: nn.Module, steps: Iterator[Any]) -> Iterator[Any]:
+    def _steps_inside(self, path: str, module: nn.Module, steps: Iterator[Any]) -> Generator[Any, None, Any]:
         """What a forward with `yield` gives; it runs while somebody else's forward asks for it."""
         while True:
             with self._inside(path, module):
@@ -402,7 +402,7 @@ class Recorder(TorchFunctionMode):
         if id(value) in self._writing:  # it holds itself
             return template
         self._writing.add(id(value))
-        parts = {
+        parts: dict[Any, Any] = {
             structure.part_name(step, position): self.write(item)
             for position, (step, item) in enumerate(structure.children(value))
             if any(True for _ in structure.tensors(item))

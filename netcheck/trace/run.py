@@ -194,7 +194,8 @@ def materialized(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
     if not any(nn.parameter.is_lazy(member) for member in members):
         return model
     # A lazy buffer cannot be copied by deepcopy, which takes these in its place.
-    fresh = {id(m): type(m)(device=m.device, dtype=m.dtype) for m in members if isinstance(m, nn.parameter.UninitializedBuffer)}
+    lazy: Any = nn.parameter.UninitializedBuffer
+    fresh = {id(m): lazy(device=m.device, dtype=m.dtype) for m in members if isinstance(m, lazy)}
     twin = copy.deepcopy(model, fresh)
     with preserved_random_state(), torch.no_grad():
         try:

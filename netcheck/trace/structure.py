@@ -51,17 +51,18 @@ def children(value: object) -> Iterator[tuple[Step, Any]]:
 
 
 def attributes(value: object) -> Iterator[tuple[str, Any]]:
-    """The content of a plain object (a dataclass instance, a cache, a batch): what its `__dict__` and slots hold."""
+    """The content of a plain object (a dataclass instance, a cache): what its `__dict__` and slots hold."""
     if callable(value) or isinstance(value, type(torch)):
         return
     yield from getattr(value, "__dict__", {}).items()
-    for name in slots(type(value)):
+    cls: Any = type(value)
+    for name in slots(cls):
         if hasattr(value, name):
             yield name, getattr(value, name)
 
 
 @lru_cache(maxsize=1024)
-def slots(cls: type) -> tuple[str, ...]:
+def slots(cls: Any) -> tuple[str, ...]:
     """The names of the slots that a class and its bases declare."""
     declared = (base.__dict__.get("__slots__", ()) for base in cls.__mro__)
     names = [name for entry in declared for name in ((entry,) if isinstance(entry, str) else entry)]
@@ -85,7 +86,7 @@ def _tensors(value: object, path: Path, entered: set[int]) -> Iterator[tuple[Pat
 
 
 def rebuild(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
-    """A copy of `value` in which every tensor is replaced by `change(tensor)`; what holds no tensor is shared, not copied."""
+    """A copy of `value` with `change(tensor)` for every tensor; what holds no tensor is shared, not copied."""
     return _rebuild(value, change, {})
 
 
@@ -106,10 +107,10 @@ def _rebuild(value: Any, change: Callable[[torch.Tensor], Any], known: dict[int,
 
 
 def assemble(template: Any, parts: Mapping[str | int, Any]) -> Any:
-    """Build an object like `template` with new parts, each given by its name, or by its position if it has no name.
+    """Build an object like `template` with new parts, each given by its name, or by its position if it has none.
 
-    A traced graph calls this to return the very type that the model returned (a ModelOutput, a namedtuple, a cache). No
-    constructor runs: it might change or refuse what was already constructed once.
+    A traced graph calls this to return the very type that the model returned (a ModelOutput, a namedtuple, a cache).
+    No constructor runs: it might change or refuse what was already constructed once.
     """
     old = list(children(template))
     new = [parts.get(part_name(step, position), item) for position, (step, item) in enumerate(old)]
@@ -122,7 +123,7 @@ def assemble(template: Any, parts: Mapping[str | int, Any]) -> Any:
 
 
 def part_name(step: Step, position: int) -> str | int:
-    """What `assemble` calls a part: keys that are no text may be anything, and their source text hard to write."""
+    """What `assemble` calls a part: keys that are no text may be anything, and hard to print."""
     return step[1] if isinstance(step[1], str) else position
 
 

@@ -1,6 +1,6 @@
-"""What the tests of the tracer share: small models, and the oracle that a graph computes what its model computes.
+"""What the tests of the tracer share: small models, and the oracle that a graph computes what its model does.
 
-graph = traced(module(forward), x)      traced in eval mode; graph.module equals the model bit for bit on new inputs
+graph = traced(module(forward), x)    traced in eval mode; graph.module equals the model on new inputs
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def module(forward: Callable[..., Any], **members: Any) -> nn.Module:
 
 
 def fresh(value: Any, seed: int = 1) -> Any:
-    """Like `value`, of the same shapes and dtypes, with other numbers in its tensors (integers stay in their range)."""
+    """Like `value`, with other numbers of the same shapes and dtypes (integers stay in their range)."""
     generator = torch.Generator().manual_seed(seed)
 
     def renew(tensor: torch.Tensor) -> torch.Tensor:
@@ -51,7 +51,7 @@ def traced(model: nn.Module, *args: Any, training: bool = False, **kwargs: Any) 
 def require_replay(
     graph: ModelGraph, model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> None:
-    """The graph's output, and what it leaves in its arguments and in the model's state, are the model's bit for bit."""
+    """The graph's output, and what it leaves in its arguments and the state, are the model's bit for bit."""
     state = _state(model)
     expected = (*_run(model, args, kwargs), _state(model))
     _restore(model, state)

@@ -1,7 +1,8 @@
-"""Models and inputs that do not fit, and models that are hardly one: a graph, or one sentence with place and remedy."""
+"""Models and inputs that do not fit, and unusual models: a graph, or one sentence with place and remedy."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def place(raised: TraceError) -> str:
     """The source text of the line to blame."""
     assert raised.location is not None
     assert raised.location.file == __file__
-    return open(__file__).read().splitlines()[raised.location.line - 1].strip()
+    return Path(__file__).read_text().splitlines()[raised.location.line - 1].strip()
 
 
 def test_forward_raises() -> None:
@@ -155,7 +156,7 @@ def test_lazy_layers_that_the_input_does_not_fit() -> None:
     assert "forward of Sequential raised RuntimeError" in str(raised)
 
 
-# ---- unusual models that have a graph ---------------------------------------------------------------------------------
+# ---- unusual models that have a graph ----------------------------------------------------------------------
 
 
 def test_nothing_is_returned() -> None:

@@ -57,7 +57,7 @@ def only(graph: ModelGraph) -> Any:
     return found[0]
 
 
-# ---- the tables -----------------------------------------------------------------------------------------------------
+# ---- the tables --------------------------------------------------------------------------------------------
 
 
 def test_every_module_of_torch_is_in_the_table() -> None:
@@ -108,10 +108,12 @@ def test_one_kind_however_it_is_written(write: Any) -> None:
     assert node.kind is Kind.ACTIVATION
     assert node.activation.saturates
     assert node.activation.zero_centred
-    assert node.activation.moments(1.0)[2] == pytest.approx(0.6813, abs=0.01)  # sqrt E[(1 - tanh^2)^2], z ~ N(0, 1)
+    assert node.activation.moments(1.0)[2] == pytest.approx(
+        0.6813, abs=0.01
+    )  # sqrt E[(1 - tanh^2)^2], z ~ N(0, 1)
 
 
-# ---- behaviour ------------------------------------------------------------------------------------------------------
+# ---- behaviour ---------------------------------------------------------------------------------------------
 
 
 class Mish(nn.Module):
@@ -194,7 +196,7 @@ def test_what_is_linear_is_no_activation(write: Any) -> None:
     assert not [node for node in graph if node.kind in (Kind.ACTIVATION, Kind.UNKNOWN, Kind.NORM, Kind.GATE)]
 
 
-# ---- gates ----------------------------------------------------------------------------------------------------------
+# ---- gates -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("write", [
@@ -206,7 +208,9 @@ def test_what_is_linear_is_no_activation(write: Any) -> None:
 ], ids=["glu", "chunk", "split", "index", "swiglu"])  # fmt: skip
 def test_gated_linear_units_do_not_saturate_the_way(write: Any) -> None:
     graph = apply(write, up=nn.Linear(6, 6), gate=nn.Linear(6, 6))
-    saturating = paths.fewest(graph, lambda n: bool(n.kind is Kind.ACTIVATION and n.activation and n.activation.saturates))
+    saturating = paths.fewest(
+        graph, lambda n: bool(n.kind is Kind.ACTIVATION and n.activation and n.activation.saturates)
+    )
     assert saturating == 0
     assert any(n.kind is Kind.GATE or (n.kind, n.detail) == (Kind.ACTIVATION, "glu") for n in graph)
 
@@ -222,7 +226,7 @@ def test_squeeze_and_excitation_is_a_gate() -> None:
     assert paths.fewest(graph, lambda n: n.kind is Kind.ACTIVATION) == 0
 
 
-# ---- normalization --------------------------------------------------------------------------------------------------
+# ---- normalization -----------------------------------------------------------------------------------------
 
 
 def rms_norm(x: torch.Tensor, dims: Any = -1) -> torch.Tensor:
@@ -269,7 +273,7 @@ def test_what_only_looks_like_a_normalization() -> None:
         assert not [node for node in apply(write) if node.kind is Kind.NORM]
 
 
-# ---- CReLU, Maxout, DropConnect, dropout --------------------------------------------------------------------------------
+# ---- CReLU, Maxout, DropConnect, dropout -------------------------------------------------------------------
 
 
 class CReLU(nn.Module):
@@ -374,12 +378,16 @@ def test_drop_connect(write: Any) -> None:
 ], ids=range(9))  # fmt: skip
 def test_dropout(write: Any, sort: str) -> None:
     graph = apply(
-        lambda self, x: write(self, x).flatten(1), PICTURE, training=True, dropout=nn.Dropout(), dropout2d=nn.Dropout2d()
+        lambda self, x: write(self, x).flatten(1),
+        PICTURE,
+        training=True,
+        dropout=nn.Dropout(),
+        dropout2d=nn.Dropout2d(),
     )
     assert [node.detail for node in graph if node.kind is Kind.DROPOUT] == [sort]
 
 
-# ---- paths ----------------------------------------------------------------------------------------------------------
+# ---- paths -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "depth", "plain"), [
@@ -396,7 +404,15 @@ def test_depth_of_known_networks(name: str, depth: int, plain: int) -> None:
 
 def test_the_longest_run_without_a_norm() -> None:
     layers: list[nn.Module] = [nn.Linear(6, 6), nn.LayerNorm(6)]
-    layers += [nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6), nn.LayerNorm(6), nn.Linear(6, 6)]
+    layers += [
+        nn.Linear(6, 6),
+        nn.ReLU(),
+        nn.Linear(6, 6),
+        nn.Tanh(),
+        nn.Linear(6, 6),
+        nn.LayerNorm(6),
+        nn.Linear(6, 6),
+    ]
     graph = trace(nn.Sequential(*layers), (X,))
     run = paths.longest_run(graph, is_weight_layer, lambda node: node.kind is Kind.NORM)
     assert [node.path for node in run] == ["2", "4", "6"]

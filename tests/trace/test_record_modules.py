@@ -1,9 +1,10 @@
-"""Modules: how they are called, shared, wrapped, changed by hooks and parametrizations, and what they are named."""
+"""Modules: how they are called, shared, wrapped, changed by hooks and parametrizations, and named."""
 
 from __future__ import annotations
 
 import copy
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,7 +78,7 @@ def test_the_line_in_forward_and_the_line_that_built() -> None:
     assert linear.built_at is not None
     assert linear.called_at.function == "Block.forward"
     assert linear.built_at.file == linear.called_at.file == __file__
-    lines = open(__file__).read().splitlines()
+    lines = Path(__file__).read_text().splitlines()
     assert lines[linear.built_at.line - 1].strip() == "self.linear = nn.Linear(width, width)"
     head = graph.outputs[0]
     assert head.built_at is not None
@@ -230,7 +231,7 @@ def test_hooks_that_change_what_passes(register: str) -> None:
             layer.register_forward_hook(lambda module, args, kwargs, output: output * 2, with_kwargs=True)
         else:
             layer.register_forward_hook(lambda module, args, output: output * 2, always_call=True)
-    graph = traced(model, X)
+    traced(model, X)
     hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]
     assert sum(hooks) == 4
 
@@ -258,7 +259,7 @@ def test_gradient_hooks_are_left_alone() -> None:
     assert calls(graph) == ["nn.Linear", "relu"]
 
 
-# ---- parametrizations -----------------------------------------------------------------------------------------------
+# ---- parametrizations --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -269,7 +270,7 @@ def test_gradient_hooks_are_left_alone() -> None:
     lambda layer: nn.utils.spectral_norm(layer),
     lambda layer: parametrizations.orthogonal(layer),
     lambda layer: prune.l1_unstructured(layer, "weight", amount=0.3),
-], ids=["weight_norm", "old weight_norm", "spectral_norm", "old spectral_norm", "orthogonal", "prune"])  # fmt: skip
+], ids=["weight", "old weight", "spectral", "old spectral", "orthogonal", "prune"])  # fmt: skip
 def test_parametrizations(change: Any, training: bool) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(change(nn.Linear(4, 4)), nn.ReLU())
@@ -290,7 +291,7 @@ def test_lazy_modules() -> None:
     assert graph.module(PICTURE).shape == (2, 2)
 
 
-# ---- wrappers and compilers -----------------------------------------------------------------------------------------
+# ---- wrappers and compilers --------------------------------------------------------------------------------
 
 
 def test_script_modules_are_leaves() -> None:
@@ -375,7 +376,7 @@ def test_deep_copies_of_a_traced_model_work() -> None:
     assert torch.equal(copy.deepcopy(model)(X), model(X))
 
 
-# ---- layers that hold layers ----------------------------------------------------------------------------------------
+# ---- layers that hold layers -------------------------------------------------------------------------------
 
 
 def test_containers_are_entered() -> None:
@@ -452,7 +453,7 @@ def test_a_recurrent_cell_in_a_loop() -> None:
     assert sum(node.kind is Kind.RECURRENT for node in graph) == 6
 
 
-# ---- size -----------------------------------------------------------------------------------------------------------
+# ---- size --------------------------------------------------------------------------------------------------
 
 
 def test_a_thousand_nested_modules() -> None:

@@ -1,4 +1,4 @@
-"""What forward may do besides calling layers: custom functions, control flow on values, side effects, threads, modes."""
+"""What forward may do besides calling layers: custom functions, control flow, side effects, threads, modes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::Deprecat
 X = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
 
 
-# ---- functions ------------------------------------------------------------------------------------------------------
+# ---- functions ---------------------------------------------------------------------------------------------
 
 
 class Cube(torch.autograd.Function):
@@ -130,7 +130,7 @@ def test_drop_connect() -> None:
     assert feeds(call(graph, "dropout"), call(graph, "linear"))
 
 
-# ---- the values of tensors ------------------------------------------------------------------------------------------
+# ---- the values of tensors ---------------------------------------------------------------------------------
 
 
 def test_a_branch_on_a_cheap_value_keeps_the_rest_fake() -> None:
@@ -243,7 +243,7 @@ def test_numpy_functions_of_tensors() -> None:
     traced(model, X)
 
 
-# ---- gradients and precision ----------------------------------------------------------------------------------------
+# ---- gradients and precision -------------------------------------------------------------------------------
 
 
 def test_parts_without_gradient() -> None:
@@ -330,7 +330,7 @@ def test_half_precision_models() -> None:
     assert graph.outputs[0].dtype is torch.bfloat16
 
 
-# ---- side effects ---------------------------------------------------------------------------------------------------
+# ---- side effects ------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass
@@ -442,7 +442,7 @@ def test_threads_trace_at_once() -> None:
     assert sys.getrecursionlimit() == limit
 
 
-# ---- devices and layouts --------------------------------------------------------------------------------------------
+# ---- devices and layouts -----------------------------------------------------------------------------------
 
 
 def test_models_on_the_meta_device() -> None:

@@ -178,7 +178,8 @@ def test_submodules_that_yield() -> None:
         return torch.cat([part.tanh() for part in self.chunks(x)])
 
     graph = traced(module(forward, chunks=module(chunks, linear=nn.Linear(2, 4))), X)
-    assert [(node.path, node.target) for node in graph if node.op.startswith("call") and node.target != "operator.getitem"] == [
+    made = [node for node in graph if node.op.startswith("call") and node.target != "operator.getitem"]
+    assert [(node.path, node.target) for node in made] == [
         ("chunks", "Tensor.chunk"), ("chunks.linear", "nn.Linear"), ("", "Tensor.tanh"),
         ("chunks.linear", "nn.Linear"), ("", "Tensor.tanh"), ("", "torch.cat"),
     ]  # fmt: skip
@@ -218,7 +219,7 @@ def test_arguments_named_like_python_words() -> None:
     def forward(self: Any, input: torch.Tensor, **options: Any) -> torch.Tensor:
         return input + options["self_"] * options["torch"] + options["print"] + options.get("lambda", 0)
 
-    traced(module(forward), X, **{"self_": X, "torch": X, "print": X})
+    traced(module(forward), X, self_=X, torch=X, print=X)
     graph = trace(module(forward), (X,), {"self_": X, "torch": X, "print": X, "lambda": X})
     assert torch.equal(graph.module(X, X, X, X, X), X + X * X + X + X)
 

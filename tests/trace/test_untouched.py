@@ -1,4 +1,4 @@
-"""Tracing leaves a model, its state and all random number generators bit for bit as they were, whatever forward does."""
+"""Tracing leaves a model, its state and all random number generators as they were, whatever forward does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Snapshot = dict[str, Any]
 
 
 def snapshot(model: nn.Module) -> Snapshot:
-    """All that a model and Python hold that tracing could change, by value where it is a value, else by identity."""
+    """All that a model and Python hold that tracing could change: values by value, objects by identity."""
     taken: Snapshot = {
         "python": random.getstate(),
         "numpy": repr(np.random.get_state()),
@@ -139,9 +139,9 @@ def nasty(then: Callable[[], Any] = lambda: None) -> nn.Module:
             self.parts = [1, 2]
 
     model = module(
-        forward, linear=nn.Linear(4, 4), norm=nn.BatchNorm1d(4), calls=0, last=None, history=[], queue=deque(maxlen=3),
-        table={"nested": {"list": []}}, names=set(), array=np.zeros(3), plain=torch.ones(4), holder=Holder(), goes=1,
-        lock=threading.Lock(),
+        forward, linear=nn.Linear(4, 4), norm=nn.BatchNorm1d(4), calls=0, last=None, history=[],
+        queue=deque(maxlen=3), table={"nested": {"list": []}}, names=set(), array=np.zeros(3), plain=torch.ones(4),
+        holder=Holder(), goes=1, lock=threading.Lock(),
     )  # fmt: skip
     model.register_buffer("running", torch.zeros(4))
     model.register_buffer("count", torch.tensor(0))
@@ -206,9 +206,10 @@ def test_interrupted_in_the_middle_of_an_operation(monkeypatch: pytest.MonkeyPat
         return done(self, name, *given) if name != "mean" else stop(KeyboardInterrupt())
 
     def run() -> None:
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch:
             patch.setattr(Fakes, "run", interrupted)
-            trace(model, (X,))
+            with pytest.raises(KeyboardInterrupt):
+                trace(model, (X,))
 
     require_untouched(model, run)
 
