@@ -194,7 +194,8 @@ def farthest(module: nn.Module, error: InputError) -> NetcheckError:
         traced(module, error.best.args, error.best.kwargs)
     except TraceError as beyond:
         beyond.help = (
-            f"make the shapes agree; or, if forward expects another input than {error.best.description.removeprefix('inputs: ')}, "
+            "make the shapes agree; or, if forward expects another input than "
+            f"{error.best.description.removeprefix('inputs: ')}, "
             "give that: `--input 2x3x224x224`, or a function netcheck_inputs() beside the model that returns it"
         )
         return beyond
@@ -233,7 +234,10 @@ def specified_inputs(module: nn.Module, settings: Settings) -> ExampleInputs:
 
 @contextmanager
 def in_training(module: nn.Module) -> Iterator[None]:
-    """Judge a model that stands in eval mode as it will be trained; one in training mode may have frozen parts, and is not touched."""
+    """Judge a model that stands in eval mode as it will be trained.
+
+    One in training mode may have parts that are frozen on purpose, and is left as it is.
+    """
     flags = {part: part.training for part in module.modules()}
     if not module.training:
         module.train()

@@ -171,7 +171,7 @@ def preserved_globals() -> Iterator[None]:
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy is not None else None
     torch_state = torch.get_rng_state()
-    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
+    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     log = logging.getLogger("torch._subclasses.fake_tensor")
     disabled, log.disabled = log.disabled, True  # it logs a traceback for each operation that fails

@@ -84,7 +84,9 @@ def _find_chain(end: Node, measured: dict[Any, Activation | None]) -> None:
         chains.append((region, origin))
     alone = measure(end, *chains[0], measured)
     if alone is not None and alone.steepest <= _STEEPEST and (alone.rectifies or alone.saturates):  # after another activation it is a second one
-        chains = [(chain, start) for chain, start in chains if all(p is end or p.kind is not Kind.ACTIVATION for p in chain)]
+        chains = [
+            (chain, start) for chain, start in chains if all(p is end or p.kind is not Kind.ACTIVATION for p in chain)
+        ]
     for chain, start in reversed(chains):
         adopt(end, chain, measure(end, chain, start, measured))
         if end.kind is Kind.ACTIVATION:

@@ -167,8 +167,8 @@ _FUNCTIONS = {
     (Kind.POINTWISE, ""): "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal pow ipow float_power square abs absolute "
     "neg negative sign sgn floor ceil round trunc frac fix sin cos tan asin acos atan arcsin arccos arctan atan2 arctan2 sinh "
     "cosh asinh acosh atanh erf erfc erfinv lgamma digamma clamp clip clamp_min clamp_max maximum minimum fmax fmin mod imod "
-    "fmod where remainder sinc hypot xlogy special_expit logit i0 logaddexp logaddexp2 angle deg2rad rad2deg copysign ldexp frexp "
-    "bernoulli",
+    "fmod where remainder sinc hypot xlogy special_expit logit i0 logaddexp logaddexp2 angle deg2rad rad2deg copysign ldexp "
+    "frexp bernoulli",
     (Kind.COMPARE, ""): "lt le gt ge eq ne less less_equal greater greater_equal not_equal argmax argmin argsort isnan isinf "
     "isfinite isin logical_and logical_or logical_not logical_xor and or xor invert lshift rshift iand ior ixor any all "
     "bitwise_and bitwise_or bitwise_not bitwise_xor bucketize searchsorted nonzero argwhere count_nonzero one_hot multinomial "

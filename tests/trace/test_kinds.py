@@ -338,10 +338,8 @@ class Maxout(nn.Module):
 ], ids=range(8))  # fmt: skip
 def test_maxout(write: Any) -> None:
     pieces = nn.ModuleList(nn.Linear(6, 6) for _ in range(3))
-    if isinstance(write, nn.Module):
-        graph = apply(lambda self, x: write(x), act=write)
-    else:
-        graph = apply(write, pieces=pieces)
+    made = isinstance(write, nn.Module)
+    graph = apply(lambda self, x: write(x), act=write) if made else apply(write, pieces=pieces)
     assert [node.kind for node in graph if node.detail == "maxout"][-1:] == [Kind.ACTIVATION], between(graph)
 
 

@@ -48,7 +48,7 @@ SHIFTS = frozenset((
 # fmt: on
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """A call that fake tensors let pass and real ones would not, or that no batch of samples could mean."""
 
     def __init__(self, demand: Demand) -> None:

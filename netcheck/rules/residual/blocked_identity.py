@@ -26,7 +26,8 @@ class BlockedIdentity(StaticRule):
     the gradient through a deep net.
 
     ## When it is fine
-    Where the shape changes: a projection has to stand there (but no dropout). The activation after the sum (ResNet) and the norm after the sum
+    Where the shape changes: a projection has to stand there (but no dropout). The activation after the sum (ResNet) and the
+    norm after the sum
     (post-norm Transformers) are not on the skip of any one block. Gates that are computed (highway nets) and trained
     factors can open the way themselves. Branches without a nonlinearity that are merged into one convolution later
     (RepVGG), and skips across a whole encoder and decoder, are no blocks of a stack. Weighted averages of both sides
