@@ -24,6 +24,7 @@ from torch import nn
 from netcheck.trace import structure
 
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type, torch.dtype, torch.device, torch.Size, torch.Generator)
+_PLAIN = frozenset((str, bytes, int, float, bool, type(None), type, set, torch.dtype, torch.device, torch.Size))
 _OPAQUE_PACKAGES = ("torch", "numpy", "builtins", "collections", "functools", "threading", "logging", "abc", "enum", "re")
 
 
@@ -46,6 +47,7 @@ class Census:
     converted: list[torch.Tensor] = field(default_factory=list)
     unregistered_modules: list[str] = field(default_factory=list)
     unregistered_tensors: list[str] = field(default_factory=list)
+    walked: set[int] = field(default_factory=set)  # ids of every object that was looked into
     holders: list[Any] = field(default_factory=list)  # every dict, list, set and deque whose content may change
 
 
@@ -59,9 +61,8 @@ def take_census(root: nn.Module) -> Census:
                 if tensor is not None:
                     census.tensors.setdefault(id(tensor), (tensor, []))[1].append(join(name, key))
     census.registered = set(census.modules)
-    seen: set[int] = set()
     for module, names in list(census.modules.values()):
-        _visit(module, names[0], census, seen)
+        _visit(module, names[0], census)
     return census
 
 
@@ -70,7 +71,7 @@ def join(*parts: str) -> str:
     return ".".join(part for part in parts if part)
 
 
-def _visit(start: Any, name: str, census: Census, seen: set[int]) -> None:
+def _visit(start: Any, name: str, census: Census) -> None:
     """Add `start` and all that it holds to the census. Iterative: models nest deeper than Python's stack."""
     pending = [(start, name)]
     while pending:
@@ -82,9 +83,9 @@ def _visit(start: Any, name: str, census: Census, seen: set[int]) -> None:
                 census.tensors[id(value)] = (value, [name])
                 census.unregistered_tensors.append(name)
             continue
-        if id(value) in seen:
+        if id(value) in census.walked:
             continue
-        seen.add(id(value))
+        census.walked.add(id(value))
         if isinstance(value, nn.Module):
             pending += reversed(_module_children(value, name, census))
         else:
@@ -169,12 +170,13 @@ def substituted(root: nn.Module, convert: Callable[[torch.Tensor], torch.Tensor]
 
 def left_behind(census: Census) -> Iterator[torch.Tensor]:
     """The tensors that forward has put into the model's attributes, lists and dicts, and that were not there before."""
-    known = {id(holder) for holder in census.holders}
+    known = census.walked.union(census.tensors, map(id, census.holders))
     for holder in census.holders:
-        if not _is_array(holder):
-            for value in list(holder.values() if isinstance(holder, dict) else holder):
-                if not isinstance(value, (*_ATOMS, nn.Module)) and id(value) not in known:
-                    yield from (t for _, t in structure.tensors(value) if id(t) not in census.tensors)
+        if not holder or _is_array(holder):
+            continue
+        for value in list(holder.values() if isinstance(holder, dict) else holder):
+            if type(value) not in _PLAIN and id(value) not in known:
+                yield from (t for _, t in structure.tensors(value) if id(t) not in census.tensors)
 
 
 def _save(holder: Any) -> Any:
