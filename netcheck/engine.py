@@ -135,6 +135,10 @@ def examine(
             report.graph = traced(module, example.args, example.kwargs)
         report.graph.origin = origin
         report.summary = report.graph.summary()
+        if report.graph.lost:
+            report.skipped.append(
+                f"{len(report.graph.lost)} tensors that no recorded operation made: what leads to them was not checked"
+            )
         if report.graph.reads:
             findings.append(value_dependent(report.graph.reads))
         findings += judge(report.graph, settings)

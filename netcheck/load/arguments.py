@@ -49,7 +49,7 @@ def bind(
     try:
         bound = signature.bind_partial(*args, **kwargs)
     except TypeError as error:
-        help = f"its parameters are {signature}; correct args and kwargs in [[tool.netcheck.model]]"
+        help = f"its parameters are {signature}: correct the arguments"
         raise LoadError(
             f"{name} does not take the arguments given: {error}", help=help, location=place
         ) from error
@@ -129,15 +129,10 @@ def needs_arguments(
     listed = ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
     values = [(p.name, EXAMPLES.get(annotation_of(callee, p), "64")) for p in missing]
     python = ", ".join(f"{key}={value.title() if value == 'true' else value}" for key, value in values)
-    toml = ", ".join(f"{key} = {value}" for key, value in values)
     symbol = name.rpartition(":")[2]
     help = (
-        f"give them, with your own values, either by a factory in the file:\n\n"
-        f"    def netcheck_model() -> nn.Module:\n"
-        f"        return {symbol}({python})\n\n"
-        f"or in pyproject.toml:\n\n"
-        f"    [[tool.netcheck.model]]\n"
-        f'    target = "{name}"\n'
-        f"    kwargs = {{ {toml} }}\n"
+        "give them, with your own values, by a function in the file:\n\n"
+        "    def netcheck_model() -> nn.Module:\n"
+        f"        return {symbol}({python})\n"
     )
     return NeedsArguments(f"{symbol} cannot be built without {listed}", help=help, location=place)

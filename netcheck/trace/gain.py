@@ -190,9 +190,9 @@ def layer_of(node: Node) -> Layer:
     if node.kind is Kind.ATTENTION:
         return attention_layer(node)
     weight = weight_of(node)
-    if weight is None:
+    if weight is None or not math.isfinite(weight.gain):  # NaN in the weights is a fault of its own
         return Layer(recommended_square(node))
-    return Layer(max(weight.gain**2, _TINY), weight.bias_square, weight)
+    return Layer(max(weight.gain**2, _TINY), _finite(weight.bias_square, 0.0), weight)
 
 
 def attention_layer(node: Node) -> Layer:
@@ -261,16 +261,21 @@ def _operand(node: Node) -> object:
 
 def _mean_square(value: object, default: float) -> float:
     if isinstance(value, int | float):
-        return float(value) ** 2
+        return _finite(float(value) ** 2, default)
     if has_values(value):
-        return float(value.detach().double().square().mean())  # type: ignore[attr-defined]
+        return _finite(float(value.detach().double().square().mean()), default)  # type: ignore[attr-defined]
     return default
 
 
 def _mean(value: object) -> float:
     if isinstance(value, int | float):
-        return float(value)
-    return float(value.detach().double().mean()) if has_values(value) else 0.0  # type: ignore[attr-defined]
+        return _finite(float(value), 0.0)
+    return _finite(float(value.detach().double().mean()), 0.0) if has_values(value) else 0.0  # type: ignore[attr-defined]
+
+
+def _finite(number: float, default: float) -> float:
+    """A number that NaN and Inf in the model (a fault of its own) have not reached."""
+    return number if math.isfinite(number) else default
 
 
 # ---- one step forward, and its factor backward -----------------------------------------------------------------------

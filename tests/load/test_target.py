@@ -266,12 +266,10 @@ def test_what_has_no_default_is_not_guessed(project, signature, missing):
     with pytest.raises(NeedsArguments, match=f"^Net cannot be built without {missing}$") as caught:
         load("m.py:Net")
     assert caught.value.location.line == 7
-    assert '[[tool.netcheck.model]]\n    target = "m.py:Net"' in caught.value.help
+    assert "def netcheck_model() -> nn.Module:\n        return Net(" in caught.value.help
 
 
 def test_the_lines_of_the_help_work_as_they_are(project):
-    import tomllib
-
     text = (
         HEADER
         + "class Net(nn.Linear):\n"
@@ -280,15 +278,10 @@ def test_the_lines_of_the_help_work_as_they_are(project):
     write_all(project, {"m.py": text})
     with pytest.raises(NeedsArguments) as caught:
         load("m.py:Net")
-    _, python, toml = (
-        caught.value.help.split("\n\n", 2)[0],
-        *textwrap.dedent(caught.value.help.split(":\n\n", 1)[1]).split("or in pyproject.toml:"),
-    )
-    write_all(project, {"m.py": text + "\n" + textwrap.dedent(python)})
+    lines = textwrap.dedent(caught.value.help.split(":\n\n", 1)[1])
+    write_all(project, {"m.py": text + "\n" + lines})
     sys.modules.pop("m", None)
     assert load("m.py:netcheck_model").model.out_features == 64
-    [model] = tomllib.loads(textwrap.dedent(toml))["tool"]["netcheck"]["model"]
-    assert load(model["target"], kwargs=model["kwargs"]).model.out_features == 64
 
 
 def test_arguments_that_do_not_fit(project):
