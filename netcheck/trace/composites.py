@@ -83,7 +83,8 @@ def _find_chain(end: Node, measured: dict[Any, Activation | None]) -> None:
         origin = next(source for source in origin.inputs if source.depends)
         chains.append((region, origin))
     alone = measure(end, *chains[0], measured)
-    if alone is not None and alone.steepest <= _STEEPEST and (alone.rectifies or alone.saturates):  # after another activation it is a second one
+    if alone is not None and alone.steepest <= _STEEPEST and (alone.rectifies or alone.saturates):
+        # Behind another activation it is a second one, not a part of it.
         chains = [
             (chain, start) for chain, start in chains if all(p is end or p.kind is not Kind.ACTIVATION for p in chain)
         ]

@@ -54,14 +54,19 @@ def isolated(monkeypatch, tmp_path):
 
 
 def strays():
-    """Children of this process, and processes that carry the mark of a worker, whoever their parent is."""
-    found = []
+    """Children of this process, and processes with the mark of one of its workers, whoever their parent is.
+
+    Only those with this test's own TMPDIR: somebody else may be running netcheck on the machine.
+    """
+    found, folder = [], os.environ.get("TMPDIR")
+    ours = f"TMPDIR={folder}".encode()
     for place in Path("/proc").iterdir():
         if not place.name.isdecimal():
             continue
         try:
             parent = int(re.search(r"PPid:\s+(\d+)", (place / "status").read_text())[1])
-            marked = f"{MARK}=".encode() in (place / "environ").read_bytes()
+            environment = (place / "environ").read_bytes()
+            marked = f"{MARK}=".encode() in environment and (folder is None or ours in environment.split(b"\0"))
         except (OSError, TypeError):
             continue
         if marked or parent == os.getpid():

@@ -125,6 +125,22 @@ def ignored_input(subject: Subject) -> None:
     subject.kwargs["condition"] = torch.randn(2, 8)
 
 
+class Forgetful(nn.Module):
+    """A model whose forward ends without a return."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *args: Any, **kwargs: Any) -> None:
+        self.model(*args, **kwargs)
+
+
+@fault("NC907", "a forgotten return")
+def no_return(subject: Subject) -> None:
+    subject.replace("", Forgetful(subject.model))
+
+
 class Dropped(Wrapped):
     """A second layer runs, and its result is dropped."""
 
