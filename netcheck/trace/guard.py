@@ -23,6 +23,7 @@ from torch import nn
 
 from netcheck.trace import structure
 
+_COMMON_ATOMS = frozenset((bool, int, float, str, type(None)))  # most of what a module's __dict__ holds
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type, torch.dtype, torch.device, torch.Size, torch.Generator)
 _PLAIN = frozenset((str, bytes, int, float, bool, type(None), type, set, torch.dtype, torch.device, torch.Size))
 _OPAQUE_PACKAGES = ("torch", "numpy", "builtins", "collections", "functools", "threading", "logging", "abc", "enum", "re")
@@ -109,7 +110,7 @@ def _module_children(module: nn.Module, name: str, census: Census) -> list[tuple
     children += [
         (value, join(name, key))
         for key, value in module.__dict__.items()
-        if key not in ("_parameters", "_buffers", "_modules")
+        if type(value) not in _COMMON_ATOMS and key not in ("_parameters", "_buffers", "_modules")
     ]
     return children
 

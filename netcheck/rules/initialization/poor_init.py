@@ -189,7 +189,7 @@ model = nn.Sequential(*[Block() for _ in range(20)], nn.LayerNorm(64), nn.Linear
             if diagnosis.network.following[node] is not None and is_far_off(node, diagnosis)
         ]
         if abs(diagnosis.gain) < _NOTABLE:
-            layers = [node for node in layers if abs(gain_of(node, diagnosis) - _DEFAULT) > 0.02]
+            layers = [node for node in layers if not is_default(node, diagnosis)]
         if not layers:
             return
         built, wanted, activation, initializer = summary(layers, diagnosis)
@@ -210,6 +210,13 @@ model = nn.Sequential(*[Block() for _ in range(20)], nn.LayerNorm(64), nn.Linear
 def gain_of(node: Node, diagnosis: Diagnosis) -> float:
     """A layer's std * sqrt(fan_in) as built."""
     return float(diagnosis.network.stats[node].square ** 0.5)
+
+
+def is_default(node: Node, diagnosis: Diagnosis) -> bool:
+    """Whether a layer's weights may be PyTorch's own draw: a small layer's gain scatters around it."""
+    weight = diagnosis.network.stats[node].weight
+    scatter = 1.0 / max(1, weight.matrix.numel()) ** 0.5 if weight is not None else 0.0
+    return abs(gain_of(node, diagnosis) - _DEFAULT) <= 0.02 + scatter
 
 
 def ratio(node: Node, diagnosis: Diagnosis) -> float:
