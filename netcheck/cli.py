@@ -111,6 +111,33 @@ def cli() -> None:
 )
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever is found.")
 @click.option(
+    "--probe/--no-probe",
+    default=True,
+    help="Run the model forward and backward for real and measure its gradients, or do not. Default: --probe.",
+)
+@click.option(
+    "--device",
+    metavar="DEVICE",
+    default="auto",
+    show_default=True,
+    help="Where to run it: auto (cuda, then mps, then cpu), cpu, mps, cuda or cuda:N.",
+)
+@click.option(
+    "--seed",
+    metavar="N",
+    type=int,
+    default=0,
+    show_default=True,
+    help="The seed of the inputs and initializations that are drawn.",
+)
+@click.option(
+    "--optimizer",
+    type=click.Choice(["sgd", "adam"]),
+    default="sgd",
+    show_default=True,
+    help="What the model will be trained with. Adam forgives a gradient's scale in part.",
+)
+@click.option(
     "--timeout",
     metavar="S",
     type=float,

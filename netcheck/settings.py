@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from netcheck.errors import UsageError
 from netcheck.findings import Severity
 
 FORMATS = ("text", "json")
+OPTIMIZERS = ("sgd", "adam")
+DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,10 @@ class Settings:
         format: one of `FORMATS`.
         output_file: where the report goes; None means standard output.
         colour: True or False as asked for; None means as the stream and the environment say.
+        probe: whether to run the model forward and backward for real, and measure its gradients.
+        device: where: "auto" (cuda, then mps, then cpu), or the name of a device.
+        seed: of what the probe draws.
+        optimizer: what the model will be trained with, one of `OPTIMIZERS`: Adam forgives a gradient's scale in part.
         timeout: seconds that the check of one target may take.
         jobs: how many targets are checked at a time.
 
@@ -47,12 +54,22 @@ class Settings:
     colour: bool | None = None
     verbose: bool = False
     quiet: bool = False
+    probe: bool = True
+    device: str = "auto"
+    seed: int = 0
+    optimizer: str = "sgd"
     timeout: float = 300.0
     jobs: int = 1
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
             raise UsageError(f"unknown format {self.format!r}: choose one of {', '.join(FORMATS)}")
+        if self.optimizer not in OPTIMIZERS:
+            raise UsageError(f"unknown optimizer {self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}")
+        if not DEVICE.fullmatch(self.device):
+            raise UsageError(f"unknown device {self.device!r}: choose auto, cpu, mps, cuda or cuda:N")
+        if not 0 <= self.seed < 2**31:
+            raise UsageError(f"--seed {self.seed} makes no sense: give a number from 0 to {2**31 - 1}")
         if not (math.isfinite(self.timeout) and self.timeout > 0):
             raise UsageError(f"--timeout {self.timeout:g} makes no sense: give a number of seconds above 0")
         if self.jobs < 1:

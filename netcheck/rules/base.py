@@ -34,6 +34,7 @@ from netcheck.errors import UsageError
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 
 if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients
     from netcheck.trace.graph import ModelGraph, Node
 
 
@@ -61,6 +62,7 @@ class Rule:
     code: ClassVar[str]
     name: ClassVar[str]
     severity: ClassVar[Severity]
+    scale_only: ClassVar[bool] = False  # what it finds is wrong in scale alone, which Adam forgives in part
     BAD: ClassVar[tuple[Example, ...]] = ()
     GOOD: ClassVar[tuple[Example, ...]] = ()
 
@@ -115,6 +117,24 @@ class StaticRule(Rule):
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """Yield what is wrong with `graph`."""
+        raise NotImplementedError
+
+    def verdict(self, found: Finding, gradients: Gradients) -> Finding:
+        """A finding of this rule, now that the gradients are measured: confirmed, cleared, or as it was."""
+        return found
+
+
+class MeasuredRule(Rule):
+    """A rule that reads what the probe measured.
+
+    `explained_by` names the rules whose confirmed findings are the cause of what this one sees: beside one of those,
+    its own finding would say the same thing twice, and is dropped.
+    """
+
+    explained_by: ClassVar[tuple[str, ...]] = ()
+
+    def check(self, gradients: Gradients, graph: ModelGraph) -> Iterable[Finding]:
+        """Yield what is wrong with the gradients of `graph`."""
         raise NotImplementedError
 
 

@@ -166,7 +166,8 @@ class Recorder(TorchFunctionMode):
         Args:
             census: what the model holds, keyed by the tensors that forward will meet.
             fakes: what made the run's tensors, if they are fake.
-            listener: called with each node's facts and its result; what it returns takes the result's place.
+            listener: called with each node's facts and its result; what it returns takes the result's place (not of parts
+                of a result, which it hears of too).
         """
         super().__init__()
         self.recording = Recording()
@@ -358,13 +359,13 @@ class Recorder(TorchFunctionMode):
             for how, key in binding.path:
                 function = operator.getitem if how == "item" else getattr
                 node = self.recording.graph.call_function(function, (node, key))
-            self._note(node, None, tensor)
+            self._hear(self._note(node, None, tensor), tensor)
             binding.node, binding.path = node, ()
         if self._mutations:
             clock, mutation = self._mutations.get(_memory(tensor), (0, binding.node))
             if clock > binding.clock:
                 node = self.recording.graph.call_function(after, (binding.node, mutation))
-                self._note(node, None, tensor)
+                self._hear(self._note(node, None, tensor), tensor)
                 binding.node, binding.clock = node, clock
         return binding.node
 
@@ -394,8 +395,7 @@ class Recorder(TorchFunctionMode):
         """Append a node and bind what it returned. Returns the result (or what the listener puts in its place)."""
         node = self.recording.graph.create_node(op, target, self.write(tuple(args)), self.write(dict(kwargs)))
         call = self._note(node, leaf, result)
-        if self._listener is not None:
-            result = self._listener(call, result)
+        result = self._hear(call, result)
         given = {id(arg) for arg in (*args, *kwargs.values())} if mutated is None else ()
         self._bind(node, result, besides=given)
         if mutated is not None:
@@ -404,6 +404,16 @@ class Recorder(TorchFunctionMode):
                 self._mutations[_memory(tensor)] = (self._clock, node)
                 self._bindings[id(tensor)] = _Binding(tensor, node, way, self._clock)
         return result
+
+    def _hear(self, call: Call, result: Any) -> Any:
+        """The result, or what the listener puts in its place; what the listener does is not recorded."""
+        if self._listener is None:
+            return result
+        before, self._busy = self._busy, True
+        try:
+            return self._listener(call, result)
+        finally:
+            self._busy = before
 
     def _bind(self, node: fx.Node, value: Any, besides: Any = ()) -> None:
         """Every tensor in `value` was made by `node`; but one that was handed through unchanged keeps its maker."""

@@ -10,6 +10,7 @@ from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
 
 if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients
     from netcheck.trace.graph import ModelGraph, Node
 
 _NOTE = 18  # plain depth from which it is worth a word: He et al. 2015 lose accuracy between 18 and 34
@@ -46,6 +47,7 @@ class NoSkipConnection(StaticRule):
     code = "NC401"
     name = "no-skip-connection"
     severity = Severity.WARNING
+    scale_only = True
     BAD = (
         Example(
             "a plain net of 34 convolutions, with batch normalization",
@@ -162,6 +164,10 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
             "8x64",
         ),
     )
+
+    def verdict(self, found: Finding, gradients: Gradients) -> Finding:
+        """By the measured gain."""
+        return depth_budget.verdict(found, gradients, self.severity)
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """Plain depth against its limits, and the budget's finding if only skips help."""
