@@ -251,7 +251,10 @@ def specified_inputs(module: nn.Module, settings: Settings) -> ExampleInputs:
 
 @contextmanager
 def in_training(module: nn.Module) -> Iterator[None]:
-    """Judge a model that stands in eval mode as it will be trained; one in training mode may have frozen parts, and is not touched."""
+    """Judge a model that stands in eval mode as it will be trained.
+
+    One in training mode may have frozen parts, and is not touched.
+    """
     flags = {part: part.training for part in module.modules()}
     if not module.training:
         module.train()

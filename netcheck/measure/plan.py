@@ -60,7 +60,7 @@ class Plan:
         )
 
 
-def plans(graph: ModelGraph, example: Example, device: str, passes: int = PASSES) -> Iterator[Plan]:
+def plans(graph: ModelGraph, example: Example, device: str) -> Iterator[Plan]:
     """The ways to try, best first: each is tried if the one before raised.
 
     Raises:
@@ -71,7 +71,7 @@ def plans(graph: ModelGraph, example: Example, device: str, passes: int = PASSES
             "the parameters are on the meta device: they have no values",
             help="check the model on a real device",
         )
-    chosen = find_device(device)
+    chosen, passes = find_device(device), PASSES
     samples = example.samples if example.samples is None else max(SAMPLES, min(example.samples, 2 * SAMPLES))
     work = 3 * passes * work_per_sample(graph, example)
     remarks: tuple[str, ...] = ()

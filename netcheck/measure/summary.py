@@ -36,6 +36,7 @@ def summarized(
     )
     parameters = parameter_profiles(passes)
     norms = layer_norms(profile)
+    matrices = matrix_names(graph)
     gains = [one.gain for one in passes]
     spectra = [spectrum(one) for one in passes]
     plan = experiment.plan
@@ -44,7 +45,7 @@ def summarized(
         gain_spread=spread(gains),
         profile=profile,
         parameters=parameters,
-        homogeneity=homogeneity([p.relative for p in parameters if is_matrix(graph, p.name)]),
+        homogeneity=homogeneity([p.relative for p in parameters if p.name in matrices]),
         effective_rank=middle_of(
             effective_rank(values, one) for values, one in zip(spectra, passes, strict=True)
         ),
@@ -104,10 +105,10 @@ def parameter_profiles(passes: Sequence[Pass]) -> tuple[ParameterProfile, ...]:
     )
 
 
-def is_matrix(graph: ModelGraph, name: str) -> bool:
-    """Whether a parameter multiplies: biases and the scales of norms start at constants and tell nothing."""
-    parameters = dict(graph.model.named_parameters(remove_duplicate=False))
-    return name in parameters and parameters[name].dim() > 1
+def matrix_names(graph: ModelGraph) -> set[str]:
+    """The parameters that multiply: biases and the scales of norms start at constants and tell nothing."""
+    parameters = graph.model.named_parameters(remove_duplicate=False)
+    return {name for name, value in parameters if value.dim() > 1}
 
 
 def layer_norms(profile: Sequence[NodeProfile]) -> list[float]:

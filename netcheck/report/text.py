@@ -2,6 +2,7 @@
 
     TanhStack (examples/lecture/tanh_stack.py:TanhStack)
       inputs: float32 2x64, inferred from layers.0
+      gradient: ▁▁▂▂▃▃▄▅▅▆▇▇█  10^−5.0 at layers.0 ... 10^0.0 at layers.19
 
     error[NC501] poor-init: the gradient loses 5.0 decades on its way through 20 tanh layers
       --> examples/lecture/tanh_stack.py:12:46
@@ -17,7 +18,7 @@
     Checked 1 model, 42 operations: 1 error.
 
     render() +-- model() +-- finding() +-- excerpt() and notes()
-             |           +-- layers()
+             |           +-- layers(), profile.table()
              +-- closing()
 
 Everything comes from plain data: a report that was made in another process renders like one made in this.
@@ -32,6 +33,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from netcheck.findings import Finding, Layer, Location, Report, Severity, Verdict, by_importance
+from netcheck.report import profile
 from netcheck.report.excerpt import excerpt, gutter_width, printed, source_lines
 from netcheck.report.terminal import Painter, printable, shorten
 
@@ -80,6 +82,8 @@ def model(report: Report, paint: Painter, root: Path, *, verbose: bool, quiet: b
     blocks = [header(report, paint, root, clean=not findings, quiet=quiet)]
     if verbose and report.summary and report.summary.layers:
         blocks.append(layers(report.summary.layers, root))
+    if verbose and report.gradients is not None and report.gradients.profile:
+        blocks.append(profile.table(report.gradients.profile))
     return blocks + [finding(f, paint, root, verbose=verbose) for f in findings]
 
 
@@ -97,6 +101,8 @@ def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bo
         shortest = f" ({s.plain_depth} on the shortest way)" if s.plain_depth != s.depth else ""
         size = f"{counted(s.weight_layers, 'weight layer')}, {counted(s.parameters, 'parameter')}"
         lines.append(f"  traced: {counted(s.operations, 'operation')}, {size}, depth {s.depth}{shortest}")
+    if report.gradients is not None:
+        lines += profile.lines(report.gradients)
     return "\n".join(lines)
 
 
