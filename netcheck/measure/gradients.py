@@ -189,7 +189,7 @@ class Experiment:
     def one_pass(self, model: nn.Module, number: int) -> Pass:
         """Run forward and backward once, and read what was measured."""
         watch = Watch(self.wires, self.by_name)
-        with self.prepared(model) as (census, twins):
+        with closing_watch(watch), self.prepared(model) as (census, twins):
             outcome = self.forward_backward(model, census, twins, watch, number)
             readout = Readout()
             self.take(readout, watch, outcome)
@@ -501,6 +501,15 @@ def turning(numbers: Mapping[str, list[float]]) -> float | None:
 def hears_all(graph: ModelGraph) -> bool:
     """Whether the graph has operations that only the dispatcher announces."""
     return any(isinstance(node.fx.target, torch._ops.OpOverload) for node in graph)
+
+
+@contextmanager
+def closing_watch(watch: Watch) -> Iterator[None]:
+    """Release a watch's hooks and tensors, whatever happens."""
+    try:
+        yield
+    finally:
+        watch.release()
 
 
 @contextmanager

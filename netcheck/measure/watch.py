@@ -119,6 +119,7 @@ class Watch:
     sizes: dict[str, int] = field(default_factory=dict)
     dead: dict[str, torch.Tensor] = field(default_factory=dict)
     kept: dict[str, torch.Tensor] = field(default_factory=dict)
+    hooks: list[Any] = field(default_factory=list)
 
     def __call__(self, call: Call, result: Any) -> Any:
         """Take what is wanted of an operation's result, which stays as it is."""
@@ -140,7 +141,14 @@ class Watch:
         self.sizes[name] = tensor.numel()
         if name in self.wires.units and tensor.dim() > 1:
             self.dead[name] = dead_share(tensor, self.wires.units[name])
-        tensor.register_hook(partial(self.arrived, name))
+        self.hooks.append(tensor.register_hook(partial(self.arrived, name)))
+
+    def release(self) -> None:
+        """Let go of the run: its autograd graph holds the hooks, they hold this, and no collector sees that circle."""
+        for hook in self.hooks:
+            hook.remove()
+        self.hooks.clear()
+        self.kept.clear()
 
     def arrived(self, name: str, gradient: torch.Tensor) -> None:
         """Take samples of a gradient."""

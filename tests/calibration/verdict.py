@@ -1,12 +1,12 @@
 """Hold netcheck's verdict, with its measurements, against networks whose training was measured.
 
-    python tests/calibration/verdict.py FOLDER
+    python tests/calibration/verdict.py FOLDER [EVERY]
 
 FOLDER has `outcomes.jsonl`, one network a line (`config`, `trains_with_sgd`, `trains_with_adam`), and `nets.py` whose
-`make(config)` builds it; inputs are (N, 64). Nothing is trained here. A network is flagged if `netcheck.check` has a
-finding about gradients or collapse at warning or above. Printed, for "does not train" with each optimizer: precision,
-recall and false-positive rate of that verdict, on all networks and on each half; and the AUC of a score made of the same
-numbers: |gain| over its budget, plus what the effective rank lacks.
+`make(config)` builds it; inputs are (N, 64). With EVERY, one network in so many is checked. Nothing is trained here. A
+network is flagged if `netcheck.check` has a finding about gradients or collapse at warning or above. Printed, for "does
+not train" with each optimizer: precision, recall and false-positive rate of that verdict, on all networks and on each
+half; and the AUC of a score made of the same numbers: |gain| over its budget, plus what the effective rank lacks.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Outcome:
     trains: dict[str, bool]
 
 
-def outcomes(folder: Path) -> Iterator[Outcome]:
+def outcomes(folder: Path, every: int) -> Iterator[Outcome]:
     """Every network of a folder, checked."""
     nets = imported(folder / "nets.py")
     inputs = torch.randn(SAMPLES, 64, generator=torch.Generator().manual_seed(0))
-    for line in (folder / "outcomes.jsonl").read_text().splitlines():
+    for line in (folder / "outcomes.jsonl").read_text().splitlines()[::every]:
         entry = json.loads(line)
         model = nets.make(entry["config"]).train()
         reports = {name: netcheck.check(model, inputs, optimizer=name.lower()) for name in ("SGD", "Adam")}
@@ -89,9 +89,9 @@ def row(name: str, optimizer: str, found: Sequence[Outcome]) -> list[Any]:
     ]
 
 
-def main(folder: str) -> None:
+def main(folder: str, every: str = "1") -> None:
     """Print the table for one folder."""
-    found = list(outcomes(Path(folder)))
+    found = list(outcomes(Path(folder), int(every)))
     parts = {"all": found, "even": found[::2], "odd": found[1::2]}
     rows = [row(name, optimizer, part) for optimizer in ("SGD", "Adam") for name, part in parts.items()]
     headers = ("networks", "does not train with", "number", "AUC", "precision", "recall", "false positives")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import random
+import weakref
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -398,6 +400,22 @@ def test_nothing_is_touched_when_the_backward_pass_is_interrupted(
         patched.setattr(torch.autograd, "grad", interrupt)
         with pytest.raises(KeyboardInterrupt):
             netcheck.check(messy, torch.zeros(4, 8))
+
+
+def test_a_pass_leaves_no_memory_behind() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    class Held(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            held.append(weakref.ref(self.weight))
+            return torch.tanh(super().forward(x))
+
+    model = nn.Sequential(Held(8, 8), Held(8, 8), nn.Linear(8, 2))
+    own = {id(parameter) for parameter in model.parameters()}
+    measured(model, torch.randn(4, 8))
+    gc.collect()
+    assert held
+    assert all(reference() is None or id(reference()) in own for reference in held)
 
 
 # ---- what cannot be done --------------------------------------------------------------------------------------------
