@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netcheck.findings import Evidence, Finding, Severity
+from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _NOTE = 18  # plain depth from which it is worth a word: He et al. 2015 lose accuracy between 18 and 34
 _WARN = 30
+_TURNED = 0.75  # 1 - cosine of the gradient before and after a small step
+_FEW_DIRECTIONS = 0.2  # effective rank of the head's input
 
 
 class NoSkipConnection(StaticRule):
@@ -166,8 +169,19 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
     )
 
     def verdict(self, found: Finding, gradients: Gradients) -> Finding:
-        """By the measured gain."""
-        return depth_budget.verdict(found, gradients, self.severity)
+        """By the measured gain; depth alone is cleared where neither the gain nor the gradient's direction suffers from it."""
+        if found.evidence.unit == "decades":
+            return depth_budget.verdict(found, gradients, self.severity)
+        turned = gradients.unpredictability
+        if abs(gradients.gain) > depth_budget.BUDGET:
+            verdict = Verdict.CONFIRMED
+        elif abs(gradients.gain) <= depth_budget.HARMLESS and turned is not None and not shattered(gradients):
+            verdict = Verdict.CLEARED
+        else:
+            return found
+        number = "" if turned is None else f", 1 − cosine {turned:.2f} over a small step"
+        text = f"{found.evidence.text}; measured gain {depth_budget.decades(gradients.gain)}{number} ({gradients.conditions})"
+        return replace(found, verdict=verdict, evidence=replace(found.evidence, text=text))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """Plain depth against its limits, and the budget's finding if only skips help."""
@@ -189,6 +203,12 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
             at=plain,
             severity=Severity.WARNING if depth >= _WARN or overrun else Severity.INFO,
         )
+
+
+def shattered(gradients: Gradients) -> bool:
+    """Whether a small step turns the gradient, and samples have come to lie along few directions: neither alone says much."""
+    rank = gradients.effective_rank
+    return (gradients.unpredictability or 0.0) > _TURNED and rank is not None and rank < _FEW_DIRECTIONS
 
 
 def longest_plain_stretch(graph: ModelGraph) -> list[Node]:
