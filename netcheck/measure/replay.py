@@ -263,7 +263,7 @@ def described(value: Any, seen: dict[int, int]) -> Any:
         device = value.fake_device if isinstance(value, FakeTensor) else value.device
         return number, value.shape, value.stride(), value.dtype, device, value.requires_grad
     parts = tuple((step, described(item, seen)) for step, item in structure.children(value))
-    if parts:
+    if parts or isinstance(value, list | dict):
         return type(value), parts
     try:
         hash(value)

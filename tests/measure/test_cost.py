@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from netcheck.measure import replay
 from netcheck.measure.cost import cost
 from netcheck.measure.cost_figures import Cost
 from netcheck.measure.operation import saved_tensors
@@ -193,6 +194,22 @@ def test_the_peak_is_what_torch_holds(name: str, optimizer: str) -> None:
     assert estimate == pytest.approx(training_peak(model, x, make[optimizer]), rel=0.1)
 
 
+def test_operations_that_are_alike_are_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[Any] = []
+    original = replay.profiled
+
+    def counted(*args: Any, **options: Any) -> Any:
+        runs.append(args[1])
+        return original(*args, **options)
+
+    monkeypatch.setattr(replay, "profiled", counted)
+    model, x = MODELS["encoder"][0](), MODELS["encoder"][1]()
+    assert isinstance(model, nn.TransformerEncoder)
+    graph = trace(model, (x,))
+    cost(graph, (x,))
+    assert 0 < len(runs) < len(graph.nodes) / 2
+
+
 def test_what_cannot_run_on_fake_tensors_is_named() -> None:
     class Selects(nn.Module):
         def __init__(self) -> None:
@@ -238,6 +255,7 @@ LLAMA = """
 from tests.zoo import declare_torchvision_operators; declare_torchvision_operators()
 import resource, time, torch
 from transformers import LlamaConfig, LlamaForCausalLM
+from netcheck.measure import replay
 from netcheck.measure.cost import cost
 from netcheck.measure.replay import portable_kernels
 from netcheck.trace import trace
