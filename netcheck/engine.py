@@ -6,6 +6,7 @@
                          +-- examine
                                +-- example_inputs      given, else inferred
                                +-- traced              forward, recorded as a graph
+                               +-- costed              FLOPs and memory of a training step
                                +-- judge               what the rules see in it
 
 What goes wrong with the user's model on the way is a finding (NC0xx), not an exception: a run over many
@@ -27,12 +28,13 @@ from typing import TYPE_CHECKING, Any
 from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError, UsageError
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
 from netcheck.rules import base
-from netcheck.settings import Settings
+from netcheck.settings import Settings, parse_bytes
 
 if TYPE_CHECKING:
     from torch import nn
 
     from netcheck.load.inputs import ExampleInputs
+    from netcheck.measure.cost_figures import Cost
     from netcheck.source.locate import Definition
     from netcheck.source.targets import Target
     from netcheck.trace.graph import ModelGraph, Node
@@ -45,6 +47,8 @@ def check(
     model: Any,
     inputs: Any = None,
     *,
+    batch_size: int | None = None,
+    device_memory: int | str | None = None,
     select: Iterable[str] | None = None,
     ignore: Iterable[str] | None = None,
 ) -> Report:
@@ -53,13 +57,20 @@ def check(
     Args:
         model: an nn.Module, its class, or a function without arguments that builds one.
         inputs: example inputs: a tensor, a tuple (*args), a dict (**kwargs), or None to infer them.
+        batch_size: samples of the batch that the cost is told for; None means those of the inputs.
+        device_memory: of the device that will train, as bytes or "24GiB"; None means what the accelerator has.
         select: codes, beginnings of codes or names of the rules to run; None means all.
         ignore: rules to leave out; the longer selector wins over a shorter one.
 
     Raises:
-        UsageError: a selector matches no rule.
+        UsageError: a selector matches no rule, or an option has no such value.
     """
-    settings = Settings(select=selectors(select), ignore=selectors(ignore))
+    settings = Settings(
+        select=selectors(select),
+        ignore=selectors(ignore),
+        batch_size=batch_size,
+        device_memory=parse_bytes(device_memory),
+    )
     base.require_known((*settings.chosen, *settings.ignore))
     from netcheck.trace.places import origin_of
 
@@ -131,11 +142,13 @@ def examine(
             example = source.inputs_for(module)
             report.inputs = example.description.removeprefix("inputs: ")
             report.graph = traced(module, example.args, example.kwargs)
+            report.cost = costed(report, report.graph, example, settings)
         report.graph.origin = origin
         report.summary = report.graph.summary()
         if report.graph.reads:
             findings.append(value_dependent(report.graph.reads))
         findings += judge(report.graph, settings)
+        findings += judge_cost(report.cost, report.graph, settings)
     except MODEL_FAULTS as error:
         found = failure(error)
         findings.append(replace(found, severity=Severity.INFO) if isinstance(error, harmless) else found)
@@ -228,6 +241,35 @@ def judge(graph: ModelGraph, settings: Settings) -> Iterator[Finding]:
         if isinstance(rule, base.StaticRule):
             try:
                 yield from list(rule.check(graph))
+            except Exception as error:
+                yield rule_failed(rule, error)
+
+
+def costed(report: Report, graph: ModelGraph, example: ExampleInputs, settings: Settings) -> Cost | None:
+    """What a training step costs; None, and a sentence in the report, where that cannot be told."""
+    from netcheck.measure.fit import cost_on_device
+
+    try:
+        return cost_on_device(
+            graph,
+            example.args,
+            example.kwargs,
+            samples=settings.batch_size,
+            device_memory=settings.device_memory,
+        )
+    except Exception as error:  # of the user's model, or of netcheck: what the rules find stands
+        report.skipped.append(f"the cost of training could not be told: {exception_text(error)}")
+        return None
+
+
+def judge_cost(cost: Cost | None, graph: ModelGraph, settings: Settings) -> Iterator[Finding]:
+    """What the selected rules see in the cost; a rule that raises is a finding itself."""
+    if cost is None:
+        return
+    for rule in base.select(settings.chosen, settings.ignore):
+        if isinstance(rule, base.CostRule):
+            try:
+                yield from list(rule.check(cost, graph))
             except Exception as error:
                 yield rule_failed(rule, error)
 

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from netcheck.measure.cost_figures import Cost
     from netcheck.trace.graph import ModelGraph
 
 
@@ -186,7 +187,7 @@ class Report:
     # What the measurements of later stages fill in: None where they were not made.
     gradients: Any = None
     batches: Any = None
-    cost: Any = None
+    cost: Cost | None = None
 
     @property
     def ok(self) -> bool:
