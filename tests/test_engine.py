@@ -26,6 +26,7 @@ from netcheck.settings import Settings
 class Graph:
     """A traced model of one operation."""
 
+    lost: list[Any] = field(default_factory=list)
     reads: list[Any] = field(default_factory=list)
     calls: list[Any] = field(default_factory=list)
 
