@@ -173,7 +173,7 @@ def left_behind(census: Census) -> Iterator[torch.Tensor]:
     """The tensors that forward has put into the model's attributes, lists and dicts, and that were not there before."""
     known = census.walked.union(census.tensors, map(id, census.holders))
     for holder in census.holders:
-        if not holder or _is_array(holder):
+        if _is_array(holder) or not holder:  # an array has no truth value
             continue
         for value in list(holder.values() if isinstance(holder, dict) else holder):
             if type(value) not in _PLAIN and id(value) not in known:
