@@ -127,6 +127,14 @@ def cli() -> None:
     show_default=True,
     help="Check so many targets at a time.",
 )
+@click.option(
+    "--seed",
+    metavar="N",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Start the random number generators from N before a model is built.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Also show the layers, every place and cleared findings.")
 @click.option("-q", "--quiet", is_flag=True, help="Show findings and nothing else.")
 @click.option(

@@ -49,6 +49,7 @@ def check(
     *,
     select: Iterable[str] | None = None,
     ignore: Iterable[str] | None = None,
+    seed: int = 0,
 ) -> Report:
     """Check one model and report what will train badly, where, and what to write instead.
 
@@ -57,16 +58,18 @@ def check(
         inputs: example inputs: a tensor, a tuple (*args), a dict (**kwargs), or None to infer them.
         select: codes, beginnings of codes or names of the rules to run; None means all.
         ignore: rules to leave out; the longer selector wins over a shorter one.
+        seed: what the random number generators start from where a class or function builds the model, so
+            that every check judges the same weights.
 
     Raises:
-        UsageError: a selector matches no rule.
+        UsageError: a selector matches no rule, or the seed is no seed.
     """
-    settings = Settings(select=selectors(select), ignore=selectors(ignore))
+    settings = Settings(select=selectors(select), ignore=selectors(ignore), seed=seed)
     base.require_known((*settings.chosen, *settings.ignore))
     from netcheck.trace.places import origin_of
 
     report = Report(model=getattr(model, "__name__", type(model).__name__))
-    source = Source(lambda: (instance(model), origin_of(model)), lambda module: example_inputs(module, inputs))
+    source = Source(lambda: (instance(model, seed), origin_of(model)), lambda module: example_inputs(module, inputs))
     return examine(report, source, settings)
 
 
@@ -97,11 +100,14 @@ def plan(names: Sequence[str]) -> tuple[list[Target], list[Report]]:
 def check_target(target: Target, settings: Settings) -> Report:
     """Load the model that `target` names and check it."""
     from netcheck.load import target as loading
+    from netcheck.load.randomness import seeded
 
     # A class that netcheck came upon by itself may need arguments, or be no model: nobody asked for it.
     harmless = (NeedsArguments, loading.NotAModel) if target.discovered else ()
+
     def build() -> tuple[nn.Module, Definition | None]:
-        loaded = loading.load(target)
+        with seeded(settings.seed):
+            loaded = loading.load(target)
         return loaded.model, loaded.defined
 
     source = Source(build, lambda module: specified_inputs(module, settings))
@@ -149,14 +155,16 @@ def examine(
     return finish(report, findings, settings)
 
 
-def instance(model: Any) -> nn.Module:
-    """`model`, or what its class or the function builds.
+def instance(model: Any, seed: int = 0) -> nn.Module:
+    """`model`, or what its class or the function builds, with the random number generators started from `seed`.
 
     Raises:
         NeedsArguments: it cannot be called without arguments.
         LoadError: it raises, or builds something else than an nn.Module.
     """
     from torch import nn
+
+    from netcheck.load.randomness import seeded
 
     if isinstance(model, nn.Module):
         return model
@@ -172,7 +180,8 @@ def instance(model: Any) -> nn.Module:
             help=f"give the model itself, or a function that builds it: lambda: {name}(...)",
         )
     try:
-        module = model()
+        with seeded(seed):
+            module = model()
     except (Exception, SystemExit) as error:
         raise LoadError(f"{name}() raised {exception_text(error)}", help="make it build its model") from error
     if not isinstance(module, nn.Module):

@@ -30,6 +30,7 @@ class Settings:
         colour: True or False as asked for; None means as the stream and the environment say.
         timeout: seconds that the check of one target may take.
         jobs: how many targets are checked at a time.
+        seed: what the random number generators start from, from 0 to 2**32 - 1 (the most that numpy takes).
 
     Raises:
         UsageError: a value makes no sense, or two contradict each other.
@@ -49,6 +50,7 @@ class Settings:
     quiet: bool = False
     timeout: float = 300.0
     jobs: int = 1
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -59,6 +61,8 @@ class Settings:
             raise UsageError(
                 f"--jobs {self.jobs} makes no sense: give the number of targets to check at a time, 1 or more"
             )
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"--seed {self.seed} makes no sense: give a whole number from 0 to {2**32 - 1}")
         if self.verbose and self.quiet:
             raise UsageError("--verbose and --quiet contradict each other: give one of them")
         if self.output_file is not None and self.output_file.is_dir():

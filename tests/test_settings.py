@@ -20,6 +20,8 @@ from netcheck.settings import Settings, split_selectors
         ({"timeout": float("nan")}, "--timeout nan makes no sense"),
         ({"timeout": float("inf")}, "--timeout inf makes no sense"),
         ({"jobs": 0}, "--jobs 0 makes no sense"),
+        ({"seed": -1}, "--seed -1 makes no sense"),
+        ({"seed": 2**32}, "--seed 4294967296 makes no sense"),
         ({"verbose": True, "quiet": True}, "contradict"),
         ({"output_file": Path()}, "is a directory"),
         ({"output_file": Path("no/such/directory/report.txt")}, "there is no directory"),

@@ -37,13 +37,21 @@ class Entry:
         return self.arguments(model)
 
 
+_LIBRARIES: list[torch.library.Library] = []  # a library's operators are gone when it is collected
+
+
 @cache
-def declare_torchvision_operators() -> torch.library.Library:
+def declare_torchvision_operators() -> None:
     """Declare the operators without which torchvision cannot be imported on a CPU-only torch."""
-    library = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return library
+    try:
+        importlib.import_module("torchvision")
+    except ImportError:  # not installed: whoever needs it says so
+        return
+    except RuntimeError:  # its compiled part does not load
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _LIBRARIES.append(library)
 
 
 def image(*shape: int) -> Callable[[nn.Module], tuple[tuple[Any, ...], dict[str, Any]]]:

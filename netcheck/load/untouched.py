@@ -18,8 +18,6 @@ import contextlib
 import functools
 import io
 import logging
-import random
-import sys
 import types
 import warnings
 from collections import OrderedDict, deque
@@ -28,6 +26,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from netcheck.load.randomness import preserved_random_state
 
 MOST_HOLDERS = 200_000  # an object graph that large (a trainer, a data set) is not the model's own state
 MOST_ELEMENTS = 10_000  # a longer list is copied, but its elements are not followed
@@ -167,27 +167,21 @@ def globals_of(function: types.FunctionType) -> list[Any]:
 @contextlib.contextmanager
 def preserved_globals() -> Iterator[None]:
     """Put back the random generators and torch's defaults; drop what the model prints or logs."""
-    numpy = sys.modules.get("numpy")
-    python_state = random.getstate()
-    numpy_state = numpy.random.get_state() if numpy is not None else None
-    torch_state = torch.get_rng_state()
-    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     log = logging.getLogger("torch._subclasses.fake_tensor")
     disabled, log.disabled = log.disabled, True  # it logs a traceback for each operation that fails
     sink = io.StringIO()
     sink.write = len  # type: ignore[method-assign]  # keeps nothing
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
+        with (
+            preserved_random_state(),
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(sink),
+            contextlib.redirect_stderr(sink),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
         log.disabled = disabled
         torch.set_grad_enabled(grad)
         torch.set_default_dtype(dtype)
-        random.setstate(python_state)
-        if numpy is not None and numpy_state is not None:
-            numpy.random.set_state(numpy_state)
-        torch.set_rng_state(torch_state)
-        if cuda_states is not None:
-            torch.cuda.set_rng_state_all(cuda_states)

@@ -10,7 +10,6 @@ references that the model's objects hold, so a model larger than memory costs no
 
 from __future__ import annotations
 
-import random
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from netcheck.load.randomness import preserved_random_state
 from netcheck.trace import structure
 
 _COMMON_ATOMS = frozenset((bool, int, float, str, type(None)))  # most of what a module's __dict__ holds
@@ -220,25 +220,3 @@ def _swap(holder: Any, converted: dict[int, torch.Tensor]) -> None:
             holder[key] = converted[id(value)]
         elif type(value) is tuple and any(id(item) in converted for item in value):
             holder[key] = tuple(converted.get(id(item), item) for item in value)
-
-
-@contextmanager
-def preserved_random_state() -> Iterator[None]:
-    """Leave every global random number generator (Python, numpy, torch on all its devices) as it was."""
-    python = random.getstate()
-    cpu = torch.random.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
-    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
-    before = sys.modules.get("numpy")
-    numpy = before.random.get_state() if before is not None else None
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        torch.random.set_rng_state(cpu)
-        if cuda is not None:
-            torch.cuda.set_rng_state_all(cuda)
-        if mps is not None:
-            torch.mps.set_rng_state(mps)
-        if before is not None:
-            before.random.set_state(numpy)

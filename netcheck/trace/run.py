@@ -20,10 +20,11 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 
 from netcheck.errors import TraceError
+from netcheck.load.randomness import preserved_random_state
 from netcheck.trace import fakes, places, structure
 from netcheck.trace.fakes import Fakes
 from netcheck.trace.graph import ModelGraph
-from netcheck.trace.guard import preserved_random_state, substituted
+from netcheck.trace.guard import substituted
 from netcheck.trace.record import VALUE_NEEDED, Failure, Recorder, Unannounced, unwrapped
 
 REAL_RUN_LIMIT = 16 * 2**30  # bytes of parameters and buffers above which forward is not run on real tensors

@@ -11,8 +11,10 @@ from torch import nn
 import netcheck
 from netcheck.trace.gain import Network
 from netcheck.trace.run import trace
+from tests.zoo import declare_torchvision_operators
 
-torchvision = pytest.importorskip("zoo").declare_torchvision_operators() and pytest.importorskip("torchvision")
+declare_torchvision_operators()
+torchvision = pytest.importorskip("torchvision")
 
 PLAIN = ("squeezenet1_1", "googlenet", *(
     pytest.param(name, marks=pytest.mark.slow)

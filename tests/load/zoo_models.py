@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from tests.zoo import declare_torchvision_operators
+
 Built = Iterator[tuple[str, Callable[[], nn.Module]]]
 
 
@@ -21,25 +23,11 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
         return build()
 
 
-def import_torchvision() -> Any:
-    """Torchvision, also where its compiled operations are missing."""
-    try:
-        import torchvision
-    except RuntimeError:
-        library = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        KEPT.append(library)
-        import torchvision
-    return torchvision
-
-
-KEPT: list[Any] = []  # a library's operations are gone when it is collected
-
-
 def torchvision_models() -> Built:
     """Every classification and segmentation model."""
-    models = import_torchvision().models
+    declare_torchvision_operators()
+    from torchvision import models
+
     for module in (models, models.segmentation):
         for name in models.list_models(module=module):
             yield name, partial(on_meta, partial(models.get_model, name, weights=None, **EXTRA.get(name, {})))
@@ -68,7 +56,7 @@ TIMM_MODULES = (
 
 def timm_models() -> Built:
     """The two smallest variants of each family from beit to hgnet."""
-    import_torchvision()
+    declare_torchvision_operators()
     import timm
 
     for module in TIMM_MODULES:
@@ -244,7 +232,7 @@ TRANSFORMERS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 def transformers_models() -> Built:
     """Encoders, decoders, both; vision, speech, audio, multimodal; mixtures of experts; time series."""
-    import_torchvision()
+    declare_torchvision_operators()
     import transformers
 
     for config, name, small in TRANSFORMERS:

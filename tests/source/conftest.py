@@ -3,18 +3,13 @@
 import pytest
 import torch
 
+from tests.zoo import declare_torchvision_operators
+
 
 @pytest.fixture(scope="session")
 def zoo():
     """Builds models of torchvision, timm and transformers on the meta device: no weights are made."""
-    keep = []
-    try:
-        torch.ops.torchvision.nms  # noqa: B018
-    except AttributeError:  # a torchvision whose compiled part does not fit this torch
-        library = torch.library.Library("torchvision", "DEF")
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        keep.append(library)
+    declare_torchvision_operators()
 
     def build(package, name):
         with torch.device("meta"):
@@ -25,5 +20,4 @@ def zoo():
             transformers = pytest.importorskip("transformers")
             return getattr(transformers, f"{name}Model")(getattr(transformers, f"{name}Config")())
 
-    yield build
-    keep.clear()
+    return build

@@ -61,6 +61,7 @@ def outcome(tmp_path_factory):
     before = set(place.rglob("*"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(scratch))
+        patch.setenv("TMPDIR", str(scratch))  # tells our processes from those of another run
         patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parents[1])]))
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.chdir(folder)
@@ -69,6 +70,7 @@ def outcome(tmp_path_factory):
         memory = 2**30
         reports = list(check_all(ending, check="support:check", jobs=2, limits=Limits(30.0, memory)))
         reports += check_all(hanging, check="support:check", jobs=3, limits=Limits(3.0, memory))
+        running = strays()
     left = sorted(str(path) for path in {*place.rglob("*")} - before | {*scratch.rglob("*")})
     by_file: dict[str, list[str]] = {}
     for report in reports:
@@ -76,7 +78,7 @@ def outcome(tmp_path_factory):
         by_file.setdefault(report.target.rpartition(":")[0].removeprefix("corpus/"), []).extend(said)
     for skipped in found.skipped:
         by_file.setdefault(skipped.file.removeprefix("corpus/"), []).append(f"skipped: {skipped.reason}")
-    return by_file, reports, left, strays()
+    return by_file, reports, left, running
 
 
 def split(targets, place):
