@@ -10,9 +10,10 @@ references that the model's objects hold, so a model larger than memory costs no
 
 from __future__ import annotations
 
+import operator
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ from netcheck.trace import structure
 _COMMON_ATOMS = frozenset((bool, int, float, str, type(None)))  # most of what a module's __dict__ holds
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type, torch.dtype, torch.device, torch.Size, torch.Generator)
 _PLAIN = frozenset((str, bytes, int, float, bool, type(None), type, set, torch.dtype, torch.device, torch.Size))
+_PLAIN_CONTAINERS = frozenset((dict, OrderedDict, list, set))
 _OPAQUE_PACKAGES = ("torch", "numpy", "builtins", "collections", "functools", "threading", "logging", "abc", "enum", "re")
 
 
@@ -49,7 +51,9 @@ class Census:
     unregistered_modules: list[str] = field(default_factory=list)
     unregistered_tensors: list[str] = field(default_factory=list)
     walked: set[int] = field(default_factory=set)  # ids of every object that was looked into
-    holders: list[Any] = field(default_factory=list)  # every dict, list, set and deque whose content may change
+    holders: list[Any] = field(default_factory=list)  # every dict, list, set and deque that holds something
+    empties: list[Any] = field(default_factory=list)  # those that hold nothing yet: most hooks of most modules
+    filled: list[Any] = field(default_factory=list)  # the holders with tensors in them, or in their tuples
 
 
 def take_census(root: nn.Module) -> Census:
@@ -100,41 +104,56 @@ def _module_children(module: nn.Module, name: str, census: Census) -> list[tuple
         census.unregistered_modules.append(name)
     if isinstance(module, torch.jit.ScriptModule):
         return []
-    census.holders += [module.__dict__, module._parameters, module._buffers, module._modules]
+    for holder in (module._parameters, module._buffers, module._modules):
+        _hold(holder, holder.values(), census)
     children: list[tuple[Any, str]] = [
         (child, join(name, key)) for key, child in module._modules.items() if child is not None
     ]
     if not registered:
         children += [(t, join(name, key)) for key, t in module._parameters.items() if t is not None]
         children += [(t, join(name, key)) for key, t in module._buffers.items() if t is not None]
-    children += [
-        (value, join(name, key))
-        for key, value in module.__dict__.items()
-        if type(value) not in _COMMON_ATOMS and key not in ("_parameters", "_buffers", "_modules")
-    ]
-    return children
+    attributes = []
+    for key, value in module.__dict__.items():
+        if type(value) in _COMMON_ATOMS or key in ("_parameters", "_buffers", "_modules"):
+            continue
+        if type(value) in _PLAIN_CONTAINERS and not value:
+            census.empties.append(value)
+        else:
+            attributes.append((value, join(name, key)))
+    _hold(module.__dict__, (value for value, _ in attributes), census)
+    return children + attributes
+
+
+def _hold(holder: Any, items: Iterable[Any], census: Census) -> None:
+    """Note a container whose content may change; `items` are those of its values that may be or hold tensors."""
+    if not holder:
+        census.empties.append(holder)
+        return
+    census.holders.append(holder)
+    if any(isinstance(item, (tuple, torch.Tensor)) for item in items):
+        census.filled.append(holder)
 
 
 def _plain_children(value: Any, name: str, census: Census) -> list[tuple[Any, str]]:
-    if isinstance(value, dict):
-        census.holders.append(value)
-        return [(item, f"{name}[{key!r}]") for key, item in value.items()]
-    if isinstance(value, list | deque):
-        census.holders.append(value)
-        return [(item, f"{name}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, tuple):
         return [(item, f"{name}[{index}]") for index, item in enumerate(value)]
-    if isinstance(value, set):
-        census.holders.append(value)
-        return []
     if _is_array(value):
         census.holders.append(value)
+        return []
+    if isinstance(value, dict):
+        _hold(value, value.values(), census)
+        return [(item, f"{name}[{key!r}]") for key, item in value.items()]
+    if isinstance(value, list | deque):
+        _hold(value, value, census)
+        return [(item, f"{name}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, set):
+        _hold(value, (), census)
         return []
     attributes = getattr(value, "__dict__", None)
     package = type(value).__module__.partition(".")[0]
     if not isinstance(attributes, dict) or package in _OPAQUE_PACKAGES or callable(value):
         return []
-    census.holders.append(attributes)
+    _hold(attributes, attributes.values(), census)
     return [(item, join(name, key)) for key, item in attributes.items() if isinstance(key, str)]
 
 
@@ -158,7 +177,7 @@ def substituted(root: nn.Module, convert: Callable[[torch.Tensor], torch.Tensor]
     saved = [_save(holder) for holder in census.holders]
     with preserved_random_state():
         try:
-            for holder in census.holders:
+            for holder in census.filled:
                 _swap(holder, converted)
             census.tensors = {id(converted[key]): entry for key, entry in census.tensors.items()}
             census.converted = list(converted.values())
@@ -166,14 +185,16 @@ def substituted(root: nn.Module, convert: Callable[[torch.Tensor], torch.Tensor]
         finally:
             for holder, content in zip(census.holders, saved, strict=True):
                 _restore(holder, content)
+            for holder in filter(None, census.empties):
+                holder.clear()
             census.converted = []
 
 
 def left_behind(census: Census) -> Iterator[torch.Tensor]:
     """The tensors that forward has put into the model's attributes, lists and dicts, and that were not there before."""
-    known = census.walked.union(census.tensors, map(id, census.holders))
-    for holder in census.holders:
-        if _is_array(holder) or not holder:  # an array has no truth value
+    known = census.walked.union(census.tensors, map(id, census.holders), map(id, census.empties))
+    for holder in (*census.holders, *filter(None, census.empties)):
+        if _is_array(holder):
             continue
         for value in list(holder.values() if isinstance(holder, dict) else holder):
             if type(value) not in _PLAIN and id(value) not in known:
@@ -201,20 +222,16 @@ def _same(holder: Any, content: Any) -> bool:
     if len(holder) != len(content):
         return False
     if isinstance(holder, dict):
-        return all(a is b and holder[a] is content[b] for a, b in zip(holder, content, strict=True))
+        same_values = all(map(operator.is_, dict.values(holder), content.values()))
+        return same_values and all(map(operator.is_, holder, content))
     if isinstance(holder, set):
         return bool(holder == content)
-    return all(a is b for a, b in zip(holder, content, strict=True))
+    return all(map(operator.is_, holder, content))
 
 
 def _swap(holder: Any, converted: dict[int, torch.Tensor]) -> None:
     """Replace the tensors that `holder` holds directly, or inside tuples."""
-    if isinstance(holder, dict):
-        items: Any = list(holder.items())
-    elif isinstance(holder, list | deque):
-        items = list(enumerate(holder))
-    else:
-        return
+    items: Any = list(holder.items() if isinstance(holder, dict) else enumerate(holder))
     for key, value in items:
         if isinstance(value, torch.Tensor) and id(value) in converted:
             holder[key] = converted[id(value)]
