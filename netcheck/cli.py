@@ -111,6 +111,17 @@ def cli() -> None:
 )
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever is found.")
 @click.option(
+    "--batch-size",
+    metavar="N",
+    type=int,
+    help="Tell the cost for a batch of N samples. By default for the example input's.",
+)
+@click.option(
+    "--device-memory",
+    metavar="SIZE",
+    help="Memory of the device, such as 24GiB: training must fit it. By default the accelerator's own.",
+)
+@click.option(
     "--timeout",
     metavar="S",
     type=float,

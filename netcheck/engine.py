@@ -7,6 +7,7 @@
                                +-- example_inputs      given, else inferred
                                +-- traced              forward, recorded as a graph
                                +-- judge               what the rules see in it
+                               +-- costed              FLOPs and memory of a training step, if anyone asks
 
 What goes wrong with the user's model on the way is a finding (NC0xx), not an exception: a run over many
 models reports on every one. Only a request that makes no sense raises (UsageError).
@@ -21,18 +22,20 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError, UsageError
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
 from netcheck.rules import base
-from netcheck.settings import Settings
+from netcheck.settings import Settings, parse_bytes
 
 if TYPE_CHECKING:
     from torch import nn
 
     from netcheck.load.inputs import ExampleInputs
+    from netcheck.measure.cost_figures import Cost
     from netcheck.source.locate import Definition
     from netcheck.source.targets import Target
     from netcheck.trace.graph import ModelGraph, Node
@@ -47,6 +50,8 @@ def check(
     model: Any,
     inputs: Any = None,
     *,
+    batch_size: int | None = None,
+    device_memory: int | str | None = None,
     select: Iterable[str] | None = None,
     ignore: Iterable[str] | None = None,
     seed: int = 0,
@@ -56,15 +61,23 @@ def check(
     Args:
         model: an nn.Module, its class, or a function without arguments that builds one.
         inputs: example inputs: a tensor, a tuple (*args), a dict (**kwargs), or None to infer them.
+        batch_size: samples of the batch that the cost is told for; None means those of the inputs.
+        device_memory: of the device that will train, as bytes or "24GiB"; None means what the accelerator has.
         select: codes, beginnings of codes or names of the rules to run; None means all.
         ignore: rules to leave out; the longer selector wins over a shorter one.
         seed: what the random number generators start from where a class or function builds the model, so
             that every check judges the same weights.
 
     Raises:
-        UsageError: a selector matches no rule, or the seed is no seed.
+        UsageError: a selector matches no rule, the seed is no seed, or an option has no such value.
     """
-    settings = Settings(select=selectors(select), ignore=selectors(ignore), seed=seed)
+    settings = Settings(
+        select=selectors(select),
+        ignore=selectors(ignore),
+        batch_size=batch_size,
+        device_memory=parse_bytes(device_memory),
+        seed=seed,
+    )
     base.require_known((*settings.chosen, *settings.ignore))
     from netcheck.trace.places import origin_of
 
@@ -139,6 +152,7 @@ def examine(
             example = source.inputs_for(module)
             report.inputs = example.description.removeprefix("inputs: ")
             report.graph = traced(module, example.args, example.kwargs)
+        report.measure_cost = partial(costed, report, report.graph, example, settings)
         report.graph.origin = origin
         report.summary = report.graph.summary()
         if report.graph.lost:
@@ -148,6 +162,7 @@ def examine(
         if report.graph.reads:
             findings.append(value_dependent(report.graph.reads))
         findings += judge(report.graph, settings)
+        findings += judge_cost(report, report.graph, settings)
     except MODEL_FAULTS as error:
         found = failure(error)
         findings.append(replace(found, severity=Severity.INFO) if isinstance(error, harmless) else found)
@@ -276,6 +291,41 @@ def judge(graph: ModelGraph, settings: Settings) -> Iterator[Finding]:
                 yield from list(rule.check(graph))
             except Exception as error:
                 yield rule_failed(rule, error)
+
+
+def costed(report: Report, graph: ModelGraph, example: ExampleInputs, settings: Settings) -> Cost | None:
+    """What a training step costs; None, and a sentence in the report, where that cannot be told."""
+    from netcheck.measure.fit import cost_on_device
+
+    try:
+        with in_training(graph.model):
+            return cost_on_device(
+                graph,
+                example.args,
+                example.kwargs,
+                samples=settings.batch_size,
+                device_memory=settings.device_memory,
+            )
+    except Exception as error:  # of the user's model, or of netcheck: what the rules find stands
+        report.skipped.append(f"the cost of training could not be told: {exception_text(error)}")
+        return None
+
+
+def judge_cost(report: Report, graph: ModelGraph, settings: Settings) -> Iterator[Finding]:
+    """What the selected rules see in the cost, which is measured only where it may concern one or was asked for."""
+    from netcheck.measure.fit import accelerator_memory
+
+    rules = [r for r in base.select(settings.chosen, settings.ignore) if isinstance(r, base.CostRule)]
+    memory = settings.device_memory or accelerator_memory()
+    concerned = [rule for rule in rules if rule.concerned(graph, memory)]
+    cost = report.cost if concerned or settings.tells_cost else None
+    if cost is None:
+        return
+    for rule in concerned:
+        try:
+            yield from list(rule.check(cost, graph))
+        except Exception as error:
+            yield rule_failed(rule, error)
 
 
 def finish(report: Report, findings: list[Finding], settings: Settings) -> Report:

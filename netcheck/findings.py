@@ -12,12 +12,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from netcheck.measure.cost_figures import Cost
     from netcheck.trace.graph import ModelGraph
 
 
@@ -186,7 +187,21 @@ class Report:
     # What the measurements of later stages fill in: None where they were not made.
     gradients: Any = None
     batches: Any = None
-    cost: Any = None
+    # The cost is worked out when somebody asks for it: what does so, until then.
+    measure_cost: Callable[[], Cost | None] | None = field(default=None, repr=False, compare=False)
+    known_cost: Cost | None = None
+
+    @property
+    def cost(self) -> Cost | None:
+        """What a training step costs; None if that could not be told. Worked out when first read."""
+        if self.measure_cost is not None:
+            measure, self.measure_cost = self.measure_cost, None
+            self.known_cost = measure()
+        return self.known_cost
+
+    def become_plain(self) -> None:
+        """Let go of what is alive, the graph and what has not been measured, so that the report can go to another process."""
+        self.graph = self.measure_cost = None
 
     @property
     def ok(self) -> bool:

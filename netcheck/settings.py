@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ class Settings:
         format: one of `FORMATS`.
         output_file: where the report goes; None means standard output.
         colour: True or False as asked for; None means as the stream and the environment say.
+        batch_size: samples of the batch that the cost is told for; None means those of the inputs.
+        device_memory: bytes that the device has; None means what the accelerator has, if there is one.
         timeout: seconds that the check of one target may take.
         jobs: how many targets are checked at a time.
         seed: what the random number generators start from, from 0 to 2**32 - 1 (the most that numpy takes).
@@ -48,6 +51,8 @@ class Settings:
     colour: bool | None = None
     verbose: bool = False
     quiet: bool = False
+    batch_size: int | None = None
+    device_memory: int | None = None
     timeout: float = 300.0
     jobs: int = 1
     seed: int = 0
@@ -63,6 +68,8 @@ class Settings:
             )
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"--seed {self.seed} makes no sense: give a whole number from 0 to {2**32 - 1}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UsageError(f"--batch-size {self.batch_size} makes no sense: give a number of samples, 1 or more")
         if self.verbose and self.quiet:
             raise UsageError("--verbose and --quiet contradict each other: give one of them")
         if self.output_file is not None and self.output_file.is_dir():
@@ -81,12 +88,37 @@ class Settings:
         """
         for name in ("select", "extend_select", "ignore"):
             options[name] = split_selectors(options.get(name, ()))
+        options["device_memory"] = parse_bytes(options.get("device_memory"))
         return cls(**{**options, "fail_on": Severity(options.get("fail_on", "warning"))})
 
     @property
     def chosen(self) -> tuple[str, ...]:
         """The selectors of the rules to run, before those of `ignore`; none means all."""
         return (*(self.select or ("ALL",)), *self.extend_select) if self.extend_select else self.select
+
+    @property
+    def tells_cost(self) -> bool:
+        """Whether the report shows what training costs, whatever the rules find."""
+        asked = self.batch_size is not None or self.device_memory is not None
+        return asked or self.verbose or self.format == "json"
+
+
+def parse_bytes(size: str | int | None) -> int | None:
+    """A number of bytes from "24GiB", "80 GB", "512MiB" or a plain number.
+
+    Raises:
+        UsageError: it is none of these, or 0.
+    """
+    if size is None:
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?\s*", str(size), re.IGNORECASE | re.ASCII)
+    number = 0.0
+    if match:
+        base = 1024 if match[3] else 1000
+        number = float(match[1]) * base ** (" kmgt".index(match[2].lower()) if match[2] else 0)
+    if not 1 <= number < 2**63:
+        raise UsageError(f"{size!r} is not a size of memory: write it as 24GiB, 512MiB or 80GB")
+    return int(number)
 
 
 def split_selectors(values: tuple[str, ...]) -> tuple[str, ...]:

@@ -87,7 +87,8 @@ def test_files_named_like_commands_can_be_reached(checks: Checks) -> None:
 def test_options_become_settings(checks: Checks) -> None:
     selection = "--select NC1,NC2 --select poor-init --extend-select NC3 --ignore NC4"
     output = "--format json --fail-on info --exit-zero -v --no-color"
-    invoke(*shlex.split(f"a.py b.py --input 8x3 --input ids=long:2 {selection} {output} --timeout 7.5 -j 3"))
+    cost = "--batch-size 64 --device-memory 24GiB"
+    invoke(*shlex.split(f"a.py b.py --input 8x3 --input ids=long:2 {selection} {output} --timeout 7.5 -j 3 {cost}"))
     assert checks.settings == Settings(
         targets=("a.py", "b.py"),
         inputs=("8x3", "ids=long:2"),
@@ -99,6 +100,8 @@ def test_options_become_settings(checks: Checks) -> None:
         exit_zero=True,
         timeout=7.5,
         jobs=3,
+        batch_size=64,
+        device_memory=24 * 2**30,
         verbose=True,
         colour=False,
     )
@@ -166,6 +169,8 @@ def test_quiet(checks: Checks) -> None:
         (["--timeout", "soon", "a.py"], "'soon' is not a valid float."),
         (["--timeout", "-1", "a.py"], "--timeout -1 makes no sense"),
         (["--jobs", "0", "a.py"], "--jobs 0 makes no sense"),
+        (["--batch-size", "0", "a.py"], "--batch-size 0 makes no sense"),
+        (["--device-memory", "much", "a.py"], "'much' is not a size of memory"),
         (["-q", "-v", "a.py"], "contradict each other"),
         (["--output-file", "/no/such/place", "a.py"], "there is no directory /no/such"),
         (["--select", "NC9999", "a.py"], "unknown rule 'NC9999'"),

@@ -21,7 +21,7 @@ PRELUDE = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n
 EXAMPLES = [
     pytest.param(rule, example, flagged, id=f"{rule.code}-{'bad' if flagged else 'good'}-{example.title}")
     for rule in registry()
-    if isinstance(rule, StaticRule)
+    if not isinstance(rule, Notice)
     for flagged, examples in ((True, rule.BAD), (False, rule.GOOD))
     for example in examples
 ]
@@ -46,11 +46,12 @@ def report_on(example: Example, code: str, folder: Path) -> Report:
     """What netcheck says of an example when it runs the rule `code` alone."""
     model = model_of(example, folder)
     if not example.inputs:
-        return engine.check(model, select=[code])
+        return engine.check(model, select=[code], device_memory=example.device_memory)
     from netcheck.load.inputs import parse_specs
 
     given = parse_specs(example.inputs.split())
-    return engine.check(model, given.kwargs or tuple(given.args), select=[code])
+    inputs = given.kwargs or tuple(given.args)
+    return engine.check(model, inputs, select=[code], device_memory=example.device_memory)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 
 from netcheck.errors import UsageError
 from netcheck.findings import Severity
-from netcheck.settings import Settings, split_selectors
+from netcheck.settings import Settings, parse_bytes, split_selectors
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ from netcheck.settings import Settings, split_selectors
         ({"jobs": 0}, "--jobs 0 makes no sense"),
         ({"seed": -1}, "--seed -1 makes no sense"),
         ({"seed": 2**32}, "--seed 4294967296 makes no sense"),
+        ({"batch_size": 0}, "--batch-size 0 makes no sense"),
         ({"verbose": True, "quiet": True}, "contradict"),
         ({"output_file": Path()}, "is a directory"),
         ({"output_file": Path("no/such/directory/report.txt")}, "there is no directory"),
@@ -50,3 +51,17 @@ def test_extended_selections_come_on_top_of_what_is_selected() -> None:
 
 def test_selectors_are_split_at_commas() -> None:
     assert split_selectors((" NC1 ,,NC2", "", "x")) == ("NC1", "NC2", "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("24GiB", 24 * 2**30), ("80 GB", 80 * 10**9), ("1.5k", 1500), ("512mib", 2**29), ("7", 7), ("7B", 7), (9, 9)],
+)
+def test_sizes_of_memory(text: str | int, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "0", "-1GiB", "1e99", "1 PiB", "nan", "9" * 30])
+def test_what_is_no_size_of_memory_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a size of memory"):
+        parse_bytes(text)

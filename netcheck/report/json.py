@@ -15,6 +15,7 @@ A model:
     inputs      str, which example input was used and how it was found; "" if it came to none
     seconds     float, how long the check took
     summary     a summary, or null if the model could not be traced
+    cost        what one training step costs, or null if that could not be told
     findings    list of findings, worst first
     skipped     list of str: what was not checked, a sentence each
 
@@ -29,6 +30,21 @@ A summary:
     tensors        "fake": nothing was computed; "real": values were needed, so forward ran on the CPU
     layers         list of layers: path, operation, kind (str), shape (list of int, batch first, or null),
                    parameters (int), place (a location or null), note (str)
+
+A cost:
+
+    batch_size     int or null, samples of the batch
+    forward, backward   int, FLOPs of the batch; a multiply-add is two
+    flops          int, both together
+    parameters, trainable   int, bytes of all parameters, and of those that are trained
+    saved_bytes    int, activations that forward keeps for backward
+    peak_bytes     int, the most that a training step with Adam takes at one moment
+    memory         by optimizer ("sgd" with momentum, "adam"): bytes of parameters (with buffers), gradients, optimizer
+                   (its state), working (inputs, activations and gradients at their most), update (the optimizer's step)
+    device_memory  int or null, bytes that the device has
+    largest_batch  the most samples that fit, by optimizer; null if not known
+    layers         list of rows by module: path, operation, forward, backward, parameters, saved (bytes)
+    uncounted      list of str, operations whose cost could not be told
 
 A finding:
 
@@ -59,10 +75,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import netcheck
 from netcheck.findings import Report, by_importance
+
+if TYPE_CHECKING:
+    from netcheck.measure.cost_figures import Cost
 
 SCHEMA = 1
 
@@ -97,10 +116,16 @@ def model_entry(report: Report) -> dict[str, Any]:
         "inputs": report.inputs,
         "seconds": report.seconds,
         "summary": None if report.summary is None else asdict(report.summary),
+        "cost": None if report.cost is None else cost_entry(report.cost),
         "findings": [finding.to_dict() for finding in by_importance(report.findings)],
         "skipped": report.skipped,
     }
     return {key: plain(value) for key, value in entry.items()}
+
+
+def cost_entry(cost: Cost) -> dict[str, Any]:
+    """The figures of a cost, those that follow from others too."""
+    return {**asdict(cost), "flops": cost.flops, "peak_bytes": cost.peak_bytes}
 
 
 def plain(value: Any) -> Json:

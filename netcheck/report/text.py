@@ -32,6 +32,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from netcheck.findings import Finding, Layer, Location, Report, Severity, Verdict, by_importance
+from netcheck.report import cost
 from netcheck.report.excerpt import excerpt, gutter_width, printed, source_lines
 from netcheck.report.terminal import Painter, printable, shorten
 
@@ -77,13 +78,17 @@ def model(report: Report, paint: Painter, root: Path, *, verbose: bool, quiet: b
     findings = [f for f in by_importance(report.findings) if f.counts or verbose]
     if not findings and (quiet or report.summary is None):
         return []  # what was skipped is said at the end
-    blocks = [header(report, paint, root, clean=not findings, quiet=quiet)]
+    blocks = [header(report, paint, root, clean=not findings, quiet=quiet, verbose=verbose)]
     if verbose and report.summary and report.summary.layers:
         blocks.append(layers(report.summary.layers, root))
+    if verbose and report.cost and report.cost.layers:
+        blocks.append(cost.table(report.cost))
     return blocks + [finding(f, paint, root, verbose=verbose) for f in findings]
 
 
-def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bool) -> str:
+def header(
+    report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bool, verbose: bool = False
+) -> str:
     """The model's name and target, its inputs, and its size."""
     name, target = paint(name_of(report.model), "heading"), display_path(report.target, root)
     title = f"{name} ({target})" if target and target != report.model else name
@@ -97,6 +102,9 @@ def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bo
         shortest = f" ({s.plain_depth} on the shortest way)" if s.plain_depth != s.depth else ""
         size = f"{counted(s.weight_layers, 'weight layer')}, {counted(s.parameters, 'parameter')}"
         lines.append(f"  traced: {counted(s.operations, 'operation')}, {size}, depth {s.depth}{shortest}")
+    known = report.cost if verbose else report.known_cost
+    if known and (verbose or known.device_memory):
+        lines.append(f"  {cost.line(known)}")
     return "\n".join(lines)
 
 

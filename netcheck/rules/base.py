@@ -34,6 +34,7 @@ from netcheck.errors import UsageError
 from netcheck.findings import Evidence, Finding, Location, Severity, Verdict
 
 if TYPE_CHECKING:
+    from netcheck.measure.cost_figures import Cost
     from netcheck.trace.graph import Member, ModelGraph, Node, Submodule
 
 
@@ -44,11 +45,13 @@ class Example:
     `source` is Python that defines `model`; `torch`, `nn` (torch.nn) and `F` (torch.nn.functional) are imported for it.
     It is text so that it can be printed as documentation, and so that a rule needs no torch to be listed.
     `inputs` is written as on the command line ("2x3x32x32", "ids=long:2x16"); "" means that netcheck infers them.
+    `device_memory` is that of the device that the model is to train on ("24GiB"), where it matters.
     """
 
     title: str
     source: str
     inputs: str = ""
+    device_memory: str | None = None
 
 
 class Rule:
@@ -118,6 +121,23 @@ class StaticRule(Rule):
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """Yield what is wrong with `graph`."""
+        raise NotImplementedError
+
+
+class CostRule(Rule):
+    """A rule that reads what a training step costs."""
+
+    def concerned(self, graph: ModelGraph, device_memory: int | None) -> bool:
+        """Whether the cost may show something to this rule: if none is concerned, nobody works it out.
+
+        Args:
+            graph: the traced model.
+            device_memory: bytes of the device that will train, None if not known.
+        """
+        return True
+
+    def check(self, cost: Cost, graph: ModelGraph) -> Iterable[Finding]:
+        """Yield what is wrong with the cost of `graph`."""
         raise NotImplementedError
 
 

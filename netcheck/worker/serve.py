@@ -134,7 +134,7 @@ def checked(pipes: Pipes, command: Command, check: Check) -> Report:
     clock = time.perf_counter
     try:
         report = check(command.target, command.settings)
-        report.graph = None  # it holds live modules
+        report.become_plain()
     except BaseException as error:
         free_memory()
         report = outcome.report_of(command.target, error, clock() - started)

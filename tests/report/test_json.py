@@ -9,6 +9,7 @@ import pytest
 
 import netcheck
 from netcheck.findings import Evidence, Finding, Layer, Location, Report, Severity, Summary
+from netcheck.measure.cost_figures import Cost, LayerCost, Memory
 from netcheck.report.json import document, model_entry, plain, render
 
 
@@ -64,7 +65,7 @@ def test_the_keys_are_the_documented_ones() -> None:
     for key in keys(document([report()])):
         assert key in documented
     entry = model_entry(report())
-    expected = ["model", "target", "ok", "inputs", "seconds", "summary", "findings", "skipped"]
+    expected = ["model", "target", "ok", "inputs", "seconds", "summary", "cost", "findings", "skipped"]
     assert list(entry) == expected
     assert entry["findings"][0]["locations"][0] == {
         "file": "model.py",
@@ -75,6 +76,19 @@ def test_the_keys_are_the_documented_ones() -> None:
         "function": "",
     }
     assert entry["summary"]["layers"][0]["shape"] == [2, 64]
+
+
+def test_a_cost_comes_with_all_its_figures() -> None:
+    from netcheck.report import json as module
+
+    memory = {"sgd": Memory(10, 8, 8, 100, 0), "adam": Memory(10, 8, 16, 100, 8)}
+    found = Cost(4, 100, 200, 10, 8, 64, memory, layers=(LayerCost("0", "nn.Linear", 100, 200, 10, 64),))
+    entry = model_entry(report(known_cost=found))["cost"]
+    assert (entry["flops"], entry["peak_bytes"], entry["largest_batch"]) == (300, 126, None)
+    assert entry["memory"]["sgd"]["working"] == 100
+    assert entry["layers"][0]["operation"] == "nn.Linear"
+    for key in (*entry, *entry["memory"]["sgd"], *entry["layers"][0]):
+        assert key in (module.__doc__ or "")
 
 
 def test_a_target_that_could_not_be_checked_is_an_error() -> None:

