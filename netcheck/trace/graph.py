@@ -31,7 +31,7 @@ from netcheck.trace.kinds import Kind, is_weight_layer
 if TYPE_CHECKING:
     from netcheck.source.locate import Definition
     from netcheck.trace.budget import Diagnosis
-    from netcheck.trace.record import Call, Recording
+    from netcheck.trace.recording import Call, Recording
     from netcheck.trace.residual import Residual
 
 _SHOWN = frozenset((

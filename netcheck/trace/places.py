@@ -21,7 +21,7 @@ from torch import nn
 from netcheck.findings import Location
 from netcheck.source.locate import Definition, Step, locate_child
 from netcheck.source.places import class_definitions
-from netcheck.trace.record import _is_users as is_users
+from netcheck.trace.frames import is_users
 
 _NAME = re.compile(r"""\['([^']*)'\]|\["([^"]*)"\]|\[([^]]*)\]|([^.\[\]]+)""")  # of a path: blocks.0.layers[1], heads['a']
 

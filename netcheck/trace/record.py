@@ -1,246 +1,118 @@
-"""Run forward and record every operation as a torch.fx node.
+"""Hear every operation that forward does, and have each written down as a torch.fx node.
 
-    record(model, args, kwargs)
-      +-- unwrapped            DataParallel, DDP, torch.compile: the model inside
-      +-- Recorder             a TorchFunctionMode: sees every torch call that forward makes
-            +-- call_module        nn.Module.__call__: leaves become one node, the others are entered
-            +-- __torch_function__ everything else becomes one call_function or call_method node
-            +-- apply              torch.autograd.Function: a leaf, unless it runs modules or callables
-            +-- write              arguments -> nodes (placeholders, get_attr, getitem made where needed)
-            +-- bind               results -> the node that made them
+    Recorder                     a TorchFunctionMode: sees every torch call that forward makes
+      +-- call_module                nn.Module.__call__: leaves become one node, the others are entered
+      +-- __torch_function__         everything else becomes one call_function or call_method node
+      +-- apply                      torch.autograd.Function: a leaf, unless it runs modules or callables
+      +-- dispatched                 what reaches the dispatcher unannounced, if an `Unannounced` listens
+      each: _run                     computes, on fake tensors quickly (see `netcheck.trace.fakes`)
+            Scribe.add               writes the node (see `netcheck.trace.scribe`)
 
-Tensors are fake unless their values matter (see `netcheck.trace.run`). A tensor is known by identity: `bindings` maps
-its id to the node that made it. An in-place operation binds the tensor to the new node; other views of the same memory
-find out at their next use (`_resolve` inserts an `after` node), so that the graph's edges tell the truth about data flow.
-
-    y = x.relu_()     y is x, and both have the value of the new node. Forward is handed another reference to it, so that
-    return y + x      a later use tells which was meant: x was named before its value changed (`Call.outdated`).
+Tensors are fake unless their values matter (see `netcheck.trace.run`).
 """
 
 from __future__ import annotations
 
-import inspect
-import operator
 import sys
-import sysconfig
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from keyword import iskeyword
-from types import CodeType, FrameType, GeneratorType
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from types import GeneratorType
 from typing import Any
 
 import torch
-from torch import fx, nn
-from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+from torch import nn
 from torch.overrides import TorchFunctionMode, _pop_mode_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from netcheck.trace import structure
+from netcheck.trace.calls import (
+    METADATA,
+    READS,
+    VALUE_NEEDED,
+    AutogradCall,
+    as_written,
+    brief,
+    holds_tensor,
+    set_attribute,
+    set_item,
+    writes,
+)
 from netcheck.trace.fakes import Fakes
-from netcheck.trace.guard import Census, join, left_behind
-from netcheck.trace.modes import Switches
+from netcheck.trace.guard import Census
+from netcheck.trace.leaves import is_leaf, unwrapped
+from netcheck.trace.patches import original_apply, patched
+from netcheck.trace.recording import Failure
+from netcheck.trace.scribe import Listener, Scribe
 from netcheck.trace.values import Values
-
-_CONTAINERS = (
-    nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder,
-    nn.TransformerEncoderLayer, nn.TransformerDecoderLayer,
-)  # fmt: skip
-
-# A torch call that tells about a tensor without computing one; recording it would only cost time.
-_METADATA = {
-    "size", "dim", "numel", "stride", "is_floating_point", "is_complex", "is_contiguous", "element_size", "ndimension",
-    "nelement", "get_device", "is_inference", "storage_offset", "untyped_storage", "data_ptr", "is_same_size",
-    "is_nonzero", "has_names", "__len__", "__hash__", "__repr__", "__format__", "type", "retain_grad", "register_hook",
-    "backward", "is_pinned", "is_shared", "is_signed", "dense_dim", "sparse_dim", "result_type", "can_cast", "finfo",
-}  # fmt: skip
-
-_READS = {"item", "tolist", "__bool__", "__int__", "__float__", "__index__", "__complex__", "__contains__",
-          "equal", "allclose", "is_nonzero", "numpy", "__array__"}  # fmt: skip
-
-# What fake tensors raise when they are asked for a value.
-VALUE_NEEDED = (DataDependentOutputException, DynamicOutputShapeException)
-
-# Python's operators, in the form that a person would write and torch.fx prints.
-_OPERATORS: dict[str, Callable[..., Any]] = {
-    f"__{name}__": getattr(operator, f"{name}_" if name in ("and", "or") else name)
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "neg",
-                 "invert", "lshift", "rshift", "lt", "le", "gt", "ge", "eq", "ne", "getitem", "abs", "pos",
-                 "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "iand", "ior", "ixor")
-}  # fmt: skip
-_REFLECTED = {
-    f"__r{name}__": getattr(operator, name)
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
-}
-_REFLECTED["__rdiv__"] = operator.truediv
-
-# What torch.fx prints as itself; exact types, since an enum is an int too.
-_LITERALS = frozenset((bool, int, float, complex, str, type(None), torch.dtype, torch.device, range, torch.memory_format,
-                       torch.layout))  # fmt: skip
-
-_DEEPEST = 60  # dots in a name; Python compiles no expression that nests much deeper
-_TAKEN = frozenset(dir(fx.GraphModule(nn.Module(), fx.Graph())))  # names that mean something to torch.fx itself
-
-_METHODS: dict[Any, str] = {}
-for _name in dir(torch.Tensor):
-    _value = inspect.getattr_static(torch.Tensor, _name)
-    if callable(getattr(torch.Tensor, _name)) and not isinstance(_value, property | staticmethod | classmethod):
-        _METHODS.setdefault(getattr(torch.Tensor, _name), _name)
-
-
-def after(tensor: torch.Tensor, mutation: Any) -> torch.Tensor:
-    """`tensor`, read after `mutation` has written to the memory that it shares."""
-    return tensor
-
-
-def set_item(tensor: torch.Tensor, index: Any, value: Any) -> torch.Tensor:
-    """`tensor[index] = value`, as a function that returns the tensor."""
-    tensor[index] = value
-    return tensor
-
-
-def set_attribute(tensor: torch.Tensor, name: str, value: Any) -> torch.Tensor:
-    """`tensor.name = value` (such as `.data`), as a function that returns the tensor."""
-    setattr(tensor, name, value)
-    return tensor
-
-
-@dataclass(slots=True)
-class Call:
-    """What the recorder noted about one node, next to torch.fx's own fields."""
-
-    node: fx.Node
-    path: str  # of the module itself for a leaf, of the enclosing module otherwise
-    module: nn.Module | None  # the leaf module called
-    owner: nn.Module | None  # the module whose forward made the call
-    code: CodeType | None  # the user's function that made the call
-    instruction: int  # where in `code`
-    result: Any  # ("tensor", shape, dtype) or a list of such, see `describe`
-    grad_enabled: bool
-    training: bool
-    outdated: tuple[fx.Node, ...] = ()  # of its inputs, those read by a reference from before they were changed in place
-
-
-@dataclass(slots=True)
-class _Binding:
-    tensor: torch.Tensor  # keeps the tensor alive, so that its id is not reused
-    node: fx.Node
-    path: structure.Path  # from the node's value to this tensor
-    clock: int  # how many mutations there had been
-    family: int = 0  # shared by the references that were handed out for one tensor; 0: it is the only one
-    outdated: bool = False  # whether its value has changed since the reference was made
-
-
-@dataclass
-class Recording:
-    """What one run of forward did.
-
-    Attributes:
-        graph: the torch.fx graph.
-        calls: what is known about each node, by node.
-        attributes: what the graph's get_attr and call_module targets mean.
-        names: every qualified name of each parameter, by its target.
-        reads: nodes whose values forward looked at (`.item()`, `if tensor:`): only the recorded path was seen.
-        lost: places where a tensor appeared that no recorded operation made.
-        entered: ids of the modules whose forward ran.
-        sized: nodes whose shape, type or device forward looked at.
-        written: nodes that wrote into a tensor of the model (a buffer that is updated).
-        kept: nodes whose values forward left behind in an attribute of the model.
-        census: what the model holds.
-    """
-
-    census: Census
-    graph: fx.Graph = field(default_factory=fx.Graph)
-    calls: dict[fx.Node, Call] = field(default_factory=dict)
-    attributes: dict[str, Any] = field(default_factory=dict)
-    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    reads: list[fx.Node] = field(default_factory=list)
-    lost: list[fx.Node] = field(default_factory=list)
-    entered: set[int] = field(default_factory=set)
-    sized: set[fx.Node] = field(default_factory=set)
-    written: list[fx.Node] = field(default_factory=list)
-    kept: list[fx.Node] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Failure:
-    """The operation that raised: what it was, what it was given, and where the user wrote it."""
-
-    error: BaseException
-    operation: str
-    arguments: str
-    path: str
-    code: CodeType | None
-    instruction: int
 
 
 class Recorder(TorchFunctionMode):
-    """Records what happens between `__enter__` and `__exit__` on this thread. Used once."""
+    """Records what happens inside `running()` on this thread. Used once.
+
+    Attributes:
+        recording: what was recorded.
+        failure: the operation that raised, if one did.
+        needs_values: whether a fake tensor was asked for a value, which it does not have.
+    """
 
     def __init__(
         self,
         census: Census,
         *,
         fakes: Fakes | None = None,
-        listener: Callable[[Call, Any], Any] | None = None,
+        listener: Listener | None = None,
     ) -> None:
         """Make a recorder for one run.
 
         Args:
             census: what the model holds, keyed by the tensors that forward will meet.
             fakes: what made the run's tensors, if they are fake.
-            listener: called with each node's facts and its result; what it returns takes the result's place.
+            listener: called with each node's facts and its result; what it returns takes the result's place (not of parts
+                of a result, which it hears of too).
         """
         super().__init__()
-        self.recording = Recording(census)
+        self._scribe = Scribe(census, fakes, listener)
+        self.recording = self._scribe.recording
         self.failure: Failure | None = None
-        self.needs_values = False  # a fake tensor was asked for a value, which it does not have
+        self.needs_values = False
         self._fakes = fakes
         self._values = Values(self.recording, fakes) if fakes is not None else None
-        self._census = census
-        self._listener = listener
-        self._bindings: dict[int, _Binding] = {}
-        self._scopes: list[tuple[str, nn.Module | None]] = [("", None)]
-        self._mutations: dict[int, tuple[int, fx.Node]] = {}  # memory -> (clock, the node that wrote to it)
-        self._changed: dict[int, tuple[int, fx.Node]] = {}  # family -> (clock, the node that last changed it as a whole)
-        self._outdated: list[fx.Node] = []  # what the call that is being written reads by an outdated reference
-        self._clock = 0
-        self._own: set[int] | None = None  # the memory of the model's tensors, once somebody writes
-        self._constants = 0
-        self._switches = Switches()
-        self._writing: set[int] = set()  # objects whose parts are being written
-        self._busy = False
         self._thread = threading.get_ident()
-        self._entry: FrameType | None = None
 
     # ---- forward's arguments and result -------------------------------------------------------------------------
 
     def placeholder(self, name: str, value: Any, example: Any = None) -> None:
         """Declare one argument of forward; the tensors inside it become known. `example` is its real value, if any."""
-        node = self.recording.graph.placeholder(f"{name}_" if iskeyword(name) else name)
-        self._note(node, None, value)
-        self._bind(node, value)
+        node = self._scribe.placeholder(name, value)
         if self._values is not None:
             self._values.given[node] = example
 
     def output(self, value: Any) -> None:
         """Declare forward's result."""
-        self._busy = True  # what is left to do is no call of the model's
-        kept = {self._resolve(tensor) for tensor in left_behind(self._census) if id(tensor) in self._bindings}
-        self.recording.kept = sorted(kept)
-        self._note_switches()
-        node = self.recording.graph.output(self.write(value))
-        self._note(node, None, value)
+        self._scribe.output(value)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Everything that forward does inside this context is recorded."""
+        self._scribe.entry = sys._getframe(2)  # the caller of `with recorder.running()`: nothing above it is the model's
+        with patched(self):
+            self._scribe.note_switches()
+            with self:
+                yield
+
+    def listens(self) -> bool:
+        """Whether a call that is made now, on this thread, is forward's."""
+        return not self._scribe.paused and threading.get_ident() == self._thread
 
     # ---- what forward calls -------------------------------------------------------------------------------------
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if self._busy:
+        if self._scribe.paused:
             return func(*args, **kwargs)
-        if name in _METADATA:
+        if name in METADATA:
             self._glance(args)
             return func(*args, **kwargs)
         if name == "__iter__":  # `for row in tensor`: the iterator itself is no tensor, the rows are
@@ -250,50 +122,42 @@ class Recorder(TorchFunctionMode):
         if name == "__set__":
             return self._assignment(func, *args)
         result = self._run(name, func, args, kwargs)
-        if name in _READS:
+        if name in READS:
             self._read(args)
         elif name == "__setitem__":
-            self._add("call_function", set_item, args, {}, args[0], mutated=args[0])
-        elif _holds_tensor(result):
-            op, target, args = _as_written(func, name, args)
+            self._scribe.add("call_function", set_item, args, {}, args[0], mutated=args[0])
+        elif holds_tensor(result):
+            op, target, args = as_written(func, name, args)
             mutated = kwargs.get("out")
-            if mutated is None and args and result is args[0] and _writes(name, args, kwargs):
+            if mutated is None and args and result is args[0] and writes(name, args, kwargs):
                 mutated = result
-            return self._add(op, target, args, kwargs, result, mutated=mutated)
+            return self._scribe.add(op, target, args, kwargs, result, mutated=mutated)
         return result
 
     def call_module(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What `module(*args, **kwargs)` does while recording: record a leaf, enter anything else."""
         module = unwrapped(module)
-        path = self._path(module)
+        path = self._scribe.path(module)
         self.recording.entered.add(id(module))
         if not is_leaf(module):
-            before = self._clock
-            with self._inside(path, module):
+            before = self._scribe.clock
+            with self._scribe.inside(path, module):
                 result = module._call_impl(*args, **kwargs)  # not __call__: that may be compiled
             if isinstance(result, GeneratorType):
                 return self._steps_inside(path, module, result)
-            return self._returned(result, before)
+            return self._scribe.returned(result, before)
         call = module.__call__ if isinstance(module, torch.jit.ScriptModule) else module._call_impl
         with _pop_mode_temporarily():
             result = self._run(type(module).__name__, call, args, kwargs, leaf=module)
-        target = self._keep(path or type(module).__name__, module)  # the root itself may be a leaf
+        target = self._scribe.keep(path or type(module).__name__, module)  # the root itself may be a leaf
         changed = bool(args) and result is args[0] and bool(getattr(module, "inplace", False))
-        return self._add("call_module", target, args, kwargs, result, leaf=module, mutated=result if changed else None)
-
-    @contextmanager
-    def _inside(self, path: str, module: nn.Module) -> Iterator[None]:
-        """What happens in this context, the forward of `module` does."""
-        self._scopes.append((path, module))
-        try:
-            yield
-        finally:
-            self._scopes.pop()
+        mutated = result if changed else None
+        return self._scribe.add("call_module", target, args, kwargs, result, leaf=module, mutated=mutated)
 
     def _steps_inside(self, path: str, module: nn.Module, steps: Iterator[Any]) -> Generator[Any, None, Any]:
         """What a forward with `yield` gives; it runs while somebody else's forward asks for it."""
         while True:
-            with self._inside(path, module):
+            with self._scribe.inside(path, module):
                 try:
                     step = next(steps)
                 except StopIteration as end:
@@ -305,20 +169,21 @@ class Recorder(TorchFunctionMode):
         if function.__name__ == "CheckpointFunction" and function.__module__ == "torch.utils.checkpoint":
             run, _preserve_rng_state, *inputs = args
             return run(*inputs)
-        original = _ORIGINAL_APPLY.__func__
         if any(callable(arg) and not isinstance(arg, torch.Tensor) for arg in args):
             return function.forward(torch.autograd.function.FunctionCtx(), *args, **kwargs)  # it runs what it is given
         with _pop_mode_temporarily():
-            result = self._run(function.__name__, lambda *a, **k: original(function, *a, **k), args, kwargs)
-        return self._add("call_function", AutogradCall(function), args, kwargs, result)
+            result = self._run(function.__name__, lambda *a, **k: original_apply(function, a, k), args, kwargs)
+        return self._scribe.add("call_function", AutogradCall(function), args, kwargs, result)
 
     def dispatched(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An ATen operation that no torch function announced (a TorchScript function, an extension)."""
         result = func(*args, **kwargs)
-        if self._busy or not _holds_tensor(result):
+        if self._scribe.paused or not holds_tensor(result):
             return result
         mutated = result if args and result is args[0] else None
-        return self._add("call_function", func, args, kwargs, result, mutated=mutated)
+        return self._scribe.add("call_function", func, args, kwargs, result, mutated=mutated)
+
+    # ---- what forward asks of a tensor --------------------------------------------------------------------------
 
     def _property(self, func: Any, tensor: torch.Tensor) -> Any:
         """`tensor.T`, `.mT`, `.data`, `.real` are tensors; `.shape`, `.device` and the like are not."""
@@ -326,26 +191,34 @@ class Recorder(TorchFunctionMode):
         if isinstance(result, torch.Tensor):
             name = getattr(getattr(func, "__self__", None), "__name__", "")
             if name != "grad":
-                return self._add("call_function", getattr, (tensor, name), {}, result)
+                return self._scribe.add("call_function", getattr, (tensor, name), {}, result)
         else:
             self._glance((tensor,))
         return result
-
-    def _glance(self, args: Any) -> None:
-        """Forward looked at what a tensor is (its shape, type or device), not at its values."""
-        binding = self._bindings.get(id(args[0])) if args else None
-        if binding is not None:
-            self.recording.sized.add(binding.node)
 
     def _assignment(self, func: Any, tensor: torch.Tensor, value: Any) -> None:
         func(tensor, value)
         name = getattr(getattr(func, "__self__", None), "__name__", "")
         if isinstance(value, torch.Tensor) and name == "data":
-            self._add("call_function", set_attribute, (tensor, name, value), {}, tensor, mutated=tensor)
+            self._scribe.add("call_function", set_attribute, (tensor, name, value), {}, tensor, mutated=tensor)
+
+    def _glance(self, args: Any) -> None:
+        """Forward looked at what a tensor is (its shape, type or device), not at its values."""
+        node = self._scribe.maker(args[0]) if args else None
+        if node is not None:
+            self.recording.sized.add(node)
+
+    def _read(self, args: Any) -> None:
+        """Forward looked at the values of tensors."""
+        for _, tensor in structure.tensors(args):
+            if self._scribe.knows(tensor):
+                self.recording.reads.append(self._scribe.resolve(tensor))
+
+    # ---- computing ----------------------------------------------------------------------------------------------
 
     def _run(self, name: str, call: Callable[..., Any], args: Any, kwargs: Any, leaf: nn.Module | None = None) -> Any:
         """Call, with recording off; on an exception note what was called, with what, and where."""
-        before, self._busy = self._busy, True
+        before, self._scribe.paused = self._scribe.paused, True
         try:
             if self._fakes is None:
                 return call(*args, **kwargs)
@@ -353,7 +226,7 @@ class Recorder(TorchFunctionMode):
                 return self._fakes.run_leaf(leaf, call, args, kwargs)
             return self._fakes.run(name, call, args, kwargs)
         except VALUE_NEEDED as error:
-            value = self._values.compute(call, self.write(tuple(args)), self.write(dict(kwargs))) if self._values else None
+            value = self._value_of(call, args, kwargs)
             if value is not None:
                 return value
             self.needs_values = True
@@ -364,237 +237,18 @@ class Recorder(TorchFunctionMode):
                 self.failure = self._failure(error, name, args, kwargs, leaf)
             raise
         finally:
-            self._busy = before
+            self._scribe.paused = before
+
+    def _value_of(self, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """What a call gives on real values, if a few cheap operations lead to them; else None."""
+        if self._values is None:
+            return None
+        return self._values.compute(call, self._scribe.write(tuple(args)), self._scribe.write(dict(kwargs)))
 
     def _failure(self, error: BaseException, name: str, args: Any, kwargs: Any, leaf: nn.Module | None) -> Failure:
-        shapes = ", ".join(_brief(value) for value in (*args, *kwargs.values()))
-        path = self._path(leaf) if leaf is not None else self._scopes[-1][0]
-        return Failure(error, name, shapes, path, *self._caller())
-
-    def _read(self, args: Any) -> None:
-        for _, tensor in structure.tensors(args):
-            if id(tensor) in self._bindings:
-                self.recording.reads.append(self._resolve(tensor))
-
-    # ---- values to nodes ----------------------------------------------------------------------------------------
-
-    def write(self, value: Any) -> Any:
-        """`value` as an argument of a node: tensors become the nodes that made them, the rest stays or is lifted."""
-        if isinstance(value, torch.Tensor):
-            return self._resolve(value)
-        if type(value) in _LITERALS or value is Ellipsis:
-            return value
-        if isinstance(value, torch.Size):
-            return tuple(value)
-        if type(value) in (list, tuple):
-            return type(value)(self.write(item) for item in value)
-        if type(value) is dict and all(type(key) in _LITERALS for key in value):
-            return {key: self.write(item) for key, item in value.items()}
-        if isinstance(value, slice):
-            return slice(self.write(value.start), self.write(value.stop), self.write(value.step))
-        return self._write_object(value)
-
-    def _write_object(self, value: Any) -> Any:
-        """An object of the user's: rebuilt from its parts if it holds tensors, otherwise lifted as it is."""
-        if not any(True for _ in structure.tensors(value)):
-            return self._lift(value)
-        template = self._lift(structure.rebuild(value, lambda tensor: None))
-        if id(value) in self._writing:  # it holds itself
-            return template
-        self._writing.add(id(value))
-        parts: dict[Any, Any] = {
-            structure.part_name(step, position): self.write(item)
-            for position, (step, item) in enumerate(structure.children(value))
-            if any(True for _ in structure.tensors(item))
-        }
-        self._writing.discard(id(value))
-        node = self.recording.graph.call_function(structure.assemble, (template, parts))
-        return self._note(node, None, value).node
-
-    def _lift(self, value: Any) -> fx.Node:
-        """Keep `value` as a constant of the graph."""
-        self._constants += 1
-        target = self._keep(f"_constant_{self._constants - 1}", value)
-        return self._note(self.recording.graph.get_attr(target), None, value).node
-
-    def _keep(self, name: str, value: Any) -> str:
-        """Make `value` an attribute of the graph's module; returns its name there, which is `name` wherever it can be."""
-        first, _, rest = name.partition(".")
-        if name.count(".") > _DEEPEST:
-            name = f"_deep_{id(value)}"
-        elif first in _TAKEN:
-            name = join(first + "_", rest)
-        self.recording.attributes[name] = value
-        return name
-
-    def _resolve(self, tensor: torch.Tensor) -> fx.Node:
-        """The node whose value `tensor` is, as it is now."""
-        binding = self._bindings.get(id(tensor))
-        if binding is None:
-            binding = self._bind_unknown(tensor)
-        if binding.path:
-            node = binding.node
-            for how, key in binding.path:
-                function = operator.getitem if how == "item" else getattr
-                node = self.recording.graph.call_function(function, (node, key))
-            self._note(node, None, tensor)
-            binding.node, binding.path = node, ()
-        if self._mutations:
-            clock, mutation = self._changed.get(binding.family, (0, binding.node))
-            if clock > binding.clock:  # by another reference to the same tensor
-                binding.node, binding.clock, binding.outdated = mutation, clock, True
-            clock, mutation = self._mutations.get(_memory(tensor), (0, binding.node))
-            if clock > binding.clock:
-                node = self.recording.graph.call_function(after, (binding.node, mutation))
-                self._note(node, None, tensor)
-                binding.node, binding.clock = node, clock
-            if binding.outdated:
-                self._outdated.append(binding.node)
-        return binding.node
-
-    def _renewed(self, tensor: torch.Tensor, binding: _Binding) -> torch.Tensor:
-        """Another reference to a tensor that was changed in place; the tensor itself where there can be none."""
-        if id(tensor) in self._census.tensors or binding.path:
-            return tensor
-        before, self._busy = self._busy, True
-        try:
-            twin = self._fakes.reference(tensor) if self._fakes is not None else reference(tensor)
-        finally:
-            self._busy = before
-        if twin is not tensor:
-            binding.outdated = True
-            binding.family = binding.family or id(tensor)
-            self._changed[binding.family] = (binding.clock, binding.node)
-            self._bindings[id(twin)] = _Binding(twin, binding.node, (), binding.clock, binding.family)
-        return twin
-
-    def _returned(self, result: Any, before: int) -> Any:
-        """A module's result: a tensor that the module changed in place is meant as it is now (`act_(x); return x`)."""
-        binding = self._bindings.get(id(result)) if self._clock > before else None
-        if binding is None or not binding.outdated or binding.clock <= before:
-            return result
-        return self._renewed(result, binding)
-
-    def _bind_unknown(self, tensor: torch.Tensor) -> _Binding:
-        """A tensor that no recorded operation made: the model's own, a constant, or one that got past the recorder."""
-        known = self._census.tensors.get(id(tensor))
-        if known is not None:
-            original, names = known
-            target = self._keep(names[0], original)
-            self.recording.names[target] = tuple(names)
-            node = self.recording.graph.get_attr(target)
-            self._note(node, None, tensor)
-        else:
-            node = self._lift(tensor)
-            self.recording.lost.append(node)
-        binding = _Binding(tensor, node, (), self._clock)
-        self._bindings[id(tensor)] = binding
-        return binding
-
-    # ---- nodes --------------------------------------------------------------------------------------------------
-
-    def _add(
-        self, op: str, target: Any, args: Any, kwargs: Any, result: Any, *,
-        leaf: nn.Module | None = None, mutated: Any = None,
-    ) -> Any:  # fmt: skip
-        """Append a node and bind what it returned. Returns the result (or what the listener puts in its place)."""
-        self._outdated.clear()
-        written = self.write(tuple(args)), self.write(dict(kwargs))
-        self._note_switches()
-        node = self.recording.graph.create_node(op, target, *written)
-        call = self._note(node, leaf, result)
-        call.outdated = tuple(self._outdated)
-        if self._listener is not None:
-            result = self._listener(call, result)
-        given = {id(arg) for arg in (*args, *kwargs.values())} if mutated is None else ()
-        if result is not mutated:
-            self._bind(node, result, besides=given)
-        if mutated is not None:
-            self._clock += 1
-            for way, tensor in structure.tensors(mutated):  # out= may be a tuple
-                self._mutations[_memory(tensor)] = (self._clock, node)
-                if _memory(tensor) in self._own_memory():
-                    self.recording.written.append(node)
-                self._bindings[id(tensor)] = self._changed_binding(tensor, node, way)
-            if result is mutated and args and result is args[0] and isinstance(result, torch.Tensor):
-                return self._renewed(result, self._bindings[id(result)])
-        return result
-
-    def _changed_binding(self, tensor: torch.Tensor, node: fx.Node, way: structure.Path) -> _Binding:
-        """The binding of a tensor that `node` has written to; other references to the tensor hear of it."""
-        known = self._bindings.get(id(tensor))
-        family = known.family if known is not None else 0
-        if family:
-            self._changed[family] = (self._clock, node)
-        return _Binding(tensor, node, way, self._clock, family)
-
-    def _note_switches(self) -> None:
-        node = self._switches.note(self.recording.graph)
-        if node is not None:
-            self._note(node, None, None)
-
-    def _bind(self, node: fx.Node, value: Any, besides: Any = ()) -> None:
-        """Every tensor in `value` was made by `node`; but one that was handed through unchanged keeps its maker."""
-        if isinstance(value, torch.Tensor):
-            if id(value) not in besides:
-                self._bindings[id(value)] = _Binding(value, node, (), self._clock)
-            return
-        for path, tensor in structure.tensors(value):
-            if id(tensor) not in besides:
-                self._bindings[id(tensor)] = _Binding(tensor, node, path, self._clock)
-
-    def _note(self, node: fx.Node, leaf: nn.Module | None, value: Any) -> Call:
-        path, owner = self._scopes[-1]
-        code, instruction = self._caller()
-        if leaf is not None:
-            path = self._path(leaf)
-        training = leaf.training if leaf is not None else bool(owner is None or owner.training)
-        call = Call(
-            node, path, leaf, owner, code, instruction, describe(value), torch.is_grad_enabled(), training
-        )
-        self.recording.calls[node] = call
-        return call
-
-    def _own_memory(self) -> set[int]:
-        """The memory of the model's own tensors."""
-        if self._own is None:
-            mine = self._census.converted or [tensor for tensor, _ in self._census.tensors.values()]
-            self._own = {_memory(tensor) for tensor in mine}
-        return self._own
-
-    def _path(self, module: nn.Module) -> str:
-        """The module's name; of several, the one that continues the enclosing module's."""
-        known = self._census.modules.get(id(module))
-        scope = self._scopes[-1][0]
-        if known is None:  # made inside forward: it has no name in the model
-            name = join(scope, f"<{type(module).__name__}>")
-            self._census.modules[id(module)] = (module, [name])
-            return name
-        names = known[1]
-        return next((name for name in names if len(names) > 1 and name.startswith(scope + ".")), names[0])
-
-    def _caller(self) -> tuple[CodeType | None, int]:
-        """The innermost frame of user code, as (code, instruction); positions are looked up when somebody asks."""
-        frame: FrameType | None = sys._getframe(2)
-        while frame is not None and frame is not self._entry:
-            if _is_users(frame.f_code):
-                return frame.f_code, frame.f_lasti
-            frame = frame.f_back
-        return None, 0
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Everything that forward does inside this context is recorded."""
-        self._entry = sys._getframe(2)  # the caller of `with recorder.running()`: nothing above it is the model's
-        with ExitStack() as stack:
-            stack.enter_context(_ONE_AT_A_TIME)
-            stack.enter_context(_patched(nn.Module, "__call__", _module_call(self)))
-            stack.enter_context(_patched(torch.autograd.Function, "apply", _function_apply(self)))
-            stack.enter_context(eager())
-            stack.enter_context(deeper())
-            self._switches.note(self.recording.graph)
-            stack.enter_context(self)
-            yield
+        shapes = ", ".join(brief(value) for value in (*args, *kwargs.values()))
+        path = self._scribe.path(leaf) if leaf is not None else self._scribe.scope
+        return Failure(error, name, shapes, path, *self._scribe.caller())
 
 
 class Unannounced(TorchDispatchMode):
@@ -606,174 +260,3 @@ class Unannounced(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return self.recorder.dispatched(func, args, kwargs or {})
-
-
-class AutogradCall:
-    """A custom autograd function as a graph's target: printable, and still the user's own function."""
-
-    def __init__(self, function: type[torch.autograd.Function]) -> None:
-        self.function = function
-        self.__name__ = function.__name__
-        self.__qualname__ = function.__qualname__
-        self.__module__ = function.__module__
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function.apply(*args, **kwargs)
-
-
-# ---- what a module is -----------------------------------------------------------------------------------------------
-
-
-def unwrapped(module: nn.Module) -> nn.Module:
-    """The model inside DataParallel, DistributedDataParallel and torch.compile's wrappers."""
-    while True:
-        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            module = module.module
-        elif type(module).__name__ == "OptimizedModule" and isinstance(
-            original := getattr(module, "_orig_mod", None), nn.Module
-        ):
-            module = original
-        else:
-            return module
-
-
-def is_leaf(module: nn.Module) -> bool:
-    """Whether the recorder notes the module as one operation.
-
-    It does when torch wrote the forward that would run (also in a subclass that only changes construction), unless that
-    is a container, or a parametrization computes its weight (which is then worth seeing).
-    """
-    if isinstance(module, torch.jit.ScriptModule):
-        return True
-    if isinstance(module, _CONTAINERS) or "forward" in module.__dict__ or "parametrizations" in module._modules:
-        return False
-    author = next(cls for cls in type(module).__mro__ if "forward" in cls.__dict__ or "_conv_forward" in cls.__dict__)
-    return author.__module__.startswith(("torch.nn.modules.", "torch.ao.nn.", "torch.nn.quantized."))
-
-
-# ---- small facts ----------------------------------------------------------------------------------------------------
-
-
-def describe(value: Any) -> Any:
-    """What a report needs of a result: (shape, dtype) of a tensor, a list of such for several, None without tensors."""
-    if isinstance(value, torch.Tensor):
-        return tuple(value.shape), value.dtype
-    found = [(tuple(tensor.shape), tensor.dtype) for _, tensor in structure.tensors(value)]
-    return found or None
-
-
-def _holds_tensor(value: Any) -> bool:
-    if isinstance(value, torch.Tensor):
-        return True
-    return isinstance(value, list | tuple | Mapping) and any(True for _ in structure.tensors(value))
-
-
-def _writes(name: str, args: Any, kwargs: Mapping[str, Any]) -> bool:
-    """Whether a function that returned its first argument also changed it."""
-    if name in ("requires_grad_", "detach_", "share_memory_"):
-        return False  # marks on the tensor: its value stays
-    if name.startswith("__i") or (name.endswith("_") and not name.endswith("__")):
-        return True
-    return bool(kwargs.get("inplace")) or any(arg is True for arg in args[1:])  # F.relu(x, True)
-
-
-def _as_written(func: Any, name: str, args: Any) -> tuple[str, Any, Any]:
-    """The fx op, target and arguments that a person would recognize for a torch call."""
-    if name in _REFLECTED and len(args) == 2:
-        return "call_function", _REFLECTED[name], (args[1], args[0])
-    if func in _METHODS:
-        if name in _OPERATORS:
-            return "call_function", _OPERATORS[name], args
-        return "call_method", _METHODS[func], args
-    return "call_function", func, args
-
-
-def _memory(tensor: torch.Tensor) -> int:
-    """A number that tensors share which share memory."""
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):  # sparse and opaque tensors have no storage
-        return id(tensor)
-
-
-def reference(tensor: torch.Tensor) -> torch.Tensor:
-    """Another tensor object of the same memory and history; the tensor itself where torch cannot make one."""
-    ordinary = type(tensor) is torch.Tensor and tensor.layout is torch.strided
-    if not ordinary or (tensor.is_leaf and tensor.requires_grad):
-        return tensor
-    with torch.enable_grad():  # a view made without gradients could not be written to with them
-        return tensor.view_as(tensor)
-
-
-def _brief(value: Any) -> str:
-    if isinstance(value, torch.Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
-    text = repr(value)
-    return text if len(text) <= 40 else type(value).__name__
-
-
-_TORCH = torch.__file__.removesuffix("__init__.py")
-_STANDARD_LIBRARY = sysconfig.get_path("stdlib")
-_OURS = __file__.removesuffix("trace/record.py").removesuffix("trace\\record.py")
-_users: dict[str, bool] = {}
-
-
-def _is_users(code: CodeType) -> bool:
-    known = _users.get(code.co_filename)
-    if known is None:
-        name = code.co_filename
-        standard = name.startswith(_STANDARD_LIBRARY) and "site-packages" not in name
-        known = not (standard or name.startswith((_TORCH, _OURS, "<frozen")))
-        _users[name] = known
-    return known
-
-
-# ---- patches, in force only while recording -------------------------------------------------------------------------
-
-_ONE_AT_A_TIME = threading.RLock()  # two threads that patch in turn would each restore the other's patch
-_ORIGINAL_APPLY = torch.autograd.Function.__dict__["apply"]
-_ORIGINAL_CALL = nn.Module.__call__
-
-
-def _module_call(recorder: Recorder) -> Callable[..., Any]:
-    def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807 - it takes the place of one
-        if recorder._busy or threading.get_ident() != recorder._thread:
-            return _ORIGINAL_CALL(module, *args, **kwargs)
-        return recorder.call_module(module, args, kwargs)
-
-    return __call__
-
-
-def _function_apply(recorder: Recorder) -> Any:
-    def apply(cls: type[torch.autograd.Function], *args: Any, **kwargs: Any) -> Any:
-        if recorder._busy or threading.get_ident() != recorder._thread:
-            return _ORIGINAL_APPLY.__func__(cls, *args, **kwargs)
-        return recorder.apply(cls, args, kwargs)
-
-    return classmethod(apply)
-
-
-@contextmanager
-def _patched(owner: type, name: str, value: Any) -> Iterator[None]:
-    original = owner.__dict__[name]
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)
-
-
-@contextmanager
-def deeper() -> Iterator[None]:
-    """Let Python nest as deep as the model may by itself: recording adds a frame to each module's three, and more to a leaf."""
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(limit * 3 // 2 + 500)
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)
-
-
-def eager() -> Any:
-    """Switch torch.compile off, if anything has switched it on (importing it costs a second)."""
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()

@@ -1,0 +1,143 @@
+"""What a torch call is as a node of a graph: its target, what it reads and writes, what it gives.
+
+    as_written(torch.Tensor.__add__, "__add__", (x, y))     -> ("call_function", operator.add, (x, y))
+    x[0] = 1                                                -> set_item(x, 0, 1), which returns x
+    y = x[:2]; x.add_(1); y                                 -> after(y, x.add_(1)): y as it is now
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+
+from netcheck.trace import structure
+
+# A torch call that tells about a tensor without computing one; recording it would only cost time.
+METADATA = {
+    "size", "dim", "numel", "stride", "is_floating_point", "is_complex", "is_contiguous", "element_size", "ndimension",
+    "nelement", "get_device", "is_inference", "storage_offset", "untyped_storage", "data_ptr", "is_same_size",
+    "is_nonzero", "has_names", "__len__", "__hash__", "__repr__", "__format__", "type", "retain_grad", "register_hook",
+    "backward", "is_pinned", "is_shared", "is_signed", "dense_dim", "sparse_dim", "result_type", "can_cast", "finfo",
+}  # fmt: skip
+
+READS = {"item", "tolist", "__bool__", "__int__", "__float__", "__index__", "__complex__", "__contains__",
+          "equal", "allclose", "is_nonzero", "numpy", "__array__"}  # fmt: skip
+
+# What fake tensors raise when they are asked for a value.
+VALUE_NEEDED = (DataDependentOutputException, DynamicOutputShapeException)
+
+# Python's operators, in the form that a person would write and torch.fx prints.
+_OPERATORS: dict[str, Callable[..., Any]] = {
+    f"__{name}__": getattr(operator, f"{name}_" if name in ("and", "or") else name)
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "neg",
+                 "invert", "lshift", "rshift", "lt", "le", "gt", "ge", "eq", "ne", "getitem", "abs", "pos",
+                 "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "iand", "ior", "ixor")
+}  # fmt: skip
+_REFLECTED = {
+    f"__r{name}__": getattr(operator, name)
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
+}
+_REFLECTED["__rdiv__"] = operator.truediv
+
+# What torch.fx prints as itself; exact types, since an enum is an int too.
+LITERALS = frozenset((bool, int, float, complex, str, type(None), torch.dtype, torch.device, range, torch.memory_format,
+                       torch.layout))  # fmt: skip
+
+_METHODS: dict[Any, str] = {}
+for _name in dir(torch.Tensor):
+    _value = inspect.getattr_static(torch.Tensor, _name)
+    if callable(getattr(torch.Tensor, _name)) and not isinstance(_value, property | staticmethod | classmethod):
+        _METHODS.setdefault(getattr(torch.Tensor, _name), _name)
+
+
+def after(tensor: torch.Tensor, mutation: Any) -> torch.Tensor:
+    """`tensor`, read after `mutation` has written to the memory that it shares."""
+    return tensor
+
+
+def set_item(tensor: torch.Tensor, index: Any, value: Any) -> torch.Tensor:
+    """`tensor[index] = value`, as a function that returns the tensor."""
+    tensor[index] = value
+    return tensor
+
+
+def set_attribute(tensor: torch.Tensor, name: str, value: Any) -> torch.Tensor:
+    """`tensor.name = value` (such as `.data`), as a function that returns the tensor."""
+    setattr(tensor, name, value)
+    return tensor
+
+
+class AutogradCall:
+    """A custom autograd function as a graph's target: printable, and still the user's own function."""
+
+    def __init__(self, function: type[torch.autograd.Function]) -> None:
+        self.function = function
+        self.__name__ = function.__name__
+        self.__qualname__ = function.__qualname__
+        self.__module__ = function.__module__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function.apply(*args, **kwargs)
+
+
+def describe(value: Any) -> Any:
+    """What a report needs of a result: (shape, dtype) of a tensor, a list of such for several, None without tensors."""
+    if isinstance(value, torch.Tensor):
+        return tuple(value.shape), value.dtype
+    found = [(tuple(tensor.shape), tensor.dtype) for _, tensor in structure.tensors(value)]
+    return found or None
+
+
+def holds_tensor(value: Any) -> bool:
+    if isinstance(value, torch.Tensor):
+        return True
+    return isinstance(value, list | tuple | Mapping) and any(True for _ in structure.tensors(value))
+
+
+def writes(name: str, args: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Whether a function that returned its first argument also changed it."""
+    if name in ("requires_grad_", "detach_", "sharememory_"):
+        return False  # marks on the tensor: its value stays
+    if name.startswith("__i") or (name.endswith("_") and not name.endswith("__")):
+        return True
+    return bool(kwargs.get("inplace")) or any(arg is True for arg in args[1:])  # F.relu(x, True)
+
+
+def as_written(func: Any, name: str, args: Any) -> tuple[str, Any, Any]:
+    """The fx op, target and arguments that a person would recognize for a torch call."""
+    if name in _REFLECTED and len(args) == 2:
+        return "call_function", _REFLECTED[name], (args[1], args[0])
+    if func in _METHODS:
+        if name in _OPERATORS:
+            return "call_function", _OPERATORS[name], args
+        return "call_method", _METHODS[func], args
+    return "call_function", func, args
+
+
+def memory(tensor: torch.Tensor) -> int:
+    """A number that tensors share which share memory."""
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):  # sparse and opaque tensors have no storage
+        return id(tensor)
+
+
+def reference(tensor: torch.Tensor) -> torch.Tensor:
+    """Another tensor object of the same memory and history; the tensor itself where torch cannot make one."""
+    ordinary = type(tensor) is torch.Tensor and tensor.layout is torch.strided
+    if not ordinary or (tensor.is_leaf and tensor.requires_grad):
+        return tensor
+    with torch.enable_grad():  # a view made without gradients could not be written to with them
+        return tensor.view_as(tensor)
+
+
+def brief(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= 40 else type(value).__name__
