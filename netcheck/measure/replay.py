@@ -20,9 +20,9 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from netcheck.measure.operation import Origin, Profile, fake_tensor, like, profiled
 from netcheck.trace import structure
+from netcheck.trace.calls import after
 from netcheck.trace.fakes import Fakes
 from netcheck.trace.guard import substituted
-from netcheck.trace.record import after
 from netcheck.trace.run import argument_names, device_of, silent_fakes
 
 if TYPE_CHECKING:
