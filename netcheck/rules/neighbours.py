@@ -4,6 +4,7 @@ origin(node)               what an operation works on; of a composite (x * sigmo
 from before(node, through)      the nearest operation before it that is of no kind in `through` ends(node,
 through)        the nearest operations after it that are of no kind in `through`, on all ways results(graph,
 through)    what each result of forward is, by that measure
+weight_layers_after(node)       the weight layers that a value still passes
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
-from netcheck.trace.kinds import Kind
+from netcheck.trace.kinds import Kind, is_weight_layer
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -70,3 +71,18 @@ def results(graph: ModelGraph, through: Collection[Kind]) -> Iterator[tuple[Node
         last = result if result.kind not in through else before(result, through)
         if last is not None:
             yield result, last
+
+
+def weight_layers_after(node: Node, most: int | None = None) -> set[Node]:
+    """The weight layers that a value still passes: all, or only as many as tell that there are more than `most`."""
+    found: set[Node] = set()
+    pending, seen = list(node.users), set()
+    while pending and (most is None or len(found) <= most):
+        user = pending.pop()
+        if user in seen:
+            continue
+        seen.add(user)
+        if is_weight_layer(user):
+            found.add(user)
+        pending += user.users
+    return found

@@ -70,6 +70,8 @@ class Activation:
 
     def moments(self, variance: float, mean: float = 0.0) -> tuple[float, float, float]:
         """(second moment, mean, slope) for Gaussian pre-activations."""
+        if self.rectifier:
+            return rectified_gaussian(max(variance, 1e-30), mean)
         key = _rounded(variance, mean)
         known = self._moments.get(key)
         if known is None:
@@ -89,6 +91,8 @@ class Activation:
         (`positive` is its mean square), and walks up by what each branch adds. A Gaussian would lose a part of it at
         every block.
         """
+        if self.rectifier:
+            return rectified_sum(max(positive, 1e-30), max(0.1, min(1.0, share)), max(variance, 1e-30))
         share = max(0.1, min(1.0, round(share * 10) / 10))
         key = (*_rounded(positive, 0.0)[:1], *_rounded(variance, 0.0)[:1], round(share * 10))
         known = self._folded.get(key)
@@ -137,6 +141,28 @@ class Activation:
             at_zero, nearby = self.moments(1e-6)[2], self.moments(0.05)[2]
             return (1.0 if nearby > 0.99 * at_zero else 5 / 3) / max(at_zero, 0.1)
         return 1 / max(self.moments(1.0)[2], 0.1)
+
+
+def rectified_gaussian(variance: float, mean: float) -> tuple[float, float, float]:
+    """E[f^2], E[f] and sqrt(E[f'^2]) of f = max(z, 0) for z ~ N(mean, variance), in closed form."""
+    spread = math.sqrt(variance)
+    positive = 0.5 * math.erfc(-mean / spread / math.sqrt(2))  # P(z > 0)
+    density = math.exp(-0.5 * (mean / spread) ** 2) / math.sqrt(2 * math.pi)
+    second = (mean**2 + variance) * positive + mean * spread * density
+    return max(second, 0.0), max(mean * positive + spread * density, 0.0), math.sqrt(positive)
+
+
+def rectified_sum(positive: float, share: float, variance: float) -> tuple[float, float, float]:
+    """The same for z = r + b, b ~ N(0, variance), r = |g| for a `share` of units and 0 for the rest, E[r^2] = positive."""
+    stream = _COARSE.abs() * math.sqrt(positive / share)  # (121,)
+    spread = math.sqrt(variance)
+    live = torch.special.ndtr(stream / spread)  # P(z > 0 | r)
+    density = torch.exp(-0.5 * (stream / spread) ** 2) * (spread / math.sqrt(2 * math.pi))
+    on_stream = torch.stack(((stream**2 + variance) * live + stream * density, stream * live + density, live))
+    second, mean, slope = (on_stream @ _COARSE_WEIGHTS).tolist()
+    rest = 1 - share
+    second, mean = share * second + rest * variance / 2, share * mean + rest * spread / math.sqrt(2 * math.pi)
+    return second, mean, math.sqrt(share * slope + rest / 2)
 
 
 def _rounded(variance: float, mean: float) -> tuple[int, int]:

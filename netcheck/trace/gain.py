@@ -20,13 +20,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from netcheck.trace import paths
 from netcheck.trace.composites import constant_value
 from netcheck.trace.kinds import Kind, is_weight_layer
 from netcheck.trace.values import TooCostly
-from netcheck.trace.weights import Weight, has_values, sample, weight_of
+from netcheck.trace.weights import Weight, has_values, mean_square, sample, weight_of
 
 if TYPE_CHECKING:
     from netcheck.trace.behaviour import Activation
@@ -263,14 +264,14 @@ def _mean_square(value: object, default: float) -> float:
     if isinstance(value, int | float):
         return _finite(float(value) ** 2, default)
     if has_values(value):
-        return _finite(float(value.detach().double().square().mean()), default)  # type: ignore[attr-defined]
+        return _finite(mean_square(value.detach()), default)  # type: ignore[attr-defined]
     return default
 
 
 def _mean(value: object) -> float:
     if isinstance(value, int | float):
         return _finite(float(value), 0.0)
-    return _finite(float(value.detach().double().mean()), 0.0) if has_values(value) else 0.0  # type: ignore[attr-defined]
+    return _finite(float(value.detach().mean(dtype=torch.float64)), 0.0) if has_values(value) else 0.0  # type: ignore[attr-defined]
 
 
 def _finite(number: float, default: float) -> float:

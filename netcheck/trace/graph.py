@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from netcheck.trace.budget import Diagnosis
     from netcheck.trace.recording import Call, Recording
     from netcheck.trace.residual import Residual
+    from netcheck.trace.weights import Weight
 
 _SHOWN = frozenset((
     Kind.LINEAR, Kind.CONV, Kind.EMBEDDING, Kind.RECURRENT, Kind.ATTENTION, Kind.ACTIVATION, Kind.SOFTMAX, Kind.NORM,
@@ -145,6 +146,18 @@ class Node:
     def built_at(self) -> Location | None:
         """The line that built the module (for a function: the module whose forward called it); None if not found."""
         return self.graph.built_at(self.path) if self.call else None
+
+    @cached_property
+    def sources(self) -> list[Node]:
+        """The inputs that a gradient flows on to; none where a way begins. Known once the graph is classified."""
+        return paths.find_sources(self)
+
+    @cached_property
+    def weight(self) -> Weight | None:
+        """What a weight layer multiplies by; None where it has no values (meta device) or is no single matrix."""
+        from netcheck.trace.weights import read
+
+        return read(self)
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument of a function call by position or keyword; tensors are given as their `Node`."""
@@ -365,6 +378,11 @@ class ModelGraph:
     @cached_property
     def _by_path(self) -> dict[str, Submodule]:
         return {submodule.path: submodule for submodule in self.submodules}
+
+    @cached_property
+    def ways(self) -> list[Node]:
+        """The nodes on any way from the input to the main output, in execution order."""
+        return paths.find_ways(self)
 
     @cached_property
     def depth(self) -> int:

@@ -23,6 +23,11 @@ Test = Callable[["Node"], bool]
 
 def sources(node: Node) -> list[Node]:
     """The nodes that a gradient flows on to from `node`; none where a way begins."""
+    return node.sources
+
+
+def find_sources(node: Node) -> list[Node]:
+    """What `Node.sources` holds."""
     if node.kind in (Kind.INPUT, Kind.EMBEDDING):
         return []
     return [source for source in node.inputs if source.carries]
@@ -35,6 +40,11 @@ def main_output(graph: ModelGraph) -> Node | None:
 
 def ways(graph: ModelGraph) -> list[Node]:
     """The nodes on any way from the input to the main output, in execution order."""
+    return graph.ways
+
+
+def find_ways(graph: ModelGraph) -> list[Node]:
+    """What `ModelGraph.ways` holds."""
     end = main_output(graph)
     if end is None:
         return []

@@ -1,6 +1,8 @@
 """How many faults netcheck finds that were put into healthy models, by rule.
 
     python -m tests.mutations.benchmark [NC9 ...]      prints the table
+        --host resnet18 --host perceptron              only in hosts whose names contain one of these
+        --places 1                                     random places that are tried in each host, for each fault
 
 A trial is one fault at one random place of one host. A fault that leaves a model unable to run is drawn again
 somewhere else; a model that has no place for a fault is no trial.
@@ -8,9 +10,9 @@ somewhere else; a model that has no place for a fault is no trial.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import random
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -41,19 +43,21 @@ class Trial:
         return f"{self.fault.code} {self.fault.style}: {self.host}, {self.place or 'the model'}"
 
 
-def run(selectors: tuple[str, ...] = ("NC",), into: Iterable[Host] | None = None) -> list[Trial]:
+def run(
+    selectors: tuple[str, ...] = ("NC",), into: Iterable[Host] | None = None, places: int = PLACES
+) -> list[Trial]:
     """Every fault whose rule exists and begins with one of `selectors`, in every host (or in those given)."""
     existing = {rule.code for rule in registry() if isinstance(rule, StaticRule)}
     faults = [f for f in all_faults() if f.code in existing and f.code.startswith(selectors)]
     subjects = hosts() if into is None else into
-    return [trial for host in subjects for fault in faults for trial in trials(fault, host)]
+    return [trial for host in subjects for fault in faults for trial in trials(fault, host, places)]
 
 
-def trials(fault: Fault, host: Host) -> Iterator[Trial]:
-    """The fault at random places of one host; none where the rule speaks of the healthy host."""
+def trials(fault: Fault, host: Host, places: int) -> Iterator[Trial]:
+    """The fault at so many random places of one host; none where the rule speaks of the healthy host."""
     if fault.code in spoken_of(host):
         return
-    for number in range(PLACES):
+    for number in range(places):
         draw = random.Random(f"{fault.code} {fault.style} {host.name} {number}")
         broken = inject(fault, host, draw)
         if broken is None:
@@ -124,5 +128,16 @@ def table(trials: list[Trial]) -> str:
     return tabulate(rows, ("code", "rule", "faults", "found", "recall"), floatfmt=".2f") + missed
 
 
+def main() -> None:
+    """Read the command line and print the table."""
+    parser = argparse.ArgumentParser(description="Recall of the rules on faults put into healthy models.")
+    parser.add_argument("selectors", nargs="*", default=["NC"], help="beginnings of codes; all rules if none")
+    parser.add_argument("--host", action="append", default=[], help="part of a host's name; may be repeated")
+    parser.add_argument("--places", type=int, default=PLACES, help="places for each fault in each host")
+    options = parser.parse_args()
+    chosen = [h for h in hosts() if not options.host or any(part in h.name for part in options.host)]
+    print(table(run(tuple(options.selectors), chosen, options.places)))
+
+
 if __name__ == "__main__":
-    print(table(run(tuple(sys.argv[1:]) or ("NC",))))
+    main()

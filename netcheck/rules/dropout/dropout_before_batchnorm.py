@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.dropouts import dropouts
+from netcheck.rules.neighbours import weight_layers_after
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
@@ -259,9 +260,7 @@ def reaches_batch_norm(node: Node) -> bool:
 
 def is_in_dense_head(node: Node) -> bool:
     """Whether only the last convolutions of a fully convolutional classifier follow."""
-    from netcheck.rules.dropout.elementwise_dropout_on_feature_map import weight_layers_after
-
-    after = weight_layers_after(node)
+    after = weight_layers_after(node, most=_HEAD)
     return len(node.shape or ()) > 3 and len(after) <= _HEAD and all(each.kind is Kind.CONV for each in after)
 
 

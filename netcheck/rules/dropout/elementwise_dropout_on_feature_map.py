@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity
 from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.neighbours import weight_layers_after
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
-_HEAD = (
-    2  # convolutions that may follow in a convolutional classifier (DeepLab, FCN, SqueezeNet have one or two)
-)
+_HEAD = 2  # convolutions that may follow in a convolutional classifier (DeepLab, FCN, SqueezeNet have one or two)
 
 
 class ElementwiseDropoutOnFeatureMap(StaticRule):
@@ -225,7 +224,7 @@ def is_on_feature_map(node: Node) -> bool:
     shape = node.shape or ()
     if not 3 <= len(shape) <= 5 or math.prod(shape[2:]) <= 1 or not comes_from_convolution(node):
         return False
-    after = weight_layers_after(node)
+    after = weight_layers_after(node, most=_HEAD)
     return not (after and len(after) <= _HEAD and all(layer.kind == "conv" for layer in after))
 
 
@@ -248,20 +247,3 @@ def comes_from_convolution(node: Node) -> bool:
         if source.kind in passing and len(source.shape or ()) == len(node.shape or ()):
             pending += [before for before in source.inputs if before.carries]
     return False
-
-
-def weight_layers_after(node: Node) -> set[Node]:
-    """The weight layers that a value still passes."""
-    from netcheck.trace.kinds import is_weight_layer
-
-    found: set[Node] = set()
-    pending, seen = list(node.users), set()
-    while pending:
-        user = pending.pop()
-        if user in seen:
-            continue
-        seen.add(user)
-        if is_weight_layer(user):
-            found.add(user)
-        pending += user.users
-    return found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.neighbours import weight_layers_after
 
 if TYPE_CHECKING:
     import torch
@@ -226,14 +227,7 @@ def is_excused(node: Node, value: float) -> bool:
         elif user.kind is Kind.OUTPUT:
             joins = False
         elif user.kind in (Kind.ADD, Kind.GATE):
-            weight_after = weight_after or has_weights_after(user)
+            weight_after = weight_after or bool(weight_layers_after(user, most=0))
         else:
             pending += user.users
     return not weight_after or (joins and value == 0)
-
-
-def has_weights_after(node: Node) -> bool:
-    """Whether a value passes another weight layer."""
-    from netcheck.rules.dropout.elementwise_dropout_on_feature_map import weight_layers_after
-
-    return bool(weight_layers_after(node))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,13 +15,19 @@ if TYPE_CHECKING:
 
     from netcheck.trace.graph import Member, ModelGraph
 
+_SMALL = 8192  # elements
+_READ_WHOLE = 40_000_000  # elements of a model of which each is read: a twentieth of a second on one core
+_PIECE = 32  # elements: two cache lines
+_GOLDEN = (5**0.5 - 1) / 2
+
 
 class NonFiniteWeights(StaticRule):
     """A parameter or buffer holds NaN or Inf, so every output that it reaches is NaN or Inf too.
 
     ## What it does
-    Reads every element of every parameter and buffer, once. Those on the meta device have no values and are
-    skipped.
+    Reads every element of every parameter and buffer, once. In models of more than 40 million parameters it reads
+    pieces of large matrices, so close together that a row or a column without a finite number is found, though a
+    single one may be missed. Tensors on the meta device have no values and are skipped.
 
     ## Why is this bad?
     One NaN in a weight makes the whole output of its layer NaN, and the first backward pass spreads it over
@@ -35,8 +42,9 @@ class NonFiniteWeights(StaticRule):
     far).
 
     ## Evidence
-    The number of elements that are NaN, +Inf and -Inf. Nothing is sampled: a finite sum proves a tensor
-    clean, and where the sum is not finite the elements are counted.
+    The number of elements that are NaN, +Inf and -Inf: a finite sum proves what was read clean, and
+    where it is not finite all elements of the tensor are counted. Reading all 86 million parameters of a
+    ViT-B/16 takes one core 22 ms, the pieces 3 ms; tracing the model takes 36 ms.
 
     ## References
     - IEEE 754: an operation on NaN gives NaN.
@@ -236,17 +244,44 @@ class NonFinite:
 
 def non_finite(graph: ModelGraph) -> Iterator[NonFinite]:
     """The tensors of the model with a NaN or an Inf that does harm."""
-    for member in graph.members:
-        if not is_finite(member.tensor):
-            found = counted(member)
-            if found.count and not is_meant(found):
-                yield found
+    for member in suspicious(graph.members):
+        found = counted(member)
+        if found.count and not is_meant(found):
+            yield found
+
+
+def suspicious(members: list[Member]) -> Iterator[Member]:
+    """The tensors that one pass over their elements does not prove finite, in order.
+
+    Small tensors are strung together: a sum over a thousand elements takes as long as one over a hundred.
+    """
+    import torch
+
+    from netcheck.trace.weights import has_values
+
+    readable = [member for member in members if has_values(member.tensor) or member.tensor.is_complex()]
+    sampled = sum(member.tensor.numel() for member in readable) > _READ_WHOLE
+    small = [member for member in readable if is_small(member.tensor)]
+    strung = [member.tensor.detach().reshape(-1) for member in small]
+    together = set(map(id, small)) if strung and is_finite(torch.cat(strung)) else set()
+    for member in readable:
+        if id(member) not in together:
+            tensor = member.tensor.detach()
+            if not is_finite(pieces(tensor) if sampled else tensor):
+                yield member
+
+
+def is_small(tensor: torch.Tensor) -> bool:
+    """Whether a tensor may be strung together with others."""
+    import torch
+
+    return tensor.numel() <= _SMALL and tensor.dtype is torch.float32 and tensor.device.type == "cpu"
 
 
 def is_finite(tensor: torch.Tensor) -> bool:
     """Whether one pass over the elements proves each of them finite; also True where there are none to read.
 
-    A finite sum has finite terms. A sum may overflow though no term does: then they have to be counted.
+    A finite sum has finite terms. It may overflow though no term does: then they have to be counted.
     """
     import torch
 
@@ -256,7 +291,24 @@ def is_finite(tensor: torch.Tensor) -> bool:
     if not has_values(numbers):
         return True
     wide = torch.float32 if numbers.itemsize < 4 else None  # sums of float16 soon overflow
-    return bool(torch.isfinite(numbers.sum(dtype=wide)))
+    if not numbers.is_contiguous():  # pieces: column by column is nine times as fast as all at once
+        numbers = numbers.sum(0, dtype=wide)
+    return math.isfinite(numbers.sum(dtype=wide).item())
+
+
+def pieces(tensor: torch.Tensor) -> torch.Tensor:
+    """Pieces of a large matrix such that every row of it and every column is met: 3 for every 2 rows, 32 elements long.
+
+    They stand 0.618 of a row apart, so that by the golden ratio they drift evenly over the columns.
+    """
+    length = tensor[0].numel() if tensor.dim() > 1 else 0
+    step = round(_GOLDEN * length)
+    if step < 4 * _PIECE or not tensor.is_contiguous():
+        return tensor
+    number = (tensor.numel() - _PIECE) // step + 1
+    if number * _PIECE < 3 * length:  # so few rows that columns would be left out
+        return tensor
+    return tensor.as_strided((number, _PIECE), (step, 1), tensor.storage_offset())
 
 
 def as_real(tensor: torch.Tensor) -> torch.Tensor:
