@@ -60,7 +60,8 @@ def cli() -> None:
     """A linter for neural networks.
 
     netcheck runs a PyTorch model once without computing anything and says what in it will train badly, where,
-    why, and what to write instead. `netcheck model.py` is short for `netcheck check model.py`.
+    why, and what to write instead; then it measures the model's gradients to see whether that is true.
+    `netcheck model.py` is short for `netcheck check model.py`.
 
     It executes the code that it checks.
     """
@@ -111,6 +112,33 @@ def cli() -> None:
 )
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever is found.")
 @click.option(
+    "--probe/--no-probe",
+    default=True,
+    help="Run the model forward and backward for real and measure its gradients, or do not. Default: --probe.",
+)
+@click.option(
+    "--device",
+    metavar="DEVICE",
+    default="auto",
+    show_default=True,
+    help="Where to run it: auto (cuda, then mps, then cpu), cpu, mps, cuda or cuda:N.",
+)
+@click.option(
+    "--seeds",
+    metavar="K",
+    type=int,
+    default=3,
+    show_default=True,
+    help="Make K passes, each with fresh inputs and, where the model can be built anew, fresh weights.",
+)
+@click.option(
+    "--optimizer",
+    type=click.Choice(["sgd", "adam"]),
+    default="sgd",
+    show_default=True,
+    help="What the model will be trained with. Adam forgives a gradient's scale in part.",
+)
+@click.option(
     "--batch-size",
     metavar="N",
     type=int,
@@ -144,7 +172,7 @@ def cli() -> None:
     type=int,
     default=0,
     show_default=True,
-    help="Start the random number generators from N before a model is built.",
+    help="Start the random number generators from N before a model is built or probed.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Also show the layers, every place and cleared findings.")
 @click.option("-q", "--quiet", is_flag=True, help="Show findings and nothing else.")

@@ -6,7 +6,9 @@
                          +-- examine
                                +-- example_inputs      given, else inferred
                                +-- traced              forward, recorded as a graph
-                               +-- judge               what the rules see in it
+                               +-- judge               what the static rules suspect
+                               +-- probed              forward and backward for real: gradients, measured
+                               +-- verdicts            what of the suspicions is true, and what else there is
                                +-- costed              FLOPs and memory of a training step, if anyone asks
 
 What goes wrong with the user's model on the way is a finding (NC0xx), not an exception: a run over many
@@ -26,9 +28,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError, UsageError
+from netcheck import progress
+from netcheck.errors import (
+    InputError,
+    LoadError,
+    NeedsArguments,
+    NetcheckError,
+    ProbeError,
+    TraceError,
+    UsageError,
+)
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
-from netcheck.rules import base
+from netcheck.rules import base, verdicts
 from netcheck.settings import Settings, parse_bytes
 
 if TYPE_CHECKING:
@@ -36,6 +47,7 @@ if TYPE_CHECKING:
 
     from netcheck.load.inputs import ExampleInputs
     from netcheck.measure.cost_figures import Cost
+    from netcheck.measure.measurement import Gradients
     from netcheck.source.locate import Definition
     from netcheck.source.targets import Target
     from netcheck.trace.graph import ModelGraph, Node
@@ -50,6 +62,10 @@ def check(
     model: Any,
     inputs: Any = None,
     *,
+    probe: bool = True,
+    device: str = "auto",
+    seeds: int = 3,
+    optimizer: str = "sgd",
     batch_size: int | None = None,
     device_memory: int | str | None = None,
     select: Iterable[str] | None = None,
@@ -61,12 +77,17 @@ def check(
     Args:
         model: an nn.Module, its class, or a function without arguments that builds one.
         inputs: example inputs: a tensor, a tuple (*args), a dict (**kwargs), or None to infer them.
+        probe: whether to run the model forward and backward for real, and measure its gradients; the model, its gradients
+            and all random number generators are afterwards as before.
+        device: where to: "auto" (cuda, then mps, then cpu) or the name of a device.
+        seeds: how many passes to make, each with fresh inputs, and fresh weights where `model` builds one.
+        optimizer: what the model will be trained with, "sgd" or "adam", which forgives a gradient's scale in part.
         batch_size: samples of the batch that the cost is told for; None means those of the inputs.
         device_memory: of the device that will train, as bytes or "24GiB"; None means what the accelerator has.
         select: codes, beginnings of codes or names of the rules to run; None means all.
         ignore: rules to leave out; the longer selector wins over a shorter one.
-        seed: what the random number generators start from where a class or function builds the model, so
-            that every check judges the same weights.
+        seed: what the random number generators start from where a class or function builds the model and where
+            it is probed, so that every check judges the same weights and measures the same.
 
     Raises:
         UsageError: a selector matches no rule, the seed is no seed, or an option has no such value.
@@ -74,6 +95,10 @@ def check(
     settings = Settings(
         select=selectors(select),
         ignore=selectors(ignore),
+        probe=probe,
+        device=device,
+        seeds=seeds,
+        optimizer=optimizer,
         batch_size=batch_size,
         device_memory=parse_bytes(device_memory),
         seed=seed,
@@ -82,7 +107,7 @@ def check(
     from netcheck.trace.places import origin_of
 
     report = Report(model=getattr(model, "__name__", type(model).__name__))
-    source = Source(lambda: (instance(model, seed), origin_of(model)), lambda module: example_inputs(module, inputs))
+    source = Source(lambda: built_from(model, origin_of(model), seed), lambda module: example_inputs(module, inputs))
     return examine(report, source, settings)
 
 
@@ -118,20 +143,29 @@ def check_target(target: Target, settings: Settings) -> Report:
     # A class that netcheck came upon by itself may need arguments, or be no model: nobody asked for it.
     harmless = (NeedsArguments, loading.NotAModel) if target.discovered else ()
 
-    def build() -> tuple[nn.Module, Definition | None]:
+    def build() -> Built:
         with seeded(settings.seed):
             loaded = loading.load(target)
-        return loaded.model, loaded.defined
+        return Built(loaded.model, loaded.defined, from_seed(loaded.factory))
 
     source = Source(build, lambda module: specified_inputs(module, settings))
     return examine(Report(model=target.symbol, target=target.name), source, settings, harmless=harmless)
 
 
 @dataclass(frozen=True)
-class Source:
-    """How to get a model and inputs for it: `build` also tells where the model is defined, if its class does not."""
+class Built:
+    """A live model, where it is defined if its class does not tell, and what builds another one from a seed."""
 
-    build: Callable[[], tuple[nn.Module, Definition | None]]
+    model: nn.Module
+    origin: Definition | None = None
+    factory: Callable[[int], nn.Module] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """How to get a model and inputs for it."""
+
+    build: Callable[[], Built]
     inputs_for: Callable[[nn.Module], ExampleInputs]
 
 
@@ -142,32 +176,53 @@ def examine(
     *,
     harmless: tuple[type[NetcheckError], ...] = (),
 ) -> Report:
-    """Fill `report` in: build, find inputs, trace, judge. A `harmless` fault is only information."""
+    """Fill `report` in: build, find inputs, trace, judge, measure. A `harmless` fault is only information."""
     start = time.perf_counter()
     findings: list[Finding] = []
     try:
-        module, origin = source.build()
-        report.model = type(module).__name__
-        with in_training(module):
-            example = source.inputs_for(module)
+        built = source.build()
+        report.model = type(built.model).__name__
+        with in_training(built.model):
+            example = source.inputs_for(built.model)
             report.inputs = example.description.removeprefix("inputs: ")
-            report.graph = traced(module, example.args, example.kwargs)
-        report.measure_cost = partial(costed, report, report.graph, example, settings)
-        report.graph.origin = origin
-        report.summary = report.graph.summary()
-        if report.graph.lost:
-            report.skipped.append(
-                f"{len(report.graph.lost)} tensors that no recorded operation made: what leads to them was not checked"
-            )
-        if report.graph.reads:
-            findings.append(value_dependent(report.graph.reads))
-        findings += judge(report.graph, settings)
+            report.graph = traced(built.model, example.args, example.kwargs)
+            report.measure_cost = partial(costed, report, report.graph, example, settings)
+            report.graph.origin = built.origin
+            report.summary = report.graph.summary()
+            report.skipped += unseen(report.graph)
+            if report.graph.reads:
+                findings.append(value_dependent(report.graph.reads))
+            suspicions = list(judge(report.graph, settings))
+            if settings.probe:
+                report.gradients, failed = probed(report.graph, example, settings, built.factory)
+                findings += failed
+        findings += given_verdicts(suspicions, report.graph, report.gradients, settings)
         findings += judge_cost(report, report.graph, settings)
     except MODEL_FAULTS as error:
         found = failure(error)
         findings.append(replace(found, severity=Severity.INFO) if isinstance(error, harmless) else found)
     report.seconds = time.perf_counter() - start
     return finish(report, findings, settings)
+
+
+def built_from(model: Any, origin: Definition | None, seed: int) -> Built:
+    """`model`, or what its class or the function builds, which can then be built again."""
+    module = instance(model, seed)
+    return Built(module, origin, None if module is model else lambda other: instance(model, other))
+
+
+def from_seed(factory: Callable[[], nn.Module] | None) -> Callable[[int], nn.Module] | None:
+    """A function that builds with the random number generators started from the seed that it is given."""
+    from netcheck.load.randomness import seeded
+
+    if factory is None:
+        return None
+
+    def build(seed: int) -> nn.Module:
+        with seeded(seed):
+            return factory()
+
+    return build
 
 
 def instance(model: Any, seed: int = 0) -> nn.Module:
@@ -287,10 +342,55 @@ def judge(graph: ModelGraph, settings: Settings) -> Iterator[Finding]:
     """What the selected static rules see in `graph`; a rule that raises is a finding itself."""
     for rule in base.select(settings.chosen, settings.ignore):
         if isinstance(rule, base.StaticRule):
-            try:
-                yield from list(rule.check(graph))
-            except Exception as error:
-                yield rule_failed(rule, error)
+            yield from guarded(rule, rule.check, graph)
+
+
+def given_verdicts(
+    suspicions: Sequence[Finding], graph: ModelGraph, gradients: Gradients | None, settings: Settings
+) -> list[Finding]:
+    """The suspicions as the measurements leave them, and what the measured rules see that no suspicion explains."""
+    found = list(suspicions)
+    if gradients is not None:
+        found = [verdicts.judged(suspicion, gradients) for suspicion in suspicions]
+        measured = [
+            finding
+            for rule in base.select(settings.chosen, settings.ignore)
+            if isinstance(rule, base.MeasuredRule)
+            for finding in guarded(rule, rule.check, gradients, graph)
+        ]
+        found += verdicts.unexplained(measured, found)
+    return [verdicts.forgiven(finding) for finding in found] if settings.optimizer == "adam" else found
+
+
+def probed(
+    graph: ModelGraph,
+    example: ExampleInputs,
+    settings: Settings,
+    factory: Callable[[int], nn.Module] | None = None,
+) -> tuple[Gradients | None, list[Finding]]:
+    """What a real pass measures; or nothing, and a finding that says why."""
+    from netcheck.measure.gradients import probe
+
+    progress.phase("probe")
+    try:
+        found = probe(
+            graph,
+            example.args,
+            example.kwargs,
+            device=settings.device,
+            passes=settings.seeds,
+            seed=settings.seed,
+            rebuild=factory,
+        )
+    except ProbeError as error:
+        return None, [failure(error)]
+    except Exception as error:  # of the user's model, or of netcheck: what the static rules found stands
+        failed = ProbeError(
+            f"the real pass raised {exception_text(error)} at {place_text(error)}",
+            help="run the model forward and backward by itself to see why",
+        )
+        return None, [failure(failed)]
+    return found, []
 
 
 def costed(report: Report, graph: ModelGraph, example: ExampleInputs, settings: Settings) -> Cost | None:
@@ -322,10 +422,7 @@ def judge_cost(report: Report, graph: ModelGraph, settings: Settings) -> Iterato
     if cost is None:
         return
     for rule in concerned:
-        try:
-            yield from list(rule.check(cost, graph))
-        except Exception as error:
-            yield rule_failed(rule, error)
+        yield from guarded(rule, rule.check, cost, graph)
 
 
 def finish(report: Report, findings: list[Finding], settings: Settings) -> Report:
@@ -354,6 +451,13 @@ def failure(error: NetcheckError) -> Finding:
     )
 
 
+def unseen(graph: ModelGraph) -> list[str]:
+    """What of the model the graph does not show, a sentence each."""
+    if not graph.lost:
+        return []
+    return [f"{len(graph.lost)} tensors that no recorded operation made: what leads to them was not checked"]
+
+
 def value_dependent(reads: Sequence[Node]) -> Finding:
     """The finding for a model whose forward looked at the values of these nodes."""
     found = notice(
@@ -366,14 +470,19 @@ def value_dependent(reads: Sequence[Node]) -> Finding:
     return replace(found, count=len(reads), verdict=Verdict.CONFIRMED)
 
 
-def rule_failed(rule: base.Rule, error: Exception) -> Finding:
-    """The finding for a rule that raised."""
-    return notice(
-        "NC008",
-        f"the rule {rule.name} ({rule.code}) failed on this model; what the other rules found stands",
-        help=f"report this together with the model; --ignore {rule.code} checks without the rule",
-        evidence=f"{exception_text(error)} at {place_text(error)}",
-    )
+def guarded(rule: base.Rule, look: Callable[..., Iterable[Finding]], *material: Any) -> list[Finding]:
+    """What a rule finds; if it raises, a finding that says so, and what the other rules found stands."""
+    try:
+        return list(look(*material))
+    except Exception as error:
+        return [
+            notice(
+                "NC008",
+                f"the rule {rule.name} ({rule.code}) failed on this model; what the other rules found stands",
+                help=f"report this together with the model; --ignore {rule.code} checks without the rule",
+                evidence=f"{exception_text(error)} at {place_text(error)}",
+            )
+        ]
 
 
 def notice(

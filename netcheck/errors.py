@@ -6,6 +6,7 @@
       |     +-- NeedsArguments NC002 a class cannot be built without arguments
       +-- InputError      NC004      no example input was given or could be inferred, or the one given is malformed
       +-- TraceError      NC003      forward raised, or did something that cannot be recorded
+      +-- ProbeError      NC006      forward was traced, but could not be run and differentiated for real
 
 An error keeps its cause (`raise ... from`), the model's part and the source line where these are known.
 """
@@ -72,3 +73,10 @@ class TraceError(NetcheckError):
 
     code = "NC003"
     name = "cannot-run"
+
+
+class ProbeError(NetcheckError):
+    """The model was traced, but the real pass forward and backward failed; what the static rules found stands."""
+
+    code = "NC006"
+    name = "cannot-probe"

@@ -12,6 +12,8 @@ from netcheck.errors import UsageError
 from netcheck.findings import Severity
 
 FORMATS = ("text", "json")
+OPTIMIZERS = ("sgd", "adam")
+DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,16 @@ class Settings:
         format: one of `FORMATS`.
         output_file: where the report goes; None means standard output.
         colour: True or False as asked for; None means as the stream and the environment say.
+        probe: whether to run the model forward and backward for real, and measure its gradients.
+        device: where: "auto" (cuda, then mps, then cpu), or the name of a device.
+        seeds: how many passes it makes, each with fresh inputs and a fresh initialization where a model can be built anew.
+        optimizer: what the model will be trained with, one of `OPTIMIZERS`: Adam forgives a gradient's scale in part.
         batch_size: samples of the batch that the cost is told for; None means those of the inputs.
         device_memory: bytes that the device has; None means what the accelerator has, if there is one.
         timeout: seconds that the check of one target may take.
         jobs: how many targets are checked at a time.
-        seed: what the random number generators start from, from 0 to 2**32 - 1 (the most that numpy takes).
+        seed: what the random number generators start from where models are built and probed, from 0 to 2**32 - 1 (the most
+            that numpy takes).
 
     Raises:
         UsageError: a value makes no sense, or two contradict each other.
@@ -51,6 +58,10 @@ class Settings:
     colour: bool | None = None
     verbose: bool = False
     quiet: bool = False
+    probe: bool = True
+    device: str = "auto"
+    seeds: int = 3
+    optimizer: str = "sgd"
     batch_size: int | None = None
     device_memory: int | None = None
     timeout: float = 300.0
@@ -60,6 +71,12 @@ class Settings:
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
             raise UsageError(f"unknown format {self.format!r}: choose one of {', '.join(FORMATS)}")
+        if self.optimizer not in OPTIMIZERS:
+            raise UsageError(f"unknown optimizer {self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}")
+        if not DEVICE.fullmatch(self.device):
+            raise UsageError(f"unknown device {self.device!r}: choose auto, cpu, mps, cuda or cuda:N")
+        if self.seeds < 1:
+            raise UsageError(f"--seeds {self.seeds} makes no sense: give the number of passes to make, 1 or more")
         if not (math.isfinite(self.timeout) and self.timeout > 0):
             raise UsageError(f"--timeout {self.timeout:g} makes no sense: give a number of seconds above 0")
         if self.jobs < 1:

@@ -16,7 +16,15 @@ import torch
 from torch import nn
 
 from netcheck import engine
-from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError, UsageError
+from netcheck.errors import (
+    InputError,
+    LoadError,
+    NeedsArguments,
+    NetcheckError,
+    ProbeError,
+    TraceError,
+    UsageError,
+)
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Summary
 from netcheck.rules import base
 from netcheck.settings import Settings
@@ -83,6 +91,16 @@ def graph(monkeypatch: pytest.MonkeyPatch) -> Graph:
         monkeypatch.setitem(sys.modules, f"netcheck.load.{name}", fake)
         monkeypatch.setattr(importlib.import_module("netcheck.load"), name, fake, raising=False)
     return made
+
+
+@pytest.fixture(autouse=True)
+def probe(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Put a fake in the place of the probe; gives what it was asked."""
+    from netcheck.measure import gradients
+
+    asked: list[Any] = []
+    monkeypatch.setattr(gradients, "probe", lambda *args, **options: asked.append((args, options)))
+    return asked
 
 
 def codes(report: Any) -> list[str]:
@@ -220,14 +238,14 @@ def checked(
 
 
 def test_a_target_is_loaded_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = checked(monkeypatch, lambda target: SimpleNamespace(model=Net(), defined=None))
+    report = checked(monkeypatch, lambda target: SimpleNamespace(model=Net(), defined=None, factory=Net))
     assert (report.model, report.target, codes(report), report.inputs) == (
         "Net",
         "m.py:make",
         ["NC997"],
         "inferred",
     )
-    report = checked(monkeypatch, lambda target: SimpleNamespace(model=Net(), defined=None), inputs=("2x3",))
+    report = checked(monkeypatch, lambda target: SimpleNamespace(model=Net(), defined=None, factory=Net), inputs=("2x3",))
     assert report.inputs == "specified"
 
 
@@ -295,3 +313,45 @@ def test_exit_codes() -> None:
     ]
     for reports, settings, code in table:
         assert engine.exit_code(reports, settings) == code
+
+
+def test_the_probe_runs_unless_told_not_to(probe: list[Any], graph: Graph) -> None:
+    engine.check(Net(), torch.ones(2), probe=False)
+    assert probe == []
+    engine.check(Net(), torch.ones(2), device="cpu", seed=3)
+    (((traced, args, _), options),) = probe
+    assert traced is graph
+    assert args == ("x",)
+    assert (options["device"], options["seed"], options["rebuild"]) == ("cpu", 3, None)
+
+
+def test_a_class_is_built_anew_for_each_pass(probe: list[Any]) -> None:
+    engine.check(Net)
+    ((_, options),) = probe
+    assert isinstance(options["rebuild"](1), Net)
+
+
+@pytest.mark.parametrize("error", [ProbeError("no memory", help="buy some"), ZeroDivisionError("by zero")])
+def test_a_probe_that_fails_leaves_the_static_findings(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    from netcheck.measure import gradients
+
+    monkeypatch.setattr(gradients, "probe", raiser(error))
+    report = engine.check(Net())
+    assert codes(report) == ["NC997", "NC006"]
+    assert report.gradients is None
+    assert str(error) in report.findings[1].message
+    assert report.findings[1].severity == "info"
+
+
+def test_an_interrupt_of_the_probe_ends_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netcheck.measure import gradients
+
+    monkeypatch.setattr(gradients, "probe", raiser(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        engine.check(Net())
+
+
+@pytest.mark.parametrize("options", [{"device": "toaster"}, {"optimizer": "lbfgs"}, {"seed": -1}])
+def test_an_option_without_sense_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        engine.check(Net(), **options)

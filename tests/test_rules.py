@@ -15,7 +15,7 @@ from netcheck import engine
 from netcheck.errors import UsageError
 from netcheck.findings import Report, Severity
 from netcheck.rules import base
-from netcheck.rules.base import Example, Notice, Rule, StaticRule, registry
+from netcheck.rules.base import Example, MeasuredRule, Notice, Rule, StaticRule, registry
 
 PRELUDE = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n"
 EXAMPLES = [
@@ -42,16 +42,17 @@ def model_of(example: Example, folder: Path) -> Any:
     return module.model
 
 
-def report_on(example: Example, code: str, folder: Path) -> Report:
-    """What netcheck says of an example when it runs the rule `code` alone."""
+def report_on(example: Example, rule: Rule, folder: Path) -> Report:
+    """What netcheck says of an example when it runs one rule alone; only measured ones need to measure."""
     model = model_of(example, folder)
+    options: dict[str, Any] = {"select": [rule.code], "probe": isinstance(rule, MeasuredRule), "device": "cpu"}
+    options["device_memory"] = example.device_memory
     if not example.inputs:
-        return engine.check(model, select=[code], device_memory=example.device_memory)
+        return engine.check(model, **options)
     from netcheck.load.inputs import parse_specs
 
     given = parse_specs(example.inputs.split())
-    inputs = given.kwargs or tuple(given.args)
-    return engine.check(model, inputs, select=[code], device_memory=example.device_memory)
+    return engine.check(model, given.kwargs or tuple(given.args), **options)
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +65,7 @@ def forget_the_example() -> Iterator[None]:
 def test_an_example_is_flagged_if_it_is_bad(
     rule: Rule, example: Example, flagged: bool, tmp_path: Path
 ) -> None:
-    report = report_on(example, rule.code, tmp_path)
+    report = report_on(example, rule, tmp_path)
     assert report.summary is not None, f"the example does not run:\n{report}"
     found = [finding for finding in report if finding.code == rule.code]
     assert bool(found) == flagged, str(report)

@@ -17,7 +17,29 @@ A model:
     summary     a summary, or null if the model could not be traced
     cost        what one training step costs, or null if that could not be told
     findings    list of findings, worst first
+    gradients   what the probe measured, or null if there was none; decades are log10
     skipped     list of str: what was not checked, a sentence each
+
+Gradients:
+
+    gain, gain_spread        float, signed decades from the head's input to the first activations; largest less smallest
+    profile                  list of operations in execution order: node, path, operation, kind (str), mean, rms, dead,
+                             saturated, gradient_rms, gradient_norm (float or null), is_weight_layer (bool)
+    parameters               list of trained parameters: name (str), gradient_rms, relative (|g| / |w|)
+    homogeneity              float or null, P90 - P10 of log10(|g| / |w|) over the weights
+    effective_rank           float or null, of the head's input over the samples: 0 on a line, 1 all directions
+    between_sample_variance  float or null, the share of its mean square that differs between samples
+    unpredictability         float or null, 1 - cosine of the gradient before and after a small step
+    slope                    per_layer (decades a weight layer, towards the input), fit (R squared), layers; or null
+    range                    float or null, decades between the largest and the smallest gradient norm of a weight layer
+    first_nonfinite          str or null, the operation that first made a NaN or an infinity, in the nonfinite_pass
+                             ("forward" or "backward")
+    dead                     object, share of dead units by operation, where there are any
+    unreached                list of str, trained parameters that no gradient can reach
+    device, dtype            str
+    batch, passes, seed      int; batch may be null
+    fresh_initialization, fresh_inputs   bool, whether each pass drew new ones
+    remarks                  list of str, what was done otherwise than asked
 
 A summary:
 
@@ -116,6 +138,7 @@ def model_entry(report: Report) -> dict[str, Any]:
         "inputs": report.inputs,
         "seconds": report.seconds,
         "summary": None if report.summary is None else asdict(report.summary),
+        "gradients": None if report.gradients is None else report.gradients.to_dict(),
         "cost": None if report.cost is None else cost_entry(report.cost),
         "findings": [finding.to_dict() for finding in by_importance(report.findings)],
         "skipped": report.skipped,

@@ -35,6 +35,7 @@ from netcheck.findings import Evidence, Finding, Location, Severity, Verdict
 
 if TYPE_CHECKING:
     from netcheck.measure.cost_figures import Cost
+    from netcheck.measure.measurement import Gradients
     from netcheck.trace.graph import Member, ModelGraph, Node, Submodule
 
 
@@ -64,6 +65,7 @@ class Rule:
     code: ClassVar[str]
     name: ClassVar[str]
     severity: ClassVar[Severity]
+    scale_only: ClassVar[bool] = False  # what it finds is wrong in scale alone, which Adam forgives in part
     BAD: ClassVar[tuple[Example, ...]] = ()
     GOOD: ClassVar[tuple[Example, ...]] = ()
 
@@ -121,6 +123,24 @@ class StaticRule(Rule):
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """Yield what is wrong with `graph`."""
+        raise NotImplementedError
+
+    def verdict(self, found: Finding, gradients: Gradients) -> Finding:
+        """A finding of this rule, now that the gradients are measured: confirmed, cleared, or as it was."""
+        return found
+
+
+class MeasuredRule(Rule):
+    """A rule that reads what the probe measured.
+
+    `explained_by` names the rules whose confirmed findings are the cause of what this one sees: beside one of those,
+    its own finding would say the same thing twice, and is dropped.
+    """
+
+    explained_by: ClassVar[tuple[str, ...]] = ()
+
+    def check(self, gradients: Gradients, graph: ModelGraph) -> Iterable[Finding]:
+        """Yield what is wrong with the gradients of `graph`."""
         raise NotImplementedError
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netcheck.findings import Evidence, Severity
+from netcheck.findings import Evidence, Finding, Severity, Verdict
 
 if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients
     from netcheck.trace.budget import Diagnosis
     from netcheck.trace.graph import Node
+
+BUDGET = 3.0  # decades of measured gain, of either sign
+HOPELESS = 5.0
+HARMLESS = 2.0  # decades within which a suspicion was wrong: of 560 small nets, those there trained as often as any
 
 REMEDIES = {
     "init": "the recommended initialization",
@@ -25,6 +31,30 @@ def severity(diagnosis: Diagnosis) -> Severity:
     from netcheck.trace.budget import ERROR
 
     return Severity.ERROR if abs(diagnosis.gain) > ERROR + diagnosis.budget - 3 else Severity.WARNING
+
+
+def verdict(found: Finding, gradients: Gradients, highest: Severity) -> Finding:
+    """A suspicion of the budget, beside the measured gain.
+
+    Confirmed with the measured severity if the gain is outside 3 decades in the direction that was estimated; cleared if
+    it is inside 2; between the two it stays suspected, as a warning.
+    """
+    if found.evidence.unit != "decades" or math.isnan(gradients.gain):
+        return found
+    gain = gradients.gain
+    text = f"{found.evidence.text}; measured gain {decades(gain)}"
+    measured = replace(found, evidence=replace(found.evidence, text=text))
+    same_direction = (gain < 0) == (found.evidence.value < 0)
+    if abs(gain) > BUDGET and same_direction:
+        return replace(measured, verdict=Verdict.CONFIRMED, severity=min(highest, severity_of(gain)))
+    if abs(gain) <= HARMLESS or not same_direction:
+        return replace(measured, verdict=Verdict.CLEARED)
+    return replace(measured, severity=min(found.severity, Severity.WARNING))
+
+
+def severity_of(gain: float) -> Severity:
+    """How bad a measured gain is, in decades: beyond 5 no net trained with any optimizer, beyond 3 none with SGD."""
+    return Severity.ERROR if abs(gain) > HOPELESS else Severity.WARNING
 
 
 def evidence(diagnosis: Diagnosis) -> Evidence:

@@ -100,6 +100,24 @@ class ValueDependentPath(Notice):
     severity = Severity.INFO
 
 
+class CannotProbe(Notice):
+    """The model was traced, but running it forward and backward for real failed.
+
+    ## Why is this bad?
+    Its gradients were not measured, so what the static rules found stays a suspicion. What can go wrong: too little
+    memory even for two samples, more work than a CPU does in a minute, parameters without values (the meta device),
+    an operation that cannot be differentiated, inputs of a form that random numbers do not have.
+
+    ## What to do
+    The message says what failed. Probe where there is a GPU (`--device cuda`), check a small configuration of the same
+    architecture, or give inputs of your own. `--no-probe` leaves the measurement out.
+    """
+
+    code = "NC006"
+    name = "cannot-probe"
+    severity = Severity.INFO
+
+
 class Crashed(Notice):
     """The process that ran the model died, or took longer than `--timeout`.
 

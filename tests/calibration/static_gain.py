@@ -49,7 +49,7 @@ def outcomes(folder: Path) -> Iterator[Outcome]:
         model = nets.make(entry["config"]).train()
         inputs = torch.randn(SAMPLES, 64, generator=torch.Generator().manual_seed(0))
         estimated = Network(trace(model, (inputs,))).estimate().gain
-        flagged = not netcheck.check(model, inputs).ok
+        flagged = not netcheck.check(model, inputs, probe=False).ok
         trains = {"SGD": entry["trains_with_sgd"], "Adam": entry["trains_with_adam"]}
         yield Outcome(estimated, measured_gain(model.double(), inputs.double()), flagged, trains)
 

@@ -17,7 +17,7 @@ def test_numbers_that_are_none_are_found_and_break_nothing(value: float) -> None
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.view(-1)[0] = value
-    report = netcheck.check(model, torch.randn(4, 8))
+    report = netcheck.check(model, torch.randn(4, 8), probe=False)
     codes = [finding.code for finding in report.findings]
     assert "NC008" not in codes, str(report)
     [finding] = [finding for finding in report.findings if finding.code == "NC507"]

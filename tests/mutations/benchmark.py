@@ -94,7 +94,7 @@ def spoken_of(host: Host) -> set[str]:
     known = _spoken.get(host.name)
     if known is None:
         args, kwargs = host.example
-        known = _spoken[host.name] = {f.code for f in netcheck.check(host.model, args or kwargs)}
+        known = _spoken[host.name] = {f.code for f in netcheck.check(host.model, args or kwargs, probe=False)}
     return known
 
 
@@ -104,7 +104,7 @@ _spoken: dict[str, set[str]] = {}
 def alarms(host: Host) -> list[str]:
     """The warnings and errors about a healthy host."""
     args, kwargs = host.example
-    return [str(finding) for finding in netcheck.check(host.model, args or kwargs).at_least(Severity.WARNING)]
+    return [str(finding) for finding in netcheck.check(host.model, args or kwargs, probe=False).at_least(Severity.WARNING)]
 
 
 def recall(trials: Iterable[Trial]) -> dict[str, tuple[int, int]]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.neighbours import weight_layers_after
 
 if TYPE_CHECKING:
     import torch
 
+    from netcheck.measure.measurement import Gradients
     from netcheck.trace.graph import ModelGraph, Node
 
 
@@ -173,6 +176,11 @@ model = Modulated()
             "x=8x32 condition=8x8",
         ),
     )
+
+    def verdict(self, found: Finding, gradients: Gradients) -> Finding:
+        """Read off the weights, so confirmed in any case; the measured gain says what it costs."""
+        text = f"{found.evidence.text}; measured gain {depth_budget.decades(gradients.gain)}"
+        return replace(found, evidence=replace(found.evidence, text=text))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all layers of one constant."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netcheck.findings import Evidence, Finding, Severity
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
 
 if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients
     from netcheck.trace.graph import ModelGraph, Node
 
 _DEEP = 11  # weight layers fed by a CReLU
@@ -141,6 +144,17 @@ model = nn.Sequential(*[layer() for _ in range(28)], nn.Linear(64, 10))
             "8x64",
         ),
     )
+
+    def verdict(self, found: Finding, gradients: Gradients) -> Finding:
+        """By the measured gain: mirrored weights keep it within a decade at any depth."""
+        gain = gradients.gain
+        text = f"{found.evidence.text}; measured gain {depth_budget.decades(gain)}"
+        verdict = found.verdict
+        if abs(gain) > depth_budget.BUDGET:
+            verdict = Verdict.CONFIRMED
+        elif abs(gain) <= depth_budget.HARMLESS:
+            verdict = Verdict.CLEARED
+        return replace(found, verdict=verdict, evidence=replace(found.evidence, text=text))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all layers of the net that a CReLU feeds and that are not mirrored."""

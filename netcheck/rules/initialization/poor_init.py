@@ -11,6 +11,7 @@ from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
 
 if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients
     from netcheck.trace.budget import Diagnosis
     from netcheck.trace.graph import ModelGraph, Node
 
@@ -53,6 +54,7 @@ class PoorInit(StaticRule):
     code = "NC501"
     name = "poor-init"
     severity = Severity.ERROR
+    scale_only = True
     BAD = (
         Example(
             "twenty tanh layers at PyTorch's default",
@@ -158,6 +160,10 @@ model = nn.Sequential(*[Block() for _ in range(20)], nn.LayerNorm(64), nn.Linear
             "8x64",
         ),
     )
+
+    def verdict(self, found: Finding, gradients: Gradients) -> Finding:
+        """By the measured gain."""
+        return depth_budget.verdict(found, gradients, self.severity)
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """The budget's finding if the initialization is the cause; otherwise single layers far off, as info."""

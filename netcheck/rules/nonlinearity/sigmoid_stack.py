@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Finding, Severity
+from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.nonlinearity.tanh_stack import blamed, saturation
 
 if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients
     from netcheck.trace.graph import ModelGraph
 
 
@@ -40,6 +42,7 @@ class SigmoidStack(StaticRule):
     code = "NC102"
     name = "sigmoid-stack"
     severity = Severity.ERROR
+    scale_only = True
     BAD = (
         Example(
             "eight sigmoid layers, as modules",
@@ -151,6 +154,10 @@ model = Net()
             "8x64",
         ),
     )
+
+    def verdict(self, found: Finding, gradients: Gradients) -> Finding:
+        """By the measured gain."""
+        return depth_budget.verdict(found, gradients, self.severity)
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """The budget's finding if one-sided saturation is the cause."""

@@ -10,6 +10,7 @@ from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
 
 if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients
     from netcheck.trace.budget import Diagnosis
     from netcheck.trace.graph import ModelGraph, Node
 
@@ -45,6 +46,7 @@ class TanhStack(StaticRule):
     code = "NC101"
     name = "tanh-stack"
     severity = Severity.ERROR
+    scale_only = True
     BAD = (
         Example(
             "a hundred and twenty tanh layers, even at tanh's own gain",
@@ -136,6 +138,10 @@ model = nn.Sequential(*[Gated() for _ in range(12)], nn.Linear(32, 4), nn.Tanh()
             "8x32",
         ),
     )
+
+    def verdict(self, found: Finding, gradients: Gradients) -> Finding:
+        """By the measured gain."""
+        return depth_budget.verdict(found, gradients, self.severity)
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """The budget's finding if saturation around zero is the cause."""

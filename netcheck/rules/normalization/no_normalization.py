@@ -10,6 +10,7 @@ from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
 
 if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients
     from netcheck.trace.graph import ModelGraph
 
 
@@ -39,6 +40,7 @@ class NoNormalization(StaticRule):
     code = "NC301"
     name = "no-normalization"
     severity = Severity.ERROR
+    scale_only = True
     BAD = (
         Example(
             "forty residual blocks of gain 1, and nothing that normalizes",
@@ -147,6 +149,10 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
             "8x64",
         ),
     )
+
+    def verdict(self, found: Finding, gradients: Gradients) -> Finding:
+        """By the measured gain."""
+        return depth_budget.verdict(found, gradients, self.severity)
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """The budget's finding if only normalization helps."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netcheck.findings import Evidence, Finding, Severity
+from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
 
 if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients
     from netcheck.trace.graph import ModelGraph, Node
 
 _NOTE = 18  # plain depth from which it is worth a word: He et al. 2015 lose accuracy between 18 and 34
 _WARN = 30
+_TURNED = 0.75  # 1 - cosine of the gradient before and after a small step
+_FEW_DIRECTIONS = 0.2  # effective rank of the head's input
 
 
 class NoSkipConnection(StaticRule):
@@ -49,6 +53,7 @@ class NoSkipConnection(StaticRule):
     code = "NC401"
     name = "no-skip-connection"
     severity = Severity.WARNING
+    scale_only = True
     BAD = (
         Example(
             "a plain net of 34 convolutions, with batch normalization",
@@ -166,6 +171,24 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
         ),
     )
 
+    def verdict(self, found: Finding, gradients: Gradients) -> Finding:
+        """By the measured gain, or the gradient's direction and the rank; cleared where none of them suffers from depth."""
+        if found.evidence.unit == "decades":
+            return depth_budget.verdict(found, gradients, self.severity)
+        turned = gradients.unpredictability
+        noisy = shattered(gradients)
+        if abs(gradients.gain) > depth_budget.BUDGET or noisy:
+            verdict = Verdict.CONFIRMED
+        elif abs(gradients.gain) <= depth_budget.HARMLESS and turned is not None:
+            verdict = Verdict.CLEARED
+        else:
+            return found
+        numbers = [f"gain {depth_budget.decades(gradients.gain)}"]
+        numbers += [] if turned is None else [f"1 − cosine {turned:.2f} of the gradient over a small step"]
+        numbers += [f"effective rank {gradients.effective_rank:.2f}"] if noisy else []
+        text = f"{found.evidence.text}; measured: {', '.join(numbers)}"
+        return replace(found, verdict=verdict, evidence=replace(found.evidence, text=text))
+
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """Plain depth against its limits, and the budget's finding if only skips help."""
         diagnosis = graph.diagnosis
@@ -199,6 +222,11 @@ def shatters(plain: list[Node]) -> bool:
         for node, after in followers
     )
     return 2 * kinked > len(plain)
+
+def shattered(gradients: Gradients) -> bool:
+    """Whether a small step turns the gradient, and samples have come to lie along few directions: neither alone says much."""
+    rank = gradients.effective_rank
+    return (gradients.unpredictability or 0.0) > _TURNED and rank is not None and rank < _FEW_DIRECTIONS
 
 
 def longest_plain_stretch(graph: ModelGraph) -> list[Node]:

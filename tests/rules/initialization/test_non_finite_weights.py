@@ -15,7 +15,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 def found_in(model: nn.Module, *inputs: torch.Tensor) -> list[Finding]:
-    return list(netcheck.check(model, inputs, select=["NC507"]))
+    return list(netcheck.check(model, inputs, select=["NC507"], probe=False))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from netcheck.findings import Finding, Severity, Verdict
+from netcheck.rules import base
 from netcheck.rules.base import Example
 from tests.test_rules import report_on
 
@@ -31,7 +32,7 @@ model = Net()
 def found(folder: Path, result: str, *, doc: str = "", rest: str = "", inputs: str = "8x16") -> list[Finding]:
     """What the rule says of a net that returns `result`, in a file that also holds `rest`."""
     source = NET.format(result=result, doc=f'"""{doc}"""' if doc else "pass", rest=rest)
-    return [each for each in report_on(Example("", source, inputs), "NC107", folder) if each.code == "NC107"]
+    return [each for each in report_on(Example("", source, inputs), base.find("NC107"), folder) if each.code == "NC107"]
 
 
 BAD = [

@@ -1,0 +1,189 @@
+"""From the passes of a probe to its result: medians, spreads, and what is computed from the numbers of a pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, median
+from typing import TYPE_CHECKING
+
+import torch
+
+from netcheck.measure.measurement import Gradients, NodeProfile, ParameterProfile, Slope
+from netcheck.trace.kinds import is_weight_layer
+
+if TYPE_CHECKING:
+    from netcheck.measure.gradients import Experiment, Pass
+    from netcheck.trace.graph import ModelGraph, Node
+
+NO_NOISE = 1e-12  # share of the mean square below which samples differ by rounding alone
+ENOUGH = 8  # samples, below which a rank tells nothing
+
+
+def summarized(
+    graph: ModelGraph, experiment: Experiment, passes: Sequence[Pass], broken: tuple[str, str]
+) -> Gradients:
+    """The result of a probe.
+
+    Args:
+        graph: what was probed.
+        experiment: the conditions.
+        passes: their numbers.
+        broken: the operation that first made a NaN or an infinity and the pass in which; "" for none.
+    """
+    profile = tuple(
+        node_profile(node, passes) for node in experiment.wires.nodes.values() if node.name in passes[0].rms
+    )
+    parameters = parameter_profiles(passes)
+    norms = layer_norms(profile)
+    matrices = matrix_names(graph)
+    gains = [one.gain for one in passes]
+    spectra = [spectrum(one) for one in passes]
+    plan = experiment.plan
+    return Gradients(
+        gain=middle(gains),
+        gain_spread=spread(gains),
+        profile=profile,
+        parameters=parameters,
+        homogeneity=homogeneity([p.relative for p in parameters if p.name in matrices]),
+        effective_rank=middle_of(
+            effective_rank(values, one) for values, one in zip(spectra, passes, strict=True)
+        ),
+        between_sample_variance=middle_of(
+            share_of_variance(values, one) for values, one in zip(spectra, passes, strict=True)
+        ),
+        unpredictability=middle_of(one.unpredictability for one in passes),
+        slope=fitted(norms),
+        range=math.log10(max(norms) / min(norms)) if len(norms) > 1 else None,
+        first_nonfinite=broken[0] or None,
+        nonfinite_pass=broken[1],
+        device=str(plan.device),
+        dtype=str(plan.dtype).removeprefix("torch."),
+        batch=(plan.samples if experiment.fresh else None) or experiment.example.samples,
+        passes=len(passes),
+        seed=experiment.seed,
+        fresh_initialization=experiment.rebuild is not None,
+        fresh_inputs=experiment.fresh,
+        dead={node.node: node.dead for node in profile if node.dead},
+        unreached=tuple(name for name in passes[0].unreached if all(name in one.unreached for one in passes)),
+        remarks=plan.remarks,
+    )
+
+
+def node_profile(node: Node, passes: Sequence[Pass]) -> NodeProfile:
+    """One operation over all passes."""
+    name = node.name
+    return NodeProfile(
+        node=name,
+        path=node.path,
+        operation=node.target,
+        kind=str(node.kind),
+        mean=middle(values_of(name, (one.mean for one in passes))),
+        rms=middle(values_of(name, (one.rms for one in passes))),
+        dead=middle_of(values_of(name, (one.dead for one in passes))),
+        saturated=middle_of(values_of(name, (one.saturated for one in passes))),
+        gradient_rms=middle_of(values_of(name, (one.gradient_rms for one in passes))),
+        gradient_norm=middle_of(values_of(name, (one.gradient_norm for one in passes))),
+        is_weight_layer=is_weight_layer(node),
+    )
+
+
+def values_of(name: str, columns: Iterable[Mapping[str, float]]) -> list[float]:
+    """What each pass has under a name, of those that have it."""
+    return [column[name] for column in columns if name in column]
+
+
+def parameter_profiles(passes: Sequence[Pass]) -> tuple[ParameterProfile, ...]:
+    """The parameters of the first pass, over all passes."""
+    return tuple(
+        ParameterProfile(
+            name,
+            middle([one.parameters[name][0] for one in passes if name in one.parameters]),
+            middle([one.parameters[name][1] for one in passes if name in one.parameters]),
+        )
+        for name in passes[0].parameters
+    )
+
+
+def matrix_names(graph: ModelGraph) -> set[str]:
+    """The parameters that multiply: biases and the scales of norms start at constants and tell nothing."""
+    parameters = graph.model.named_parameters(remove_duplicate=False)
+    return {name for name, value in parameters if value.dim() > 1}
+
+
+def layer_norms(profile: Sequence[NodeProfile]) -> list[float]:
+    """The gradient's norm at each weight layer that a gradient reached, from the input on."""
+    return [node.gradient_norm for node in profile if node.is_weight_layer and node.gradient_norm]
+
+
+def fitted(norms: Sequence[float]) -> Slope | None:
+    """A straight line through log10 of the norms, from the head's side on; None if there are fewer than three."""
+    logs = [math.log10(norm) for norm in reversed(norms) if math.isfinite(norm)]
+    count = len(logs)
+    if count < 3:
+        return None
+    mean_x, mean_y = (count - 1) / 2, fmean(logs)
+    spread_x = sum((x - mean_x) ** 2 for x in range(count))
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in enumerate(logs)) / spread_x
+    total = sum((y - mean_y) ** 2 for y in logs)
+    explained = slope**2 * spread_x / total if total > 0 else 1.0
+    return Slope(slope, min(1.0, explained), count)
+
+
+def homogeneity(relative: Sequence[float]) -> float | None:
+    """P90 - P10 of log10 of the positive ones, interpolated between neighbours; None of fewer than three."""
+    logs = sorted(math.log10(value) for value in relative if value > 0 and math.isfinite(value))
+    return quantile(logs, 0.9) - quantile(logs, 0.1) if len(logs) > 2 else None
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The number below which that share of the ordered ones lies, interpolated."""
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+
+
+def spectrum(one: Pass) -> list[float]:
+    """The eigenvalues of the covariance between the samples of the head's input, none below 0; empty if there are none."""
+    if not one.gram or not one.finite:
+        return []
+    return [
+        max(0.0, value)
+        for value in torch.linalg.eigvalsh(torch.tensor(one.gram, dtype=torch.float64)).tolist()
+    ]
+
+
+def effective_rank(values: Sequence[float], one: Pass) -> float | None:
+    """exp(entropy) of a spectrum (Roy and Vetterli 2007), over the largest that samples and units allow; a rank of 1 gives 0."""
+    total = sum(values)
+    most = min(len(values) - 1, one.features)
+    if len(values) < ENOUGH or most < 2:
+        return None
+    if total <= NO_NOISE * one.mean_square:
+        return 0.0
+    shares = [value / total for value in values if value > 0]
+    return (math.exp(-sum(share * math.log(share) for share in shares)) - 1) / (most - 1)
+
+
+def share_of_variance(values: Sequence[float], one: Pass) -> float | None:
+    """The part of the head's input's mean square that differs between samples."""
+    if not values:
+        return None
+    return min(1.0, sum(values) / one.mean_square) if one.mean_square > 0 else 0.0
+
+
+def middle(values: Sequence[float]) -> float:
+    """The median; NaN if any is NaN."""
+    return math.nan if any(math.isnan(value) for value in values) else float(median(values))
+
+
+def middle_of(values: Iterable[float | None]) -> float | None:
+    """The median of what was measured; None if nothing was."""
+    known = [value for value in values if value is not None]
+    return middle(known) if known else None
+
+
+def spread(values: Sequence[float]) -> float:
+    """The largest less the smallest; 0 where all are alike, also if infinite."""
+    return 0.0 if max(values) == min(values) else max(values) - min(values)

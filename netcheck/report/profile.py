@@ -1,0 +1,110 @@
+"""The gradient on its way through the net, drawn: one block a weight layer, its height the log of the gradient's norm.
+
+gradient: ▁▁▂▂▃▄▅▅▆▇█  10^−5.0 at layers.0 ... 10^0.0 at layers.20
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from netcheck.report.terminal import printable, shorten
+
+if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients, NodeProfile
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+WIDTH = 60  # blocks at most: beyond, neighbouring layers share one
+LEAST = 1.0  # decades that the blocks span at least, so that noise looks flat
+
+
+def lines(gradients: Gradients) -> list[str]:
+    """What a report says of the gradients under a model's findings: the profile, the numbers, the conditions."""
+    found = []
+    layers = [one for one in gradients.profile if one.is_weight_layer and one.gradient_norm]
+    if len(layers) > 1:
+        first, last = layers[0], layers[-1]
+        ends = f"{power(first)} at {name_of(first)} ... {power(last)} at {name_of(last)}"
+        found.append(f"  gradient: {drawn([decades(one) for one in layers])}  {ends}")
+    found.append(f"  gain: {numbers(gradients)}")
+    found.append(f"  measured: {gradients.conditions}")
+    found += [f"  note: {printable(remark)}" for remark in gradients.remarks]
+    return found
+
+
+def numbers(gradients: Gradients) -> str:
+    """The end-to-end gain, and what else one number says: "−5.0 decades (−0.25 a weight layer), effective rank 0.10"."""
+    parts = [f"{signed(gradients.gain, 1)} decades"]
+    if gradients.slope is not None:
+        parts[0] += f" ({signed(gradients.slope.per_layer, 2)} a weight layer)"
+    if gradients.homogeneity is not None:
+        parts.append(f"|g|/|w| within {gradients.homogeneity:.1f} decades")
+    if gradients.effective_rank is not None:
+        parts.append(f"effective rank {gradients.effective_rank:.2f}")
+    return ", ".join(parts)
+
+
+def drawn(logs: Sequence[float]) -> str:
+    """Numbers as blocks, the highest at the top of the scale."""
+    share = max(1, math.ceil(len(logs) / WIDTH))
+    groups = [logs[start : start + share] for start in range(0, len(logs), share)]
+    means = [sum(group) / len(group) for group in groups]
+    top = max(means)
+    bottom = min(*means, top - LEAST)
+    steps = len(BLOCKS) - 1
+    return "".join(BLOCKS[round((mean - bottom) / (top - bottom) * steps)] for mean in means)
+
+
+def decades(one: NodeProfile) -> float:
+    """log10 of a gradient's norm that is above 0."""
+    return math.log10(one.gradient_norm or 1.0)
+
+
+def power(one: NodeProfile) -> str:
+    """A gradient's norm as a power of ten."""
+    return f"10^{signed(decades(one), 1, plus='')}"
+
+
+def signed(value: float, digits: int, plus: str = "+") -> str:
+    """A number with a sign that is as wide as a plus; an infinite one in a word."""
+    if not math.isfinite(value):
+        return "not finite" if math.isnan(value) else ("−∞" if value < 0 else "∞")
+    text = f"{value:+.{digits}f}"
+    if not text.strip("+-0."):
+        return text.lstrip("+-")
+    return text.replace("-", "−").replace("+", plus)
+
+
+def name_of(one: NodeProfile) -> str:
+    """What a person finds the operation by."""
+    return printable(shorten(one.path or one.operation))
+
+
+def table(profile: Sequence[NodeProfile]) -> str:
+    """Every operation that was measured, one row each."""
+    from tabulate import tabulate
+
+    rows = [
+        (
+            name_of(one),
+            printable(shorten(one.operation)),
+            f"{one.mean:.2g}",
+            f"{one.rms:.2g}",
+            share(one.dead),
+            share(one.saturated),
+            "" if one.gradient_rms is None else f"{one.gradient_rms:.1e}",
+            "" if not one.gradient_norm else signed(decades(one), 2),
+        )
+        for one in profile
+    ]
+    headers = ("module", "operation", "mean", "rms", "dead", "saturated", "gradient rms", "norm, decades")
+    right = ("left", "left", "right", "right", "right", "right", "right", "right")
+    return tabulate(
+        rows, headers, tablefmt="simple", colalign=right, disable_numparse=True, preserve_whitespace=False
+    )
+
+
+def share(value: float | None) -> str:
+    """A share as a percentage; nothing for none."""
+    return f"{value:.0%}" if value else ""

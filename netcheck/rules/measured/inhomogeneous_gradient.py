@@ -1,0 +1,120 @@
+"""NC603: weights that learn at very different speeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, MeasuredRule
+
+if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients
+    from netcheck.trace.graph import ModelGraph
+
+
+_FAR = 4.0  # decades between the 10th and the 90th percentile
+
+
+class InhomogeneousGradient(MeasuredRule):
+    """Some weights get gradients ten thousand times larger, for their size, than others.
+
+    ## What it does
+    Takes |g| / |w| of every weight matrix on the way to the head's input, leaves out those whose gradient is zero, and
+    compares the 10th with the 90th percentile. More than 4 decades between them is a warning.
+
+    ## Why is this bad?
+    |g| / |w| is how fast a weight turns at a given learning rate. Over four decades no single rate moves one end without
+    freezing or wrecking the other.
+
+    ## When it is fine
+    The extremes alone say nothing: a layer scale that starts at 1e-6 is 8 decades off, and ConvNeXt trains; that is why
+    percentiles are compared. Optimizers that normalize by layer (LARS, LAMB, Adam in part) even it out.
+
+    ## Evidence
+    EfficientNet at its own initialization spans 3.4 decades and MobileNetV3 3.2; both train. On 560 small nets more than 4
+    decades had precision 1.00 for "does not train with SGD", at a recall of 0.14.
+
+    ## References
+    - You, Gitman and Ginsburg 2017, Large Batch Training of Convolutional Networks (LARS).
+    - Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks.
+    """
+
+    code = "NC603"
+    name = "inhomogeneous-gradient"
+    severity = Severity.WARNING
+    scale_only = True
+    explained_by = (
+        "NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC601", "NC602", "NC605", "NC606", "NC609",
+    )  # fmt: skip
+    BAD = (
+        Example(
+            "half of the branches scaled by ten, half by a ten-thousandth",
+            """
+class Branch(nn.Module):
+    def __init__(self, scale):
+        super().__init__()
+        self.layer, self.scale = nn.Linear(32, 32), scale
+
+    def forward(self, x):
+        return x + self.scale * F.relu(self.layer(x))
+
+scales = [1e-5] * 6 + [1.0] * 6
+model = nn.Sequential(*[Branch(scale) for scale in scales], nn.Linear(32, 4))
+""",
+            "8x32",
+        ),
+    )
+    GOOD = (
+        Example(
+            "a residual net",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(64), nn.Linear(64, 256), nn.Linear(256, 64)
+
+    def forward(self, x):
+        return x + self.down(F.gelu(self.up(self.norm(x))))
+
+model = nn.Sequential(*[Block() for _ in range(8)], nn.LayerNorm(64), nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+        Example(
+            "branches that start at zero, whose inner weights have no gradient yet",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up, self.down = nn.Linear(32, 64), nn.Linear(64, 32)
+        nn.init.zeros_(self.down.weight)
+
+    def forward(self, x):
+        return x + self.down(F.relu(self.up(x)))
+
+model = nn.Sequential(*[Block() for _ in range(10)], nn.Linear(32, 4))
+""",
+            "8x32",
+        ),
+    )
+
+    def check(self, gradients: Gradients, graph: ModelGraph) -> Iterable[Finding]:
+        """The spread of relative gradients against its limit."""
+        from netcheck.rules.measured import profiles
+
+        spread = gradients.homogeneity
+        if spread is None or not spread > _FAR:
+            return
+        yield self.finding(
+            f"the relative gradients |g|/|w| of the weights span {spread:.1f} decades",
+            help="bring the slow layers' scale nearer to the others', or train with an optimizer that normalizes by layer",
+            evidence=Evidence(
+                round(spread, 2),
+                "decades",
+                f"log10(|g|/|w|): P90 − P10 = {spread:.1f} decades, limit {_FAR:.0f}",
+                limit=_FAR,
+            ),
+            at=profiles.slowest(gradients, graph),
+            verdict=Verdict.CONFIRMED,
+        )

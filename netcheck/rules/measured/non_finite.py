@@ -1,0 +1,128 @@
+"""NC609: a NaN or an infinity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, MeasuredRule
+
+if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients
+    from netcheck.trace.graph import ModelGraph
+
+
+class NonFinite(MeasuredRule):
+    """A NaN or an infinity arises, and reaches the head or the first activations.
+
+    ## What it does
+    Where the head's input or the gradient at the first activations is not finite, runs the pass once more, looks at every
+    number, and names the operation that was the first to make one. Fresh Gaussian inputs are tried first; if the inputs
+    that were given give finite numbers, those are used, and nothing is reported. Infinities that stay inside (a mask of
+    minus infinity before a softmax) are not reported.
+
+    ## Why is this bad?
+    One NaN in a gradient makes every weight that it meets NaN, at the first step.
+
+    ## When it is fine
+    Never; but inputs that the model is not made for (negative numbers into a logarithm) are not the model's fault.
+
+    ## References
+    - PyTorch documentation, `torch.autograd.detect_anomaly`.
+    - Goldberg 1991, What every computer scientist should know about floating-point arithmetic.
+    """
+
+    code = "NC609"
+    name = "non-finite"
+    severity = Severity.ERROR
+    BAD = (
+        Example(
+            "the logarithm of what a rectifier may have set to 0",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.head = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        return self.head(torch.log(F.relu(self.layer(x))).nan_to_num(neginf=0.0) * torch.log(-F.relu(self.layer(x)) - 1))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "a square root of what may be negative, chosen away in the forward pass alone",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.head = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        x = self.layer(x)
+        return self.head(torch.where(x > 0, torch.sqrt(x), 0.0))
+
+model = Net()
+""",
+            "8x16",
+        ),
+    )
+    GOOD = (
+        Example(
+            "a square root of what is never negative",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.head = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        return self.head(torch.sqrt(F.relu(self.layer(x)) + 1e-6))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "a mask of minus infinity before a softmax",
+            """
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.qkv, self.head = nn.Linear(16, 48), nn.Linear(16, 4)
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
+        scores = (q @ k.transpose(1, 2) / 4).masked_fill(mask, float("-inf"))
+        return self.head(scores.softmax(-1) @ v)
+
+model = Attention()
+""",
+            "8x5x16",
+        ),
+    )
+
+    def check(self, gradients: Gradients, graph: ModelGraph) -> Iterable[Finding]:
+        """The first operation that made a number that is not finite."""
+        if gradients.first_nonfinite is None:
+            return
+        node = next((node for node in graph if node.name == gradients.first_nonfinite), None)
+        what = node.target if node is not None else gradients.first_nonfinite
+        backward = gradients.nonfinite_pass == "backward"
+        yield self.finding(
+            f"the gradient through {what} is not finite"
+            if backward
+            else f"{what} makes a NaN or an infinity",
+            help="keep its input away from where it has no finite value or slope: add a small constant inside, or clamp it",
+            evidence=Evidence(
+                1,
+                "operations",
+                f"first in the {gradients.nonfinite_pass} pass",
+                limit=0,
+            ),
+            at=[node] if node is not None else [],
+            verdict=Verdict.CONFIRMED,
+        )

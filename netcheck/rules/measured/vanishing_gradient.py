@@ -1,0 +1,148 @@
+"""NC601: hardly any gradient arrives at the first layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules import depth_budget
+from netcheck.rules.base import Example, MeasuredRule
+
+if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients
+    from netcheck.trace.graph import ModelGraph
+
+
+class VanishingGradient(MeasuredRule):
+    """The gradient vanishes: measured from the head's input to the first activations, less than a thousandth arrives.
+
+    ## What it does
+    Runs the model forward, puts a Gaussian cotangent v in at the input of the head (its last weight layer), pulls it back
+    to the first float activations, and takes log10(|Jᵀv| / |v|): the end-to-end gain, the median over passes with fresh
+    inputs, fresh cotangents, and a fresh initialization where a factory is known. Below −3 decades it warns, below −5 it
+    is an error. The layers where most is lost are named. Where a static rule has found the cause, that finding is
+    confirmed by the number instead of adding this one.
+
+    ## Why is this bad?
+    The first layers learn a thousand times slower than the last; what they hand on stays random.
+
+    ## When it is fine
+    Adam divides a gradient's scale out, and rescues part of such nets: with `--optimizer adam` this is one level lower. A
+    head whose weights start at zero does no harm: the gain is taken at its input.
+
+    ## Evidence
+    On 560 small nets, |gain| > 3 had precision 1.00 and recall 0.66 for "does not train with SGD at any of three rates".
+    Of 21 torchvision models at their own initialization none is beyond 3.
+
+    ## References
+    - Hochreiter 1991; Bengio, Simard and Frasconi 1994, Learning long-term dependencies with gradient descent is difficult.
+    - Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks.
+    - Schoenholz et al. 2017, Deep Information Propagation.
+    """
+
+    code = "NC601"
+    name = "vanishing-gradient"
+    severity = Severity.ERROR
+    scale_only = True
+    explained_by = (
+        "NC101",
+        "NC102",
+        "NC301",
+        "NC401",
+        "NC501",
+        "NC502",
+        "NC503",
+        "NC605",
+        "NC606",
+        "NC608",
+        "NC609",
+    )
+    BAD = (
+        Example(
+            "twenty tanh layers at PyTorch's default",
+            """
+model = nn.Sequential(*[nn.Sequential(nn.Linear(64, 64), nn.Tanh()) for _ in range(20)], nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+        Example(
+            "activations scaled down on their way, though every weight is well drawn",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(64, 64) for _ in range(8))
+        for layer in self.layers:
+            nn.init.kaiming_normal_(layer.weight)
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = 0.3 * F.relu(layer(x))
+        return self.head(x)
+
+model = Net()
+""",
+            "8x64",
+        ),
+    )
+    GOOD = (
+        Example(
+            "the same depth, initialized for tanh",
+            """
+layers = []
+for _ in range(20):
+    linear = nn.Linear(64, 64)
+    nn.init.xavier_uniform_(linear.weight, gain=5 / 3)
+    nn.init.zeros_(linear.bias)
+    layers += [linear, nn.Tanh()]
+model = nn.Sequential(*layers, nn.Linear(64, 10))
+""",
+            "8x64",
+        ),
+        Example(
+            "a head that starts at zero: no gradient at the loss, and nothing wrong",
+            """
+model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+nn.init.zeros_(model[2].weight)
+""",
+            "8x16",
+        ),
+        Example(
+            "branches that start at zero",
+            """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up, self.down = nn.Linear(32, 64), nn.Linear(64, 32)
+        nn.init.zeros_(self.down.weight)
+
+    def forward(self, x):
+        return x + self.down(F.relu(self.up(x)))
+
+model = nn.Sequential(*[Block() for _ in range(10)], nn.Linear(32, 4))
+""",
+            "8x32",
+        ),
+    )
+
+    def check(self, gradients: Gradients, graph: ModelGraph) -> Iterable[Finding]:
+        """The gain against its budget."""
+        from netcheck.rules.measured import profiles
+
+        gain = gradients.gain
+        if not gain < -depth_budget.BUDGET:
+            return
+        where = profiles.steepest(gradients, graph, falling=True)
+        lost = (
+            f"{profiles.arrives(gain)} of the gradient at the head's input arrives at the first activations"
+        )
+        yield self.finding(
+            lost + (f"; most is lost at {len(where)} of the weight layers" if where else ""),
+            help="initialize each layer for its activation, normalize between layers, or lead identity skips around them",
+            evidence=Evidence(gain, "decades", profiles.gain_text(gradients), limit=-depth_budget.BUDGET),
+            at=where,
+            severity=depth_budget.severity_of(gain),
+            verdict=Verdict.CONFIRMED,
+        )

@@ -1,0 +1,102 @@
+"""Hold netcheck's verdict, with its measurements, against networks whose training was measured.
+
+    python tests/calibration/verdict.py FOLDER [EVERY]
+
+FOLDER has `outcomes.jsonl`, one network a line (`config`, `trains_with_sgd`, `trains_with_adam`), and `nets.py` whose
+`make(config)` builds it; inputs are (N, 64). With EVERY, one network in so many is checked. Nothing is trained here. A
+network is flagged if `netcheck.check` has a finding about gradients or collapse at warning or above. Printed, for "does
+not train" with each optimizer: precision, recall and false-positive rate of that verdict, on all networks and on each
+half; and the AUC of a score made of the same numbers: |gain| over its budget, plus what the effective rank lacks.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from static_gain import auc, imported
+from tabulate import tabulate
+
+import netcheck
+from netcheck.measure.measurement import Gradients
+
+ABOUT = ("NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC6")
+BUDGET = 3.0  # decades
+SAMPLES = 32
+MOST = 8.0  # decades, beyond which a gain is as bad as any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One network: what netcheck says of it for each optimizer, and whether it trained."""
+
+    flagged: dict[str, bool]
+    score: float
+    trains: dict[str, bool]
+
+
+def outcomes(folder: Path, every: int) -> Iterator[Outcome]:
+    """Every network of a folder, checked."""
+    nets = imported(folder / "nets.py")
+    inputs = torch.randn(SAMPLES, 64, generator=torch.Generator().manual_seed(0))
+    for line in (folder / "outcomes.jsonl").read_text().splitlines()[::every]:
+        entry = json.loads(line)
+        model = nets.make(entry["config"]).train()
+        reports = {name: netcheck.check(model, inputs, optimizer=name.lower()) for name in ("SGD", "Adam")}
+        trains = {"SGD": entry["trains_with_sgd"], "Adam": entry["trains_with_adam"]}
+        yield Outcome(
+            {name: flagged(report) for name, report in reports.items()},
+            score(reports["SGD"].gradients),
+            trains,
+        )
+
+
+def flagged(report: netcheck.Report) -> bool:
+    """Whether a report warns of gradients or collapse."""
+    return any(finding.code.startswith(ABOUT) for finding in report.at_least("warning"))
+
+
+def score(gradients: Gradients | None) -> float:
+    """How bad the measurements look: 0 for a gain of 0 and a full rank."""
+    if gradients is None:
+        return 0.0
+    gain = MOST if math.isnan(gradients.gain) else min(abs(gradients.gain), MOST)
+    rank = 1.0 if gradients.effective_rank is None else gradients.effective_rank
+    return gain / BUDGET + 1 - rank + 0.25 * (gradients.unpredictability or 0.0)
+
+
+def row(name: str, optimizer: str, found: Sequence[Outcome]) -> list[Any]:
+    """One line of the table."""
+    bad = [not one.trains[optimizer] for one in found]
+    said = [one.flagged[optimizer] for one in found]
+    hits = sum(a and b for a, b in zip(said, bad, strict=True))
+    alarms = sum(said) - hits
+    area = auc([one.score for one in found], bad)
+    return [
+        name,
+        optimizer,
+        len(found),
+        area,
+        hits / max(1, sum(said)),
+        hits / sum(bad),
+        alarms / (len(bad) - sum(bad)),
+    ]
+
+
+def main(folder: str, every: str = "1") -> None:
+    """Print the table for one folder."""
+    found = list(outcomes(Path(folder), int(every)))
+    parts = {"all": found, "even": found[::2], "odd": found[1::2]}
+    rows = [row(name, optimizer, part) for optimizer in ("SGD", "Adam") for name, part in parts.items()]
+    headers = ("networks", "does not train with", "number", "AUC", "precision", "recall", "false positives")
+    print(tabulate(rows, headers, floatfmt=".3f"))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

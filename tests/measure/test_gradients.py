@@ -1,0 +1,499 @@
+"""The probe against autograd's own Jacobians, formulas, and nets built by hand."""
+
+from __future__ import annotations
+
+import gc
+import math
+import random
+import weakref
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import netcheck
+from netcheck.errors import ProbeError
+from netcheck.load.randomness import seeded
+from netcheck.measure import gradients, plan
+from netcheck.measure.gradients import probe
+from netcheck.measure.measurement import Gradients
+from netcheck.trace.run import trace
+
+
+def measured(model: nn.Module, *args: torch.Tensor, **options: Any) -> Gradients:
+    return probe(trace(model, args), args, device="cpu", **options)
+
+
+def stack(*widths: int, activation: type[nn.Module] = nn.Identity, scale: float = 1.0) -> nn.Sequential:
+    """Linear layers of these widths with an activation after each but the last, weights at `scale`/sqrt(fan_in)."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in pairwise(widths):
+        layer = nn.Linear(fan_in, fan_out)
+        nn.init.normal_(layer.weight, std=scale / fan_in**0.5)
+        layers += [layer, activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+# ---- gains ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
+def test_the_gain_of_a_linear_stack_is_that_of_its_singular_values(scale: float) -> None:
+    model = stack(48, 40, 56, 40, 7, scale=scale)
+    product = torch.linalg.multi_dot([model[k].weight.detach().double() for k in (4, 2, 0)])
+    singular = torch.linalg.svdvals(product)
+    # E|J^T v|^2 / E|v|^2 of a Gaussian v is the mean square of all 40 singular values
+    expected = 0.5 * math.log10(float(singular.square().sum()) / product.shape[0])
+    assert measured(model, torch.randn(4, 48)).gain == pytest.approx(expected, abs=0.03)
+
+
+def test_the_gain_of_a_scaled_isometry_is_exact() -> None:
+    model = stack(16, 16, 16, 16, 4)
+    for layer in (model[0], model[2], model[4]):
+        nn.init.orthogonal_(layer.weight, gain=0.1)
+    found = measured(model, torch.randn(4, 16))
+    assert found.gain == pytest.approx(-3.0, abs=1e-5)
+    assert found.gain_spread < 1e-5
+    assert found.slope is not None
+    assert found.slope.per_layer == pytest.approx(-1.0, abs=1e-5)
+    assert found.slope.fit == pytest.approx(1.0)
+    assert found.range == pytest.approx(2.0, abs=1e-5)
+
+
+class Keeps(nn.Module):
+    """A model that keeps what it met, so that a test can differentiate the same function again."""
+
+    def __init__(self, body: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.body, self.head = body, head
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda: stack(6, 12, 12, activation=nn.Tanh),
+        lambda: nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.ReLU(inplace=True), nn.Linear(12, 12)),
+        lambda: nn.Sequential(
+            nn.Unflatten(1, (1, 6)), nn.Conv1d(1, 2, 3, padding=1), nn.GELU(), nn.Flatten()
+        ),
+    ],
+    ids=["tanh", "batch norm, in place", "convolution"],
+)
+def test_the_gain_is_that_of_the_full_jacobian(
+    body: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    model = Keeps(body(), nn.Linear(12, 3))
+    monkeypatch.setattr(plan, "SAMPLES", 5)
+    seen: list[gradients.Outcome] = []
+    inputs: list[torch.Tensor] = []
+    pulled_back = gradients.pulled_back
+
+    def spy(end: Any, starts: Any, *rest: Any) -> gradients.Outcome:
+        inputs[:] = [start.detach() for start in starts]
+        seen[:] = [pulled_back(end, starts, *rest)]
+        return seen[0]
+
+    monkeypatch.setattr(gradients, "pulled_back", spy)
+    args = (torch.randn(5, 6),)
+    found = probe(trace(model, args), args, device="cpu", passes=1)
+    (x,), cotangent = inputs, seen[0].cotangent
+    whole = torch.autograd.functional.jacobian(model.double().body, x)  # (5, 12, 5, 6)
+    expected = torch.einsum("no,noij->ij", cotangent, whole)
+    assert found.gain == pytest.approx(float(torch.log10(expected.norm() / cotangent.norm())), abs=1e-4)
+
+
+def test_token_ids_start_at_their_embedding() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(16, 16, bias=False)
+    nn.init.orthogonal_(layer.weight, gain=0.01)
+    model = nn.Sequential(nn.Embedding(50, 16), layer, nn.Linear(16, 50))
+    found = measured(model, torch.randint(0, 3, (4, 9)))
+    assert found.gain == pytest.approx(-2.0, abs=1e-5)
+    assert found.fresh_inputs
+
+
+def test_a_head_that_starts_at_zero_is_healthy() -> None:
+    model = stack(16, 16, 16, 4)
+    nn.init.zeros_(model[-1].weight)
+    assert abs(measured(model, torch.randn(4, 16)).gain) < 1
+
+
+def test_a_gain_beyond_float32_is_measured() -> None:
+    model = stack(8, *[8] * 12, 4)
+    for layer in model[::2]:
+        nn.init.orthogonal_(layer.weight, gain=1e-5)
+    assert measured(model, torch.randn(4, 8)).gain == pytest.approx(-60.0, abs=1e-3)
+
+
+def test_nothing_arrives_through_zeros() -> None:
+    model = stack(8, 8, 8, 4)
+    nn.init.zeros_(model[2].weight)
+    found = measured(model, torch.randn(4, 8))
+    assert found.gain == -math.inf
+    assert found.gain_spread == 0.0
+
+
+def test_a_node_s_gradient_is_the_chain_rule_s() -> None:
+    model = stack(8, 8, 8, 8, 4)
+    for layer in (model[0], model[2], model[4]):
+        nn.init.orthogonal_(layer.weight, gain=0.5)
+    norms = [
+        node.gradient_norm for node in measured(model, torch.randn(4, 8)).profile if node.is_weight_layer
+    ]
+    assert norms[:3] == pytest.approx([0.25, 0.5, 1.0])
+    assert norms[3] is None
+
+
+# ---- units, samples, steps ------------------------------------------------------------------------------------------
+
+
+def test_dead_units_are_counted() -> None:
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+    with torch.no_grad():
+        model[0].bias[:5] = -1e3
+        model[0].bias[5:] = 1e3
+    assert measured(model, torch.randn(4, 8)).dead == {"_1": pytest.approx(5 / 16)}
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_dead_channels_of_a_large_map_are_counted(channels_last: bool) -> None:
+    conv = nn.Conv2d(3, 8, 3)
+    with torch.no_grad():
+        conv.bias[:2], conv.bias[2:] = -1e3, 1e3
+    model = nn.Sequential(conv, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    assert measured(model, torch.randn(2, 3, 40, 40)).dead == {"_1": pytest.approx(0.25)}
+
+
+@pytest.mark.parametrize(("activation", "point"), [(nn.Tanh, 1.82), (nn.Hardtanh, 1.0), (nn.Sigmoid, 3.64)])
+def test_saturation_is_where_the_slope_is_a_tenth(activation: type[nn.Module], point: float) -> None:
+    layer = nn.Linear(4, 8, bias=False)
+    nn.init.zeros_(layer.weight)
+    layer.bias = nn.Parameter(
+        torch.tensor([0.0, 0.9 * point, -0.9 * point, 1.1 * point, -1.1 * point, 9, -9, 0.1])
+    )
+    model = nn.Sequential(layer, activation(), nn.Linear(8, 2))
+    (node,) = [node for node in measured(model, torch.randn(4, 4)).profile if node.kind == "activation"]
+    assert node.saturated == pytest.approx(4 / 8)
+
+
+def test_the_rank_of_the_head_s_input() -> None:
+    wide = measured(nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 4)), torch.randn(4, 64))
+    line = measured(nn.Sequential(nn.Linear(64, 1), nn.Linear(1, 64), nn.Linear(64, 4)), torch.randn(4, 64))
+    assert wide.effective_rank is not None
+    assert wide.effective_rank > 0.5
+    assert line.effective_rank == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_variance_between_samples() -> None:
+    layer = nn.Linear(8, 8)
+    nn.init.orthogonal_(layer.weight)
+    nn.init.constant_(layer.bias, 100.0)
+    share = measured(nn.Sequential(layer, nn.Linear(8, 2)), torch.randn(4, 8)).between_sample_variance
+    assert share == pytest.approx(1e-4, rel=0.2)
+
+
+def test_a_linear_net_is_predictable_and_a_deep_one_is_not() -> None:
+    assert measured(stack(16, 16, 4), torch.randn(4, 16)).unpredictability == pytest.approx(0.0, abs=1e-4)
+    deep = nn.Sequential(
+        *[nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64), nn.ReLU()) for _ in range(50)], nn.Linear(64, 4)
+    )
+    turned = measured(deep, torch.randn(4, 64)).unpredictability
+    assert turned is not None
+    assert turned > 0.3
+
+
+def test_homogeneity_is_the_spread_of_relative_gradients() -> None:
+    model = stack(16, 16, 16, 16, 16, 4)
+    for layer in model[::2]:
+        nn.init.orthogonal_(layer.weight)
+    found = measured(model, torch.randn(8, 16))
+    logs = torch.tensor([math.log10(p.relative) for p in found.parameters if p.name.endswith("weight")])
+    low, high = torch.quantile(logs, torch.tensor([0.1, 0.9])).tolist()
+    assert found.homogeneity == pytest.approx(high - low, abs=1e-5)
+    assert found.homogeneity is not None
+    assert found.homogeneity < 0.3
+
+
+def test_parameters_that_are_cut_off() -> None:
+    class Detached(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.unused = nn.Linear(4, 4), nn.Linear(4, 2), nn.Linear(4, 4)
+            self.scale = nn.Parameter(torch.ones(4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(self.first(x).detach() * self.scale.data)
+
+    assert measured(Detached(), torch.randn(4, 4)).unreached == ("scale", "first.weight", "first.bias")
+
+
+def test_the_first_operation_that_makes_a_nan_is_named() -> None:
+    class Logarithm(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(torch.exp(torch.log(self.first(x))))
+
+    found = measured(Logarithm(), torch.randn(4, 4))
+    assert (found.first_nonfinite, found.nonfinite_pass) == ("log", "forward")
+
+
+def test_a_gradient_that_is_not_finite_is_found_on_the_way_back() -> None:
+    class Root(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(torch.sqrt(self.first(x) * 0))
+
+    found = measured(Root(), torch.randn(4, 4))
+    assert (found.first_nonfinite, found.nonfinite_pass) == ("sqrt", "backward")
+
+
+def test_given_inputs_are_used_where_random_ones_make_no_sense() -> None:
+    class Logarithm(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(torch.log(x))
+
+    found = measured(Logarithm(), torch.rand(4, 4) + 1)
+    assert found.first_nonfinite is None
+    assert not found.fresh_inputs
+
+
+def test_every_pass_has_its_own_initialization_if_the_model_can_be_built() -> None:
+    args = (torch.randn(4, 16),)
+    graph = trace(stack(16, 16, 4), args)
+
+    def rebuild(seed: int) -> nn.Module:
+        with seeded(seed):
+            return nn.Sequential(nn.Linear(16, 16), nn.Identity(), nn.Linear(16, 4))
+
+    found = probe(graph, args, device="cpu", rebuild=rebuild)
+    assert found.fresh_initialization
+    assert found.gain_spread > 1e-6
+    assert probe(graph, args, device="cpu", rebuild=rebuild) == found
+
+
+# ---- the same, whatever it is wrapped in ----------------------------------------------------------------------------
+
+
+def test_wrappers_change_nothing() -> None:
+    model = stack(16, 16, 16, 4, activation=nn.Tanh)
+    x = torch.randn(4, 16)
+    plain = measured(model, x)
+    assert measured(nn.DataParallel(model), x) == plain
+    assert measured(torch.compile(model), x) == plain
+
+
+# ---- nothing is touched ---------------------------------------------------------------------------------------------
+
+
+class Messy(nn.Module):
+    """A model whose forward changes itself in every way there is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.drop, self.head = (
+            nn.Linear(8, 8),
+            nn.BatchNorm1d(8),
+            nn.Dropout(),
+            nn.Linear(8, 2),
+        )
+        self.register_buffer("count", torch.zeros(()))
+        self.history: list[torch.Tensor] = []
+        self.error: BaseException | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.count += 1
+        x = self.drop(self.norm(self.first(x)))
+        self.history.append(x)
+        random.random()
+        if (
+            self.error is not None
+            and len(self.history) > 0
+            and not isinstance(x, torch._subclasses.FakeTensor)
+        ):
+            raise self.error
+        x += torch.randn_like(x)
+        return self.head(x)
+
+
+@pytest.fixture
+def messy() -> Iterator[Messy]:
+    """A model with gradients, of which nothing may have changed afterwards."""
+    torch.manual_seed(0)
+    model = Messy()
+    model(torch.randn(4, 8)).sum().backward()
+    model.history.clear()
+    model.eval()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    grads = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    own = [id(p) for p in model.parameters()]
+    hooks = [dict(module._forward_hooks) for module in model.modules()]
+    dtype, torch_state, python_state = torch.get_default_dtype(), torch.get_rng_state(), random.getstate()
+    yield model
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert all(
+        torch.equal(p.grad, g) for p, g in zip(model.parameters(), grads, strict=True) if p.grad is not None
+    )
+    assert [id(p) for p in model.parameters()] == own
+    assert [dict(module._forward_hooks) for module in model.modules()] == hooks
+    assert model.history == []
+    assert not any(module.training for module in model.modules())
+    assert torch.get_default_dtype() is dtype
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert random.getstate() == python_state
+    assert torch.is_grad_enabled()
+
+
+def test_nothing_is_touched(messy: Messy) -> None:
+    x = torch.zeros(4, 8)
+    report = netcheck.check(messy, x)
+    assert report.gradients is not None
+    assert torch.equal(x, torch.zeros(4, 8))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("in mid-pass"), KeyboardInterrupt()])
+def test_nothing_is_touched_when_forward_raises(messy: Messy, error: BaseException) -> None:
+    messy.error = error
+    if isinstance(error, KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):
+            netcheck.check(messy, torch.zeros(4, 8))
+    else:
+        report = netcheck.check(messy, torch.zeros(4, 8))
+        assert [f.code for f in report if f.code == "NC006"]
+        assert report.summary is not None
+    messy.error = None
+
+
+def test_nothing_is_touched_when_the_backward_pass_is_interrupted(
+    messy: Messy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*args: Any, **kwargs: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.autograd, "grad", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            netcheck.check(messy, torch.zeros(4, 8))
+
+
+def test_a_pass_leaves_no_memory_behind() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    class Held(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            held.append(weakref.ref(self.weight))
+            return torch.tanh(super().forward(x))
+
+    model = nn.Sequential(Held(8, 8), Held(8, 8), nn.Linear(8, 2))
+    own = {id(parameter) for parameter in model.parameters()}
+    measured(model, torch.randn(4, 8))
+    gc.collect()
+    assert held
+    assert all(reference() is None or id(reference()) in own for reference in held)
+
+
+# ---- what cannot be done --------------------------------------------------------------------------------------------
+
+
+def test_out_of_memory_halves_the_batch_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = gradients.run_recorded
+
+    def limited(model: nn.Module, recorder: Any, args: Any, kwargs: Any, **options: Any) -> Any:
+        if args[0].shape[0] > 8:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(model, recorder, args, kwargs, **options)
+
+    monkeypatch.setattr(gradients, "run_recorded", limited)
+    found = measured(stack(8, 8, 2), torch.randn(4, 8))
+    assert found.batch == 8
+    assert found.remarks == (
+        "out of memory with 32 samples: 16 used", "out of memory with 16 samples: 8 used",
+    )  # fmt: skip
+
+
+def test_a_model_that_knows_its_batch_size_keeps_it() -> None:
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.head = nn.Linear(8, 8), nn.Linear(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.first(x).view(3, 8))
+
+    assert measured(Fixed(), torch.randn(3, 8)).batch == 3
+
+
+def test_a_model_without_values_cannot_be_probed() -> None:
+    with torch.device("meta"):
+        model = stack(8, 8, 2)
+    report = netcheck.check(model, torch.randn(4, 8))
+    assert report.gradients is None
+    (finding,) = [f for f in report if f.code == "NC006"]
+    assert "meta device" in finding.message
+    assert report.summary is not None
+
+
+def test_too_much_work_is_refused_or_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    args = (torch.randn(4, 64),)
+    graph = trace(stack(64, 64, 64, 4), args)
+    monkeypatch.setattr(plan, "CPU_WORK", 2e6)
+    found = probe(graph, args, device="cpu")
+    assert found.remarks == (
+        f"{found.passes} passes of {found.batch} samples, since more would take long on a CPU",
+    )
+    assert found.batch is not None
+    assert found.batch < 32
+    monkeypatch.setattr(plan, "CPU_LIMIT", 1e4)
+    with pytest.raises(ProbeError, match="too much for a CPU"):
+        probe(graph, args, device="cpu")
+
+
+def test_a_device_that_is_not_there_is_a_finding() -> None:
+    report = netcheck.check(stack(8, 8, 2), torch.randn(4, 8), device="cuda:77")
+    assert [f.code for f in report if f.code == "NC006"]
+
+
+@pytest.mark.gpu
+def test_a_gpu_measures_what_the_cpu_measures() -> None:
+    model = stack(32, 32, 32, 32, 4, activation=nn.Tanh)
+    args = (torch.randn(4, 32),)
+    graph = trace(model, args)
+    here, there = probe(graph, args, device="cpu"), probe(graph, args, device="cuda")
+    assert there.device.startswith("cuda")
+    assert there.gain == pytest.approx(here.gain, abs=1e-6)
+    assert all(parameter.device.type == "cpu" for parameter in model.parameters())
+
+
+def test_functions_are_measured_like_modules() -> None:
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = nn.ParameterList(nn.Parameter(torch.eye(8) * 0.1) for _ in range(3))
+            self.head = nn.Linear(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for weight in self.weights:
+                x = F.linear(x, weight)
+            return self.head(x)
+
+    assert measured(Functional(), torch.randn(4, 8)).gain == pytest.approx(-3.0, abs=1e-6)
