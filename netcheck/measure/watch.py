@@ -12,8 +12,8 @@ import torch
 from netcheck.measure.sampling import dead_share, sampled
 from netcheck.trace import behaviour, paths, structure
 from netcheck.trace.gain import Network
-from netcheck.trace.graph import function_name
 from netcheck.trace.kinds import Kind, is_weight_layer
+from netcheck.trace.node import function_name
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

@@ -92,7 +92,7 @@ def bounds_of_arithmetic(node: Node, between: Interval) -> Interval:
 
 def constant_operand(node: Node) -> Any:
     """The operand of a sum or product that does not depend on the input: a number, a tensor, or None."""
-    from netcheck.trace.composites import constant_value
+    from netcheck.trace.regions import constant_value
     from netcheck.trace.values import TooCostly
 
     numbers = [arg for arg in node.fx.args if type(arg) in (int, float)]

@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from netcheck.trace import behaviour
-from netcheck.trace.gain import Change, Layer, Network, following_activation
+from netcheck.trace.gain import Change, Layer, Network, following_activation, recommended_square
 from netcheck.trace.kinds import Kind, is_weight_layer
 from netcheck.trace.weights import is_constant
 
@@ -110,11 +110,7 @@ def recommended(node: Node, instead: Mapping[Node, behaviour.Activation] | None 
     """The initialization that the activation after a layer asks for; no bias."""
     if node.kind in (Kind.RECURRENT, Kind.ATTENTION):
         return Layer(1.0)
-    follower = following_activation(node)
-    if follower is None or follower.activation is None:
-        return Layer(1.0)
-    activation = (instead or {}).get(follower, follower.activation)
-    return Layer(activation.gain**2)
+    return Layer(recommended_square(node, instead))
 
 
 def recommended_gain(node: Node) -> float:

@@ -13,7 +13,7 @@ on small random tensors (netcheck.trace.behaviour), once for every distinct comp
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,7 +21,8 @@ from torch import fx
 
 from netcheck.trace.behaviour import Activation
 from netcheck.trace.kinds import Kind
-from netcheck.trace.values import TooCostly, ancestors, evaluate
+from netcheck.trace.regions import as_function, constant_value, elementwise
+from netcheck.trace.values import TooCostly
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -32,7 +33,6 @@ _ELEMENTWISE = frozenset(
 _LOCAL = _ELEMENTWISE | {Kind.REDUCE, Kind.RESHAPE, Kind.NORM, Kind.PART}
 _FARTHEST = 24  # nodes between a composite's origin and its end
 _LARGEST = 200_000  # elements of the origin on which a normalization is tried
-_FILLED = {"zeros_like": 0.0, "ones_like": 1.0, "new_zeros": 0.0, "new_ones": 1.0}
 _STEEPEST = 30.0  # an activation is no exp: its slope stays moderate on [-6, 6]
 
 
@@ -187,95 +187,6 @@ def _measure(region: list[Node], origin: Node) -> Activation | None:
         return None  # it is not a function of one tensor after all
 
 
-def elementwise(region: list[Node], origin: Node) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """The map from `origin` to the region's last node as a function of a float64 tensor (n,); None if it needs more.
-
-    Parameters that it takes (a PReLU's slopes, a Snake's frequencies) are represented by their mean.
-    """
-    try:
-        fixed = {
-            source.fx: _typical(source) for part in region for source in part.inputs if not source.depends
-        }
-    except (TooCostly, RuntimeError):  # the second: sparse and quantized tensors have no mean
-        return None
-
-    def function(x: torch.Tensor) -> torch.Tensor:
-        known = {**fixed, origin.fx: x}
-        for part in region:
-            known[part.fx] = _apply(part, known)
-        return known[region[-1].fx]  # type: ignore[no-any-return]
-
-    return function
-
-
-def run_step(part: Node, known: dict[fx.Node, Any]) -> Any:
-    """What one operation without state gives where its inputs have the values `known`.
-
-    Raises:
-        KeyError: an input is not known. Besides, whatever the operation raises.
-    """
-    return _apply(part, known)
-
-
-def _apply(part: Node, known: dict[fx.Node, Any]) -> Any:
-    if part.module is not None:
-        return _apply_module(part.module, known[part.inputs[0].fx])
-    args, kwargs = fx.map_arg((part.fx.args, dict(part.fx.kwargs)), known.__getitem__)
-    if part.kind is Kind.CAST:
-        return args[0]  # the precision is ours
-    if "inplace" in kwargs:
-        kwargs = {**kwargs, "inplace": False}
-    if part.op == "call_method":
-        name = str(part.fx.target)
-        name = name.removesuffix("_") if not name.endswith("__") and hasattr(torch.Tensor, name.rstrip("_")) else name
-        return getattr(args[0], name)(*args[1:], **kwargs)
-    target: Any = part.fx.target
-    name = getattr(target, "__name__", "")
-    if name.endswith("_") and not name.endswith("__"):
-        target = getattr(torch, name.rstrip("_"), None) or getattr(torch.nn.functional, name.rstrip("_"))
-    if part.function.startswith("i") and hasattr(torch.Tensor, f"__{part.function}__"):
-        target = getattr(__import__("operator"), part.function[1:])
-    return target(*args, **kwargs)
-
-
-def _apply_module(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """A module from torch.nn on float64 points, without its state: a PReLU by its mean slope, an RReLU as in eval."""
-    if isinstance(module, torch.nn.PReLU):
-        weight = module.weight.detach()
-        slope = 0.25 if weight.is_meta or type(weight) is not torch.Tensor else float(weight.double().mean())
-        return torch.where(x >= 0, x, slope * x)
-    if isinstance(module, torch.nn.RReLU):
-        return torch.where(x >= 0, x, (module.lower + module.upper) / 2 * x)
-    if getattr(module, "inplace", False):
-        x = x.clone()
-    return module.forward(x)  # type: ignore[no-any-return]
-
-
-def _typical(node: Node) -> Any:
-    """One number for a parameter or constant that an elementwise function takes."""
-    if node.function in _FILLED:  # of a shape that only the input tells
-        return torch.tensor(_FILLED[node.function], dtype=torch.float64)
-    value = constant_value(node)
-    if isinstance(value, torch.Tensor) and value.is_floating_point():
-        return value.double().mean()
-    return value
-
-
-def constant_value(node: Node) -> Any:
-    """The value of a node that does not depend on the input.
-
-    Raises:
-        TooCostly: it has none (meta device), or takes more than a few operations to compute.
-    """
-    known: dict[fx.Node, Any] = {}
-    try:
-        with torch.no_grad():
-            evaluate(ancestors([node.fx]), node.graph.recording.attributes, {}, known)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise TooCostly from error
-    return known[node.fx]
-
-
 # ---- normalization --------------------------------------------------------------------------------------------------
 
 
@@ -309,12 +220,7 @@ def normalization(region: list[Node], origin: Node) -> str:
     generator = torch.Generator().manual_seed(0)
     fixed = {s.fx: constant_value(s) for part in region for s in part.inputs if not s.depends}
 
-    def function(x: torch.Tensor) -> torch.Tensor:
-        known: dict[fx.Node, Any] = {**fixed, origin.fx: x}
-        for part in region:
-            known[part.fx] = _apply(part, known)
-        return known[region[-1].fx]  # type: ignore[no-any-return]
-
+    function = as_function(region, origin, fixed)
     x = torch.randn(origin.shape, generator=generator) * 3  # an epsilon of 1e-5 must not matter
     with torch.no_grad():
         y = function(x)

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 
 from torch import fx
 
-from netcheck.trace.composites import constant_value
 from netcheck.trace.kinds import Kind, is_weight_layer
+from netcheck.trace.regions import constant_value
 from netcheck.trace.values import TooCostly
 
 if TYPE_CHECKING:

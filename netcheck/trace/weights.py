@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 
-from netcheck.trace.composites import constant_value
 from netcheck.trace.kinds import Kind
+from netcheck.trace.regions import constant_value
 from netcheck.trace.values import TooCostly
 
 if TYPE_CHECKING:

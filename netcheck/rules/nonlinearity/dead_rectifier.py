@@ -347,7 +347,7 @@ def moments_of_layer(node: Node, source: Node) -> tuple[torch.Tensor, torch.Tens
     """Z = W x + b for x of the estimated mean m and mean square q: b (or b + m ΣW, if that is more), and |W|
     sqrt(q).
     """
-    from netcheck.trace.gain import Moments
+    from netcheck.trace.moments import Moments
     from netcheck.trace.weights import weight_of
 
     weight = weight_of(node)

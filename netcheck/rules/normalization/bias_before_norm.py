@@ -331,7 +331,7 @@ def carried_through(user: Node, node: Node, offset: torch.Tensor) -> torch.Tenso
     """What a linear step makes of an offset; None where that cannot be told."""
     import torch
 
-    from netcheck.trace.composites import run_step
+    from netcheck.trace.regions import run_step
 
     try:
         after = run_step(user, {node.fx: offset})

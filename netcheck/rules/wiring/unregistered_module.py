@@ -364,7 +364,7 @@ def is_in_training(module: nn.Module) -> bool:
 
 def message(group: list[Hidden]) -> str:
     """What is hidden where, and what follows."""
-    from netcheck.trace.graph import class_name
+    from netcheck.trace.node import class_name
 
     what = class_name(type(group[0].top.module)) + (f" and {len(group) - 1} more" if len(group) > 1 else "")
     where = place(group[0].top.path)

@@ -253,7 +253,7 @@ model = Net()
 
     def report(self, graph: ModelGraph, unused: list[Submodule], fact: str, severity: Severity) -> Finding:
         """The finding for some unused submodules."""
-        from netcheck.trace.graph import class_name
+        from netcheck.trace.node import class_name
 
         first, others = unused[0], f" (and {len(unused) - 1} more)" if len(unused) > 1 else ""
         idle, total = own_parameters(graph, unused), sum(p.numel() for p in graph.model.parameters())

@@ -1,0 +1,224 @@
+"""What one operation does to the statistics of an activation on the way forward, and to the gradient's norm on the way back.
+
+    STEPS[node.kind](node, {source: Moments}) -> Moments of the node, {source: factor of the squared norm}
+
+    q     E[h^2]           mean square of a unit
+    s     E[h_a h_b]       the part of it that two samples a, b share: what batch normalization takes away
+    m     E[h]             mean over the units: what layer normalization takes away
+    p, r  E[r^2], E[r]     of a rectified part r >= 0 in a sum h = r + b: the stream of a residual net
+
+Mean-field theory: Poole et al. 2016; Schoenholz et al. 2017; Yang et al. 2019 for batch normalization.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from netcheck.trace.kinds import Kind
+from netcheck.trace.weights import has_values
+
+if TYPE_CHECKING:
+    from netcheck.trace.behaviour import Activation
+    from netcheck.trace.graph import Node
+
+TINY = 1e-60
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """The statistics of one activation: see the module's legend."""
+
+    q: float = 1.0
+    s: float = 0.0
+    m: float = 0.0
+    p: float = 0.0
+    r: float = 0.0
+
+    def scaled(self, square: float, shift_square: float = 0.0) -> Moments:
+        """After multiplication with independent zero-mean weights of that gain squared, plus a bias."""
+        return Moments(square * self.q + shift_square, square * self.s + shift_square, 0.0)
+
+
+Step = Callable[["Node", Mapping["Node", Moments]], tuple[Moments, dict["Node", float]]]
+
+
+def first_moments(node: Node) -> Moments:
+    """Of an input (standardized), or of the vectors of an embedding."""
+    weight = getattr(node.module, "weight", None)
+    if node.kind is Kind.EMBEDDING and weight is not None and has_values(weight):
+        return Moments(float(weight.detach()[:4096].double().square().mean()))
+    return Moments()
+
+
+def normalized(
+    node: Node, given: Mapping[Node, Moments], square: float, offset: float, mean: float
+) -> tuple[Moments, dict[Node, float]]:
+    """Each sort of normalization divides by the part of q that it leaves after taking its own mean away."""
+    source, before = next(iter(given.items()))
+    if node.detail in ("batch", "instance"):
+        spread, shared = before.q - before.s, 0.0
+    elif node.detail in ("rms", "unit", "local"):
+        spread, shared = before.q, before.s
+    else:
+        spread, shared = before.q - before.m**2, before.s - before.m**2
+    if node.detail == "local":
+        return before, {source: 1.0}
+    if node.detail == "unit":  # to length 1, not to mean square 1
+        square /= (node.shape or (1,))[-1]
+    divisor = max(spread, 1e-12) + float(getattr(node.module, "eps", 1e-5) or 0.0)
+    left = square * max(spread, 0.0) / divisor  # a depthwise layer's output may be smaller than epsilon
+    moments = Moments(left + offset, square * max(shared, 0.0) / divisor + offset, mean)
+    return moments, {source: square / divisor, **{other: 0.0 for other in given if other is not source}}
+
+
+def affine(
+    node: Node, given: Mapping[Node, Moments], square: float, offset: float, mean: float
+) -> tuple[Moments, dict[Node, float]]:
+    """x * a, x + b with a and b that do not depend on the input."""
+    source, before = next(iter(given.items()))
+    root = math.sqrt(square)
+    moments = Moments(square * before.q + offset, square * before.s + offset, root * before.m + mean)
+    return moments, {source: square}
+
+
+def activated(
+    node: Node, given: Mapping[Node, Moments], activation: Activation | None
+) -> tuple[Moments, dict[Node, float]]:
+    """Through a nonlinearity: of one input, of pieces (maxout), of two signs (CReLU)."""
+    source, before = next(iter(given.items()))
+    others = {other: 0.0 for other in given if other is not source}
+    if node.detail == "maxout":
+        mean = before.q**0.5 * expected_maximum(node.pieces)
+        share = 1.0 / len(given) if len(given) > 1 else 1.0
+        return Moments(before.q, before.s, mean), dict.fromkeys(given, share)
+    if node.detail == "glu":
+        return Moments(before.q * 0.3, before.s * 0.3, 0.0), {source: 0.3, **others}
+    if activation is None:
+        return before, {source: 1.0, **others}
+    if before.p > 0.1 * before.q:
+        branch = max(before.q - before.p, 1e-3 * before.q)
+        share = before.r**2 / before.p * math.pi / 2  # 1/2 for a rectified Gaussian, 1 for the size of one
+        second, mean, slope = activation.moments_after_rectified_sum(before.p, share, branch)
+        shared = second - slope**2 * (before.q - before.s)
+        return rectified(activation, second, shared, mean), {source: slope**2, **others}
+    variance = max(before.q - before.m**2, 1e-4 * before.q, TINY)
+    second, mean, slope = activation.moments(variance, before.m)
+    shared = activation.overlap(variance, before.m, (before.s - before.m**2) / variance)
+    return rectified(activation, second, shared, mean), {source: slope**2, **others}
+
+
+def rectified(activation: Activation, second: float, shared: float, mean: float) -> Moments:
+    """The moments after an activation; what a rectifier lets through is the rectified part of sums to come."""
+    positive = second if activation.saturates_low and not activation.saturates_high else 0.0
+    return Moments(second, min(max(shared, mean**2), second), mean, positive, mean if positive else 0.0)
+
+
+def expected_maximum(pieces: int) -> float:
+    """E[max] of that many standard Gaussians, near enough: 0.56 for two."""
+    return math.sqrt(2 * math.log(max(pieces, 1))) * 0.48 if pieces > 1 else 0.0
+
+
+def passed_on(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
+    """Reshapes, slices, casts, dropout, and all that the estimate knows nothing of: unchanged."""
+    return next(iter(given.values())), dict.fromkeys(given, 1.0)
+
+
+def summed(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
+    """x + y, of independent x and y."""
+    mean = sum(before.m for before in given.values())
+    cross = mean**2 - sum(before.m**2 for before in given.values())
+    q = sum(before.q for before in given.values()) + cross
+    positive = sum(before.p for before in given.values())
+    rectified_mean = sum(before.r for before in given.values())
+    return Moments(q, sum(b.s for b in given.values()) + cross, mean, positive, rectified_mean), dict.fromkeys(given, 1.0)
+
+
+def multiplied(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
+    """x * y: each is the other's factor."""
+    parts = list(given.items())
+    if len(parts) == 1:  # x * x, or the other operand carries no gradient
+        return parts[0][1], {parts[0][0]: 1.0}
+    (x, a), (y, b) = parts[:2]
+    return Moments(a.q * b.q, a.s * b.s, a.m * b.m), {x: b.q, y: a.q}
+
+
+def joined(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
+    """Side by side: each gets the share of the gradient that falls on its own elements."""
+    sizes = {source: math.prod(source.shape or (1,)) for source in given}
+    total = max(math.prod(node.shape or (1,)), sum(sizes.values()))
+    shares = {source: size / total for source, size in sizes.items()}
+    mean = Moments(
+        sum(share * given[source].q for source, share in shares.items()) / sum(shares.values()),
+        sum(share * given[source].s for source, share in shares.items()) / sum(shares.values()),
+        sum(share * given[source].m for source, share in shares.items()) / sum(shares.values()),
+    )
+    return mean, shares
+
+
+def averaged(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
+    """The mean, sum or maximum over a window, or over whole dimensions."""
+    source, before = next(iter(given.items()))
+    window = max(1.0, math.prod(source.shape or (1,)) / max(1, math.prod(node.shape or (1,))))
+    if node.kind is Kind.POOL:
+        window = max(window, float(kernel_size(node)))
+    if node.detail in ("max", ""):
+        return replace(before), {source: 1.0}
+    left = before.s + (before.q - before.s) / window
+    if node.detail == "sum":
+        return Moments(left * window**2, before.s * window**2, before.m * window), {source: window}
+    return Moments(left, before.s, before.m), {source: 1 / window}
+
+
+def kernel_size(node: Node) -> int:
+    """The elements in a pooling window; 1 if it is not stated."""
+    size = node.option("kernel_size", 1, 1)
+    if isinstance(size, int):
+        rank = max(1, len(node.shape or ()) - 2)
+        return int(size**rank)
+    return math.prod(size) if isinstance(size, tuple | list) else 1
+
+
+def attended(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
+    """scaled_dot_product_attention: at initialization the average of the values."""
+    values = node.argument(2, "value")
+    source = values if values in given else list(given)[-1]
+    keys = source.shape[-2] if source.shape and len(source.shape) > 1 else 1
+    before = given[source]
+    moments = Moments(before.s + (before.q - before.s) / keys, before.s, before.m)
+    return moments, {other: 1 / keys if other is source else 0.0 for other in given}
+
+
+def soft(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
+    """Softmax: about uniform at initialization; almost no gradient gets through."""
+    size = node.shape[-1] if node.shape else 1
+    return Moments(1 / size**2, 1 / size**2, 1 / size), dict.fromkeys(given, 1 / size**2)
+
+
+def matrix_product(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
+    """Of two activations: attention's scores, or its average of the values."""
+    parts = list(given.items())
+    if len(parts) < 2 or not parts[0][0].shape or not parts[1][0].shape:
+        return parts[0][1], dict.fromkeys(given, 1.0)
+    (x, a), (y, b) = parts[:2]
+    inner = (x.shape or (1,))[-1]
+    coherent = inner * a.m * b.m
+    q = inner * a.q * b.q + coherent**2
+    rows = (x.shape or (1, 1))[-2] if len(x.shape or ()) > 1 else 1
+    columns = (y.shape or (1, 1))[-1]
+    return Moments(q, inner * a.s * b.s + coherent**2, coherent), {x: columns * b.q, y: rows * a.q}
+
+
+STEPS: dict[Kind, Step] = {
+    Kind.ADD: summed,
+    Kind.GATE: multiplied,
+    Kind.CAT: joined,
+    Kind.POOL: averaged,
+    Kind.REDUCE: averaged,
+    Kind.ATTENTION: attended,
+    Kind.SOFTMAX: soft,
+    Kind.MATMUL: matrix_product,
+}
+

@@ -1,0 +1,85 @@
+"""The static gain against what a backward pass measures, and against what theory says of nets without values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from netcheck.trace import trace
+from netcheck.trace.budget import diagnose
+from netcheck.trace.gain import Network
+
+
+class CReLU(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x.relu(), (-x).relu()], 1)
+
+
+class Maxout(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.unflatten(1, (-1, 2)).amax(2)
+
+
+class Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.branch(x)
+
+
+def stack(activation: Callable[[], nn.Module], given: int = 128, made: int = 128, depth: int = 8) -> nn.Sequential:
+    parts = [part for _ in range(depth) for part in (nn.Linear(given, made), activation())]
+    return nn.Sequential(*parts, nn.Linear(given, 10))
+
+
+def normed() -> nn.Sequential:
+    parts = [p for _ in range(8) for p in (nn.Linear(128, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU())]
+    return nn.Sequential(*parts, nn.Linear(128, 10))
+
+
+NETS = {
+    "linear": lambda: stack(nn.Identity),
+    "ReLU": lambda: stack(nn.ReLU),
+    "tanh": lambda: stack(nn.Tanh),
+    "sigmoid": lambda: stack(nn.Sigmoid),
+    "GELU": lambda: stack(nn.GELU),
+    "CReLU": lambda: stack(CReLU, 128, 64),
+    "maxout": lambda: stack(Maxout, 64, 128),
+    "batch norm": normed,
+    "residual": lambda: nn.Sequential(*(Residual(128) for _ in range(6)), nn.Linear(128, 10)),
+}
+
+
+def measured(model: nn.Sequential, x: torch.Tensor) -> float:
+    """log10 of |J^T v| / |v| from the input of the last layer to the first layer's input, over several v."""
+    x = x.clone().requires_grad_()
+    hidden = model[:-1](x)
+    squares = []
+    for _ in range(8):
+        cotangent = torch.randn_like(hidden)
+        (gradient,) = torch.autograd.grad(hidden, x, cotangent, retain_graph=True)
+        squares.append(float(gradient.square().sum() / cotangent.square().sum()))
+    return 0.5 * math.log10(sum(squares) / len(squares))
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_estimate_is_what_a_backward_pass_measures(name: str) -> None:
+    torch.manual_seed(0)
+    model = NETS[name]()
+    x = torch.randn(256, model[0].in_features if isinstance(model[0], nn.Linear) else 128)
+    estimated = Network(trace(model, (x,))).estimate().gain
+    assert estimated == pytest.approx(measured(model, x), abs=0.35)
+
+
+@pytest.mark.parametrize("name", ["linear", "ReLU", "tanh", "CReLU", "maxout"])
+def test_a_net_without_values_counts_as_initialized_for_its_activation(name: str) -> None:
+    with torch.device("meta"):
+        model = NETS[name]()
+    x = torch.empty(4, model[0].in_features, device="meta")
+    assert diagnose(trace(model, (x,))).gain == pytest.approx(0.0, abs=0.35)
