@@ -95,10 +95,13 @@ def cli() -> None:
 )
 @click.option(
     "--format",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice("text full concise json json-lines github sarif junit markdown".split()),
     default="text",
     show_default=True,
-    help="How to write the report.",
+    help="How to write the report; full is another name for text.",
+)
+@click.option(
+    "--statistics", is_flag=True, help="Show how often each rule found something, and not each finding."
 )
 @click.option(
     "--output-file", metavar="FILE", type=click.Path(path_type=Path), help="Write the report to FILE."

@@ -11,9 +11,10 @@ from typing import Any
 from netcheck.errors import UsageError
 from netcheck.findings import Severity
 
-FORMATS = ("text", "json")
 OPTIMIZERS = ("sgd", "adam")
 DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
+FORMATS = ("text", "full", "concise", "json", "json-lines", "github", "sarif", "junit", "markdown")
+WITH_STATISTICS = ("text", "full", "concise", "markdown")  # the others say it all by themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Settings:
         ignore: rules to leave out; the longer selector wins over a shorter one.
         fail_on: the least severity that makes the run exit with 1.
         exit_zero: exit with 0 whatever was found.
-        format: one of `FORMATS`.
+        format: one of `FORMATS`; "full" is another name for "text".
+        statistics: show how often each rule found something, and not each finding.
         output_file: where the report goes; None means standard output.
         colour: True or False as asked for; None means as the stream and the environment say.
         probe: whether to run the model forward and backward for real, and measure its gradients.
@@ -54,6 +56,7 @@ class Settings:
     fail_on: Severity = Severity.WARNING
     exit_zero: bool = False
     format: str = "text"
+    statistics: bool = False
     output_file: Path | None = None
     colour: bool | None = None
     verbose: bool = False
@@ -77,6 +80,10 @@ class Settings:
             raise UsageError(f"unknown device {self.device!r}: choose auto, cpu, mps, cuda or cuda:N")
         if self.seeds < 1:
             raise UsageError(f"--seeds {self.seeds} makes no sense: give the number of passes to make, 1 or more")
+        if self.statistics and self.format not in WITH_STATISTICS:
+            raise UsageError(
+                f"--statistics does not go with --format {self.format}: choose one of {', '.join(WITH_STATISTICS)}"
+            )
         if not (math.isfinite(self.timeout) and self.timeout > 0):
             raise UsageError(f"--timeout {self.timeout:g} makes no sense: give a number of seconds above 0")
         if self.jobs < 1:

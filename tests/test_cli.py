@@ -165,7 +165,7 @@ def test_quiet(checks: Checks) -> None:
     [
         (["check"], "Missing argument 'TARGET...'."),
         (["--selct", "NC1", "a.py"], "No such option '--selct'. (Did you mean"),
-        (["--format", "xml", "a.py"], "'xml' is not one of 'text', 'json'."),
+        (["--format", "xml", "a.py"], "'xml' is not one of 'text', 'full', 'concise',"),
         (["--timeout", "soon", "a.py"], "'soon' is not a valid float."),
         (["--timeout", "-1", "a.py"], "--timeout -1 makes no sense"),
         (["--jobs", "0", "a.py"], "--jobs 0 makes no sense"),

@@ -11,14 +11,44 @@ from netcheck.settings import Settings
 
 
 def rendered(reports: Sequence[Report], settings: Settings, *, colour: bool) -> str:
-    """The reports in `settings.format`."""
-    if settings.format == "json":
-        from netcheck.report import json
+    """The reports in `settings.format`. Each format is a module, imported when it is asked for."""
+    verbose, quiet = settings.verbose, settings.quiet
+    match settings.format:
+        case "json":
+            from netcheck.report import json
 
-        return json.render(reports)
+            return json.render(reports)
+        case "json-lines":
+            from netcheck.report import json_lines
+
+            return json_lines.render(reports)
+        case "github":
+            from netcheck.report import github
+
+            return github.render(reports)
+        case "sarif":
+            from netcheck.report import sarif
+
+            return sarif.render(reports)
+        case "junit":
+            from netcheck.report import junit
+
+            return junit.render(reports, fail_on=settings.fail_on)
+        case "markdown":
+            from netcheck.report import markdown
+
+            return markdown.render(reports, verbose=verbose, statistics=settings.statistics)
+    if settings.statistics:
+        from netcheck.report import statistics
+
+        return statistics.render(reports, colour=colour, verbose=verbose, quiet=quiet)
+    if settings.format == "concise":
+        from netcheck.report import concise
+
+        return concise.render(reports, colour=colour, verbose=verbose, quiet=quiet)
     from netcheck.report import text
 
-    return text.render(reports, colour=colour, verbose=settings.verbose, quiet=settings.quiet)
+    return text.render(reports, colour=colour, verbose=verbose, quiet=quiet)
 
 
 def save(text: str, file: Path) -> None:

@@ -63,6 +63,11 @@ def printable(text: str) -> str:
     return text if text.isascii() and text.isprintable() else "".join(map(escape, text))
 
 
+def printable_text(text: str) -> str:
+    """`text` with its lines as they are, and everything escaped that no reader can show."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def width(text: str) -> int:
     """How many columns `text` takes: East Asian wide letters and emoji take two, combining marks none."""
     if text.isascii():

@@ -1,0 +1,34 @@
+"""The report that a program reads line by line: one JSON object on each, with a key `type`.
+
+    {"type": "run", "schema": 1, "netcheck": "..."}             the first line
+    {"type": "finding", "model": ..., "target": ..., ...}       a finding, its keys as in `netcheck.report.json`
+    {"type": "model", "model": ..., "target": ..., ...}         after a model's findings: the model, without them
+
+so that `jq 'select(.type == "finding")'` and `grep '"type": "finding"'` give the findings and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import netcheck
+from netcheck.findings import Report
+from netcheck.report.json import SCHEMA, model_entry
+
+
+def render(reports: Sequence[Report]) -> str:
+    """All reports as lines of JSON in ASCII."""
+    return "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines(reports))
+
+
+def lines(reports: Sequence[Report]) -> Iterator[dict[str, Any]]:
+    """The objects, one a line."""
+    yield {"type": "run", "schema": SCHEMA, "netcheck": netcheck.__version__}
+    for report in reports:
+        entry = model_entry(report)
+        names = {key: entry[key] for key in ("model", "target")}
+        for found in entry.pop("findings"):
+            yield {"type": "finding", **names, **found}
+        yield {"type": "model", **entry}

@@ -1,0 +1,99 @@
+"""JUnit XML, which CI systems show as test results: one test case a model.
+
+<testsuites>                        totals
+  <testsuite name="netcheck">
+    <testcase name="TanhStack" classname="model.py" file="model.py" time="0.123">
+      <failure type="NC501" message="...">    the findings at or above --fail-on, as the command prints them
+      <error type="NC001" message="...">      in its place where the model could not be checked
+      <skipped message="...">                 where there was no model to check
+      <system-out>                            lesser findings
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+from netcheck.findings import Finding, Report, Severity, by_importance
+from netcheck.report import text
+from netcheck.report.selection import could_not_check
+from netcheck.report.terminal import Painter, printable_text, shorten
+
+# What XML 1.0 cannot hold, not even escaped: controls, lone surrogates, two non-characters.
+FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def render(
+    reports: Sequence[Report], *, fail_on: Severity = Severity.WARNING, root: Path | None = None
+) -> str:
+    """All reports as one test suite.
+
+    Args:
+        reports: one a model.
+        fail_on: the least severity that makes a test case fail.
+        root: directory that paths are shown relative to; None means the current one.
+    """
+    root = Path.cwd() if root is None else root
+    suite = ElementTree.Element("testsuite", name="netcheck")
+    for report in reports:
+        suite.append(case(report, fail_on, root))
+    totals = {
+        "tests": str(len(reports)),
+        "failures": str(len(suite.findall("testcase/failure"))),
+        "errors": str(len(suite.findall("testcase/error"))),
+        "skipped": str(len(suite.findall("testcase/skipped"))),
+        "time": f"{sum(report.seconds for report in reports):.3f}",
+    }
+    suite.attrib |= totals
+    suites = ElementTree.Element("testsuites", {"name": "netcheck", **totals})
+    suites.append(suite)
+    ElementTree.indent(suites)
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
+    )
+
+
+def case(report: Report, fail_on: Severity, root: Path) -> ElementTree.Element:
+    """One model as a test case."""
+    file = text.display_path(report.target.rpartition(":")[0] or report.target, root)
+    attributes = {
+        "name": text.name_of(report.model),
+        "classname": file or "netcheck",
+        "time": f"{report.seconds:.3f}",
+    }
+    element = ElementTree.Element("testcase", {key: allowed(value) for key, value in attributes.items()})
+    if file:
+        element.set("file", allowed(file))
+    failing = by_importance(report.at_least(fail_on))
+    lesser = [f for f in by_importance(report.findings) if f.counts and f.severity < fail_on]
+    if failing:
+        element.append(failure("error" if could_not_check(report) else "failure", failing, root))
+    elif report.summary is None:
+        reasons = [*report.skipped, *(f.message for f in report.findings)]
+        ElementTree.SubElement(element, "skipped", message=allowed("; ".join(reasons) or "no model to check"))
+    if lesser:
+        ElementTree.SubElement(element, "system-out").text = allowed(printed(lesser, root))
+    return element
+
+
+def failure(tag: str, findings: Sequence[Finding], root: Path) -> ElementTree.Element:
+    """The findings that fail a case: the worst one as the headline, all of them as text."""
+    worst, more = findings[0], len(findings) - 1
+    headline = f"{worst.name}: {shorten(worst.message, 500)}" + (f" (and {more} more)" if more else "")
+    element = ElementTree.Element(tag, type=worst.code, message=allowed(headline))
+    element.text = allowed("\n" + printed(findings, root) + "\n")
+    return element
+
+
+def printed(findings: Sequence[Finding], root: Path) -> str:
+    """Findings as the text report has them."""
+    return "\n\n".join(text.finding(found, Painter(False), root, verbose=False) for found in findings)
+
+
+def allowed(value: str) -> str:
+    """`value` with everything spelled out that XML cannot hold or no reader can show."""
+    return FORBIDDEN.sub(
+        lambda match: match[0].encode("unicode_escape").decode("ascii"), printable_text(value)
+    )
