@@ -124,7 +124,7 @@ class Settings:
     def tells_cost(self) -> bool:
         """Whether the report shows what training costs, whatever the rules find."""
         asked = self.batch_size is not None or self.device_memory is not None
-        return asked or self.verbose or self.format == "json"
+        return asked or self.verbose or self.format in ("json", "json-lines")
 
 
 def parse_bytes(size: str | int | None) -> int | None:

@@ -15,7 +15,7 @@ from netcheck.settings import Settings, parse_bytes, split_selectors
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"format": "xml"}, "unknown format 'xml': choose one of text, json"),
+        ({"format": "xml"}, "unknown format 'xml': choose one of text, full, concise"),
         ({"timeout": 0}, "--timeout 0 makes no sense"),
         ({"timeout": float("nan")}, "--timeout nan makes no sense"),
         ({"timeout": float("inf")}, "--timeout inf makes no sense"),
