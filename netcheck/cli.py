@@ -14,11 +14,14 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 import netcheck
+
+if TYPE_CHECKING:
+    from netcheck.settings.options import Option
 
 
 class Commands(click.Group):
@@ -67,137 +70,69 @@ def cli() -> None:
     """
 
 
-@cli.command(short_help="Check models.")
+class CommandWithSettings(click.Command):
+    """A command that has every option of `Settings` with a flag. They are only made for who looks at them."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, after the flags of the settings."""
+        if not any(parameter.name == "select" for parameter in self.params):
+            from netcheck.settings import OPTIONS
+
+            self.params[1:1] = [flag(one) for one in OPTIONS.values() if one.flags]
+        return super().get_params(ctx)
+
+
+def flag(one: Option) -> click.Option:
+    """The click option for one field of `Settings`; what is not given on the command line is None or ()."""
+    from netcheck.settings.options import Choice, File, Number, Switch, Whole
+
+    kind = one.kind
+    names = [*one.flags, one.name]
+    more: dict[str, Any] = {"metavar": one.metavar or None, "multiple": kind.many}
+    if isinstance(kind, Switch):
+        names[0] += f"/{kind.off}" if kind.off else ""
+        more = {"is_flag": True}
+    elif isinstance(kind, Choice):
+        more["type"] = click.Choice(kind.choices)
+    elif isinstance(kind, File):
+        more["type"] = click.Path(path_type=Path)
+    elif isinstance(kind, Whole | Number):
+        more["type"] = click.INT if isinstance(kind, Whole) else click.FLOAT
+    # The default is shown, not set: what the command line does not say, the configuration file may.
+    shown = "" if one.default is None or isinstance(kind, Switch) or kind.many else kind.write(one.default)
+    text = one.help + (f"  [default: {shown.strip(chr(34))}]" if shown else "")
+    return click.Option(names, default=None, help=text, **more)
+
+
+@cli.command(cls=CommandWithSettings, short_help="Check models.")
 @click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
-@click.option(
-    "--input",
-    "inputs",
-    metavar="SPEC",
-    multiple=True,
-    help="Example input, such as 8x3x32x32 or ids=long:2x16; once for each argument of forward. "
-    "By default they are inferred.",
-)
-@click.option(
-    "--select",
-    metavar="RULES",
-    multiple=True,
-    help="Run these rules alone: codes (NC501), beginnings of codes (NC5) or names (poor-init), "
-    "with commas between.",
-)
-@click.option(
-    "--extend-select", metavar="RULES", multiple=True, help="Run these rules on top of the selected."
-)
-@click.option(
-    "--ignore",
-    metavar="RULES",
-    multiple=True,
-    help="Leave these rules out. The longer selector wins over a shorter.",
-)
-@click.option(
-    "--format",
-    type=click.Choice("text full concise json json-lines github sarif junit markdown".split()),
-    default="text",
-    show_default=True,
-    help="How to write the report; full is another name for text.",
-)
-@click.option(
-    "--statistics", is_flag=True, help="Show how often each rule found something, and not each finding."
-)
-@click.option(
-    "--output-file", metavar="FILE", type=click.Path(path_type=Path), help="Write the report to FILE."
-)
-@click.option(
-    "--fail-on",
-    type=click.Choice(["error", "warning", "info"]),
-    default="warning",
-    show_default=True,
-    help="The least severity that makes the exit code 1.",
-)
-@click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever is found.")
-@click.option(
-    "--probe/--no-probe",
-    default=True,
-    help="Run the model forward and backward for real and measure its gradients, or do not. Default: --probe.",
-)
-@click.option(
-    "--device",
-    metavar="DEVICE",
-    default="auto",
-    show_default=True,
-    help="Where to run it: auto (cuda, then mps, then cpu), cpu, mps, cuda or cuda:N.",
-)
-@click.option(
-    "--seeds",
-    metavar="K",
-    type=int,
-    default=3,
-    show_default=True,
-    help="Make K passes, each with fresh inputs and, where the model can be built anew, fresh weights.",
-)
-@click.option(
-    "--optimizer",
-    type=click.Choice(["sgd", "adam"]),
-    default="sgd",
-    show_default=True,
-    help="What the model will be trained with. Adam forgives a gradient's scale in part.",
-)
-@click.option(
-    "--batch-size",
-    metavar="N",
-    type=int,
-    help="Tell the cost for a batch of N samples. By default for the example input's.",
-)
-@click.option(
-    "--device-memory",
-    metavar="SIZE",
-    help="Memory of the device, such as 24GiB: training must fit it. By default the accelerator's own.",
-)
-@click.option(
-    "--timeout",
-    metavar="S",
-    type=float,
-    default=300.0,
-    show_default=True,
-    help="Seconds that a target may take.",
-)
-@click.option(
-    "-j",
-    "--jobs",
-    metavar="N",
-    type=int,
-    default=1,
-    show_default=True,
-    help="Check so many targets at a time.",
-)
-@click.option(
-    "--seed",
-    metavar="N",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Start the random number generators from N before a model is built or probed.",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Also show the layers, every place and cleared findings.")
-@click.option("-q", "--quiet", is_flag=True, help="Show findings and nothing else.")
-@click.option(
-    "--color/--no-color",
-    "colour",
-    default=None,
-    help="Colour the report, or do not. By default as NO_COLOR and FORCE_COLOR say, else on a terminal.",
-)
-def check(**options: Any) -> int:
+@click.option("--config", metavar="FILE", help="Read FILE instead of the closest pyproject.toml with [tool.netcheck].")
+@click.option("--isolated", is_flag=True, help="Read no configuration file and no NETCHECK_ variable.")
+@click.option("--show-settings", is_flag=True, help="Print the settings and where each comes from, and check nothing.")
+def check(
+    targets: tuple[str, ...], config: str | None, isolated: bool, show_settings: bool, **options: Any
+) -> int:
     """Check the models in each TARGET.
 
-    A TARGET is a file, a directory, file.py:Symbol or package.module:Symbol.
+    A TARGET is a file, a directory, file.py:Symbol or package.module:Symbol. Most options can also be set in
+    pyproject.toml under [tool.netcheck], and by environment variables such as NETCHECK_SELECT.
 
     Exit codes: 0 nothing as bad as --fail-on, 1 findings, 2 netcheck could not do what was asked.
     """
     from netcheck import engine, worker
     from netcheck.report import output
     from netcheck.report.terminal import wants_colour
-    from netcheck.settings import Settings
+    from netcheck.rules.base import require_selectors
+    from netcheck.settings import gather
 
-    settings = Settings.from_options(**options)
+    gathered = gather.gather(
+        options, targets=targets, config=config, isolated=isolated, environment=os.environ
+    )
+    settings = gathered.settings
+    if show_settings:
+        require_selectors(settings)
+        show(gather.shown(gathered))
+        return 0
     reports = worker.check_targets(settings)
     if settings.output_file is not None:
         output.save(output.rendered(reports, settings, colour=bool(settings.colour)), settings.output_file)

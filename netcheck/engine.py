@@ -40,7 +40,9 @@ from netcheck.errors import (
 )
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
 from netcheck.rules import base, verdicts
-from netcheck.settings import Settings, parse_bytes
+from netcheck.rules.ignores import is_ignored
+from netcheck.settings import Settings, models, parse_bytes
+from netcheck.settings.patterns import matches_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -111,7 +113,7 @@ def check(
     return examine(report, source, settings)
 
 
-def plan(names: Sequence[str]) -> tuple[list[Target], list[Report]]:
+def plan(names: Sequence[str], settings: Settings | None = None) -> tuple[list[Target], list[Report]]:
     """The models that files, folders and modules hold, and a report on each file without any; without torch.
 
     Raises:
@@ -119,7 +121,13 @@ def plan(names: Sequence[str]) -> tuple[list[Target], list[Report]]:
     """
     from netcheck.source.targets import expand
 
-    found = expand(names)
+    settings = Settings() if settings is None else settings
+
+    def left_out(file: str) -> bool:
+        return any(matches_file(file, pattern, settings.root) for pattern in settings.exclude)
+
+    files = [(entry.file(settings.root), entry.symbol) for entry in settings.models]
+    found = expand(names, [(file, symbol) for file, symbol in files if file and not left_out(file)], left_out)
     unchecked = []
     for skipped in found.skipped:
         if not os.path.lexists(skipped.file):
@@ -140,16 +148,34 @@ def check_target(target: Target, settings: Settings) -> Report:
     from netcheck.load import target as loading
     from netcheck.load.randomness import seeded
 
+    settings, entry = settings.of_model(target.file, target.symbol, target.module)
     # A class that netcheck came upon by itself may need arguments, or be no model: nobody asked for it.
-    harmless = (NeedsArguments, loading.NotAModel) if target.discovered else ()
+    harmless = (NeedsArguments, loading.NotAModel) if target.discovered and not entry else ()
 
     def build() -> Built:
-        with seeded(settings.seed):
-            loaded = loading.load(target)
+        args, kwargs = (entry.args, dict(entry.kwargs)) if entry else ((), {})
+        try:
+            with seeded(settings.seed):
+                loaded = loading.load(target, args=args, kwargs=kwargs)
+        except NeedsArguments as error:
+            error.help = how_to_give(error, target, settings)
+            raise
         return Built(loaded.model, loaded.defined, from_seed(loaded.factory))
 
     source = Source(build, lambda module: specified_inputs(module, settings))
     return examine(Report(model=target.symbol, target=target.name), source, settings, harmless=harmless)
+
+
+def how_to_give(error: NeedsArguments, target: Target, settings: Settings) -> str:
+    """The lines of pyproject.toml that would give a class its arguments; a function, where they are no plain data."""
+    if not error.args_wanted and not error.kwargs_wanted:
+        return error.help
+    _, entry = settings.of_model(target.file, target.symbol, target.module)
+    args = (*(entry.args if entry else ()), *error.args_wanted)
+    kwargs = {**dict(entry.kwargs if entry else ()), **error.kwargs_wanted}
+    name = os.path.relpath(target.file, settings.root or None).replace(os.sep, "/") if target.file else target.module
+    lines = models.lines(f"{name}:{target.symbol}", args, kwargs).replace("\n", "\n    ")
+    return f"give them in pyproject.toml, with your own values:\n\n    {lines}\n"
 
 
 @dataclass(frozen=True)
@@ -429,8 +455,9 @@ def finish(report: Report, findings: list[Finding], settings: Settings) -> Repor
     """Put the findings into `report`, without the notices that were ignored."""
     # `--select NC1` must not hide that a model could not be checked: only `--ignore` does.
     kept = {rule.code for rule in base.select(("ALL", *settings.chosen), settings.ignore)}
+    file, _, symbol = report.target.rpartition(":")
     for found in findings:
-        if found.code in kept:
+        if found.code in kept and not is_ignored(found, (report.model, symbol), file, settings):
             report.findings.append(found)
         elif report.summary is None:
             report.skipped.append(f"{found.message} ({found.code}, ignored)")

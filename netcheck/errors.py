@@ -13,6 +13,8 @@ An error keeps its cause (`raise ... from`), the model's part and the source lin
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from netcheck.findings import Location
@@ -49,10 +51,17 @@ class LoadError(NetcheckError):
 
 
 class NeedsArguments(LoadError):
-    """A module class cannot be constructed without arguments that nobody gave."""
+    """A module class cannot be constructed without arguments that nobody gave.
+
+    Attributes:
+        args_wanted: examples of the positional arguments that a configuration file could give.
+        kwargs_wanted: the same for arguments by name; both are empty if plain data is not what they are.
+    """
 
     code = "NC002"
     name = "needs-arguments"
+    args_wanted: Sequence[Any] = ()
+    kwargs_wanted: Mapping[str, Any] = MappingProxyType({})
 
 
 class InputError(NetcheckError):

@@ -28,6 +28,7 @@ from netcheck.errors import (
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Summary
 from netcheck.rules import base
 from netcheck.settings import Settings
+from netcheck.source.targets import Target
 
 
 @dataclass
@@ -233,19 +234,19 @@ def checked(
     """The report on a target that `load` loads."""
     monkeypatch.setitem(sys.modules, "netcheck.load.target", SimpleNamespace(load=load, NotAModel=NotAModel))
     monkeypatch.setattr(sys.modules["netcheck.load"], "target", sys.modules["netcheck.load.target"])
-    target: Any = SimpleNamespace(name="m.py:make", symbol="make", discovered=discovered)
+    target = Target("m.py", "make", discovered=discovered)
     return engine.check_target(target, Settings(**options))
 
 
 def test_a_target_is_loaded_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = checked(monkeypatch, lambda target: SimpleNamespace(model=Net(), defined=None, factory=Net))
+    report = checked(monkeypatch, lambda target, **_: SimpleNamespace(model=Net(), defined=None, factory=Net))
     assert (report.model, report.target, codes(report), report.inputs) == (
         "Net",
         "m.py:make",
         ["NC997"],
         "inferred",
     )
-    report = checked(monkeypatch, lambda target: SimpleNamespace(model=Net(), defined=None, factory=Net), inputs=("2x3",))
+    report = checked(monkeypatch, lambda target, **_: SimpleNamespace(model=Net(), defined=None, factory=Net), inputs=("2x3",))
     assert report.inputs == "specified"
 
 
@@ -270,7 +271,7 @@ def test_what_netcheck_came_upon_by_itself_may_be_unbuildable(
 
 def plan(monkeypatch: pytest.MonkeyPatch, *skipped: Any) -> tuple[list[Any], list[Report]]:
     found = SimpleNamespace(targets=("one", "two"), skipped=skipped)
-    fake = SimpleNamespace(expand=lambda names: found)
+    fake = SimpleNamespace(expand=lambda *_: found)
     monkeypatch.setitem(sys.modules, "netcheck.source.targets", fake)
     return engine.plan(["x"])
 

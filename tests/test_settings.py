@@ -9,13 +9,13 @@ import pytest
 
 from netcheck.errors import UsageError
 from netcheck.findings import Severity
-from netcheck.settings import Settings, parse_bytes, split_selectors
+from netcheck.settings import Settings, parse_bytes
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"format": "xml"}, "unknown format 'xml': choose one of text, full, concise"),
+        ({"format": "xml"}, "--format xml is unknown: choose one of text, full, concise"),
         ({"timeout": 0}, "--timeout 0 makes no sense"),
         ({"timeout": float("nan")}, "--timeout nan makes no sense"),
         ({"timeout": float("inf")}, "--timeout inf makes no sense"),
@@ -50,7 +50,7 @@ def test_extended_selections_come_on_top_of_what_is_selected() -> None:
 
 
 def test_selectors_are_split_at_commas() -> None:
-    assert split_selectors((" NC1 ,,NC2", "", "x")) == ("NC1", "NC2", "x")
+    assert Settings.from_options(select=(" NC1 ,,NC2", "", "x")).select == ("NC1", "NC2", "x")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ where one value is meant: a configuration class that can be built as it is.
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import inspect
 import sys
@@ -23,7 +24,7 @@ from netcheck.findings import Location
 from netcheck.load.guard import user_code
 
 CONFIG_ENDINGS = ("Config", "Configuration", "Args", "Arguments", "Options", "HParams", "Settings", "Params")
-EXAMPLES = {int: "64", float: "0.1", bool: "true", str: '"..."'}  # shown, never used
+EXAMPLES = {int: 64, float: 0.1, bool: True, str: "...", list: [64], tuple: [64], dict: {}}  # shown, never used
 
 
 def bind(
@@ -124,15 +125,30 @@ def builds_as_it_is(kind: type) -> bool:
 def needs_arguments(
     callee: Callable[..., Any], name: str, missing: Sequence[inspect.Parameter], place: Location
 ) -> NeedsArguments:
-    """The error that names what is missing and the lines that would give it."""
+    """The error that names what is missing and shows how it is given."""
     names = [parameter.name for parameter in missing]
     listed = ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
-    values = [(p.name, EXAMPLES.get(annotation_of(callee, p), "64")) for p in missing]
-    python = ", ".join(f"{key}={value.title() if value == 'true' else value}" for key, value in values)
     symbol = name.rpartition(":")[2]
+    values = {p.name: example_for(callee, p) for p in missing}
+    python = ", ".join(f"{key}={'...' if value is None else repr(value)}" for key, value in values.items())
     help = (
         "give them, with your own values, by a function in the file:\n\n"
         "    def netcheck_model() -> nn.Module:\n"
         f"        return {symbol}({python})\n"
     )
-    return NeedsArguments(f"{symbol} cannot be built without {listed}", help=help, location=place)
+    error = NeedsArguments(f"{symbol} cannot be built without {listed}", help=help, location=place)
+    if None not in values.values():
+        error.args_wanted = [values[p.name] for p in missing if p.kind is p.POSITIONAL_ONLY]
+        error.kwargs_wanted = {p.name: values[p.name] for p in missing if p.kind is not p.POSITIONAL_ONLY}
+    return error
+
+
+def example_for(callee: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """A value of the kind that a parameter wants, None where plain data is not what it wants."""
+    annotation = annotation_of(callee, parameter)
+    kind = typing.get_origin(annotation) or annotation
+    if kind is parameter.empty or not isinstance(kind, type):
+        return EXAMPLES[int]
+    if kind in EXAMPLES or not issubclass(kind, (*EXAMPLES, collections.abc.Sequence)):
+        return EXAMPLES.get(kind)
+    return next((EXAMPLES[base] for base in EXAMPLES if issubclass(kind, base)), EXAMPLES[list])

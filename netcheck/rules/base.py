@@ -36,6 +36,7 @@ from netcheck.findings import Evidence, Finding, Location, Severity, Verdict
 if TYPE_CHECKING:
     from netcheck.measure.cost_figures import Cost
     from netcheck.measure.measurement import Gradients
+    from netcheck.settings import Settings
     from netcheck.trace.graph import Member, ModelGraph, Node, Submodule
 
 
@@ -224,6 +225,13 @@ def require_known(selectors: Iterable[str]) -> None:
     for selector in selectors:
         if all(match_length(rule, selector) < 0 for rule in registry()):
             raise UsageError(f"unknown rule {selector!r}{suggestion(selector)}")
+
+
+def require_selectors(settings: Settings) -> None:
+    """Raise a UsageError for the first selector in the settings that matches no rule."""
+    require_known((*settings.chosen, *settings.ignore))
+    for table in (settings.per_file_ignores, settings.per_model_ignores):
+        require_known(selector for _, selectors in table for selector in selectors)
 
 
 def find(code_or_name: str) -> Rule:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -82,18 +82,20 @@ class Definition:
     values: list[ast.expr] = field(default_factory=list)  # what a variable is assigned
 
 
-def discover(paths: Sequence[str]) -> Discovery:
+def discover(paths: Sequence[str], left_out: Callable[[str], bool] = lambda file: False) -> Discovery:
     """Find the models that files and folders define.
 
     Args:
         paths: files, each of which is answered for by a candidate or a reason; and folders, which are walked.
+        left_out: whether a file in a folder is not to be looked at.
 
     Returns:
         The root models, and the files that cannot be read. Of files in folders that define no model nothing
         is said.
     """
     named = {path: None for path in paths if not os.path.isdir(path)}
-    walked = {file: None for path in paths if os.path.isdir(path) for file in python_files(path)}
+    folders = [path for path in paths if os.path.isdir(path)]
+    walked = {file: None for path in folders for file in python_files(path) if not left_out(file)}
     files = list(named | walked)
     skipped: list[Skipped] = []
     indexes = list(parsed(files, named.keys(), skipped))

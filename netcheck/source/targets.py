@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from netcheck.source.discover import Candidate, Skipped, discover
@@ -50,14 +50,23 @@ class Targets:
     skipped: tuple[Skipped, ...]
 
 
-def expand(arguments: Sequence[str]) -> Targets:
+def expand(
+    arguments: Sequence[str],
+    known: Sequence[tuple[str, str]] = (),
+    left_out: Callable[[str], bool] = lambda file: False,
+) -> Targets:
     """List the models that the arguments name, each once, in the order of the arguments.
 
     A file or folder that does not exist is in `skipped`, as is a file in which no model was found.
+
+    Args:
+        arguments: what the user named.
+        known: (absolute file, symbol) of models that are to be checked with their files, found in them or not.
+        left_out: whether a file in a folder is not to be looked at.
     """
     parts = [split(argument) for argument in arguments]
     paths = list(dict.fromkeys(path for path, symbol, _ in parts if path and not symbol))
-    found = discover([path for path in paths if os.path.lexists(path)])
+    found = discover([path for path in paths if os.path.lexists(path)], left_out)
     skipped = [Skipped(path, "does not exist") for path in paths if not os.path.lexists(path)]
     targets: list[Target] = []
     for argument, (path, symbol, module) in zip(arguments, parts, strict=True):
@@ -67,12 +76,19 @@ def expand(arguments: Sequence[str]) -> Targets:
             targets.append(Target(path, symbol, module))
         elif path:
             targets += [discovered(one, module) for one in found.candidates if belongs(one.file, path)]
+            targets += [Target(relative(f, path), s, module) for f, s in known if belongs(relative(f, path), path)]
         else:
             skipped.append(Skipped(argument, "is neither a file nor a folder nor a module that can be found"))
     once: dict[str, Target] = {}
     for target in targets:
         once.setdefault(f"{target.file}:{target.symbol}", target)
-    return Targets(tuple(once.values()), (*skipped, *found.skipped))
+    answered = {target.file for target in once.values()}
+    return Targets(tuple(once.values()), (*skipped, *(one for one in found.skipped if one.file not in answered)))
+
+
+def relative(file: str, path: str) -> str:
+    """An absolute path as it would be found under `path`: relative if that is."""
+    return file if os.path.isabs(path) or not file else os.path.relpath(file)
 
 
 def discovered(candidate: Candidate, module: str = "") -> Target:
