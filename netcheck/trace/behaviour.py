@@ -53,7 +53,7 @@ class Activation:
         self.zero_centred = abs(low + high) <= 0.2 * abs(high - low)
         self.rectifier = torch.equal(values, torch.linspace(-6, 6, 1201, dtype=torch.float64).clamp(min=0))
         self.nonnegative = float(values.min()) >= 0 < high
-        self.linear = float(size.max() - size.min()) <= 1e-6 * max(self.steepest, 1e-12)
+        self.linear = is_affine(values)  # its values decide, not its slopes: a straight-through estimator has the slope of 1
         self._moments: dict[tuple[int, int], tuple[float, float, float]] = {}
         self._overlaps: dict[tuple[int, int, int], float] = {}
         self._folded: dict[tuple[int, int, int], tuple[float, float, float]] = {}
@@ -141,6 +141,12 @@ class Activation:
             at_zero, nearby = self.moments(1e-6)[2], self.moments(0.05)[2]
             return (1.0 if nearby > 0.99 * at_zero else 5 / 3) / max(at_zero, 0.1)
         return 1 / max(self.moments(1.0)[2], 0.1)
+
+
+def is_affine(values: torch.Tensor) -> bool:
+    """Whether values (n,) at equally spaced points lie on a line."""
+    line = torch.linspace(float(values[0]), float(values[-1]), len(values), dtype=values.dtype)
+    return float((values - line).abs().max()) <= 1e-6 * max(float(values.max() - values.min()), 1e-12)
 
 
 def rectified_gaussian(variance: float, mean: float) -> tuple[float, float, float]:

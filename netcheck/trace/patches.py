@@ -13,7 +13,9 @@ from torch import nn
 
 _ONE_AT_A_TIME = threading.RLock()  # two threads that patch in turn would each restore the other's patch
 _ORIGINAL_CALL = nn.Module.__call__
-_ORIGINAL_APPLY = torch.autograd.Function.__dict__["apply"]
+# What Function.apply ends in, also where it was bound before: `swish = SwishFunction.apply` at the top of a module.
+_FUNCTION_BASE: Any = torch.autograd.function._SingleLevelFunction
+_MISSING = object()
 
 
 class Hearer(Protocol):
@@ -35,7 +37,7 @@ def patched(hearer: Hearer) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(_ONE_AT_A_TIME)
         stack.enter_context(_replaced(nn.Module, "__call__", _module_call(hearer)))
-        stack.enter_context(_replaced(torch.autograd.Function, "apply", _function_apply(hearer)))
+        stack.enter_context(_replaced(_FUNCTION_BASE, "apply", _function_apply(hearer)))
         stack.enter_context(eager())
         stack.enter_context(deeper())
         yield
@@ -43,7 +45,7 @@ def patched(hearer: Hearer) -> Iterator[None]:
 
 def original_apply(function: type[torch.autograd.Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`function.apply(*args, **kwargs)` as PyTorch has it."""
-    return _ORIGINAL_APPLY.__func__(function, *args, **kwargs)
+    return super(_FUNCTION_BASE, function).apply(*args, **kwargs)
 
 
 def _module_call(hearer: Hearer) -> Callable[..., Any]:
@@ -66,12 +68,15 @@ def _function_apply(hearer: Hearer) -> Any:
 
 @contextmanager
 def _replaced(owner: type, name: str, value: Any) -> Iterator[None]:
-    original = owner.__dict__[name]
+    original = owner.__dict__.get(name, _MISSING)
     setattr(owner, name, value)
     try:
         yield
     finally:
-        setattr(owner, name, original)
+        if original is _MISSING:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, original)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -146,6 +147,35 @@ class Clamp(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         return gradient * (ctx.saved_tensors[0].abs() <= 1)
+
+
+class Sign(torch.autograd.Function):
+    """A straight-through estimator: a step whose slope is said to be 1."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.sign()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient
+
+
+@pytest.mark.parametrize("write", [Sign.apply, lambda x: x + (x.round() - x).detach()])
+def test_a_straight_through_estimator_is_nonlinear(write: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(write(self.first(x)))
+
+    graph = trace(Net(), (torch.randn(2, 8),))
+    (activation,) = [node for node in graph if node.kind is Kind.ACTIVATION]
+    assert activation.activation is not None
+    assert not activation.activation.linear
+    assert activation.activation.moments(1.0)[2] == pytest.approx(1.0)  # what autograd makes of it
 
 
 @pytest.mark.parametrize(("write", "saturates", "rectifies"), [

@@ -44,6 +44,7 @@ def snapshot(model: nn.Module) -> Snapshot:
         "recursion": sys.getrecursionlimit(),
         "call": nn.Module.__call__,
         "apply": torch.autograd.Function.__dict__["apply"],
+        "single apply": dict(vars(torch.autograd.function._SingleLevelFunction)),
         "function modes": torch._C._len_torch_function_stack(),
         "dispatch modes": torch._C._len_torch_dispatch_stack(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
