@@ -52,7 +52,8 @@ def test_one_name_spelled_two_ways_is_one_format(format: str) -> None:
 
 def test_the_command_line_knows_every_format() -> None:
     check = cli.commands["check"]
-    choice = next(option.type for option in check.params if option.name == "format")
+    options = check.get_params(click.Context(check))
+    choice = next(option.type for option in options if option.name == "format")
     assert isinstance(choice, click.Choice)
     assert tuple(choice.choices) == FORMATS
 
