@@ -122,7 +122,7 @@ def check(
     from netcheck import engine, worker
     from netcheck.report import output
     from netcheck.report.terminal import wants_colour
-    from netcheck.rules.base import require_selectors
+    from netcheck.rules.base import require_settings
     from netcheck.settings import gather
 
     gathered = gather.gather(
@@ -130,7 +130,7 @@ def check(
     )
     settings = gathered.settings
     if show_settings:
-        require_selectors(settings)
+        require_settings(settings)
         show(gather.shown(gathered))
         return 0
     reports = worker.check_targets(settings)

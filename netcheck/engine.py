@@ -39,7 +39,7 @@ from netcheck.errors import (
     UsageError,
 )
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
-from netcheck.rules import base, verdicts
+from netcheck.rules import base, thresholds, verdicts
 from netcheck.rules.ignores import is_ignored
 from netcheck.settings import Settings, models, parse_bytes
 from netcheck.settings.patterns import matches_file
@@ -163,7 +163,9 @@ def check_target(target: Target, settings: Settings) -> Report:
         return Built(loaded.model, loaded.defined, from_seed(loaded.factory))
 
     source = Source(build, lambda module: specified_inputs(module, settings))
-    return examine(Report(model=target.symbol, target=target.name), source, settings, harmless=harmless)
+    report = Report(model=target.symbol, target=target.name)
+    with thresholds.chosen(base.thresholds_in(settings)):
+        return examine(report, source, settings, harmless=harmless)
 
 
 def how_to_give(error: NeedsArguments, target: Target, settings: Settings) -> str:

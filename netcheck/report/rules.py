@@ -14,6 +14,7 @@ def page(rule: Rule) -> str:
         f"# {rule.name} ({rule.code})",
         f"Severity: at most {rule.severity.value}.",
         before,
+        *thresholds(rule),
         *example("Example", rule.BAD),
         *example("Use instead", rule.GOOD),
         *titles("Flagged", rule.BAD),
@@ -43,6 +44,15 @@ def split_references(documentation: str) -> tuple[str, str]:
     """The documentation before its references, and the references, which belong at the end of the page."""
     before, heading, after = documentation.partition("## References")
     return before.strip(), (heading + after).strip()
+
+
+def thresholds(rule: Rule) -> list[str]:
+    """The numbers that a project may set for the rule as a section, or nothing."""
+    if not rule.THRESHOLDS:
+        return []
+    lines = [f"{each.name} = {each.default:g}  # {each.meaning}" for each in rule.THRESHOLDS]
+    table = "\n".join([f"[tool.netcheck.rules.{rule.code}]", *lines])
+    return ["## Thresholds", "Set in pyproject.toml; these are the defaults:", f"```toml\n{table}\n```"]
 
 
 def example(title: str, examples: Sequence[Example]) -> list[str]:

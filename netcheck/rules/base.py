@@ -32,6 +32,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from netcheck.errors import UsageError
 from netcheck.findings import Evidence, Finding, Location, Severity, Verdict
+from netcheck.rules.thresholds import Threshold, limit
+from netcheck.settings.options import did_you_mean
 
 if TYPE_CHECKING:
     from netcheck.measure.cost_figures import Cost
@@ -67,6 +69,7 @@ class Rule:
     name: ClassVar[str]
     severity: ClassVar[Severity]
     scale_only: ClassVar[bool] = False  # what it finds is wrong in scale alone, which Adam forgives in part
+    THRESHOLDS: ClassVar[tuple[Threshold, ...]] = ()
     BAD: ClassVar[tuple[Example, ...]] = ()
     GOOD: ClassVar[tuple[Example, ...]] = ()
 
@@ -79,6 +82,10 @@ class Rule:
     def documentation(self) -> str:
         """The documentation as Markdown, without the examples."""
         return inspect.getdoc(type(self)) or ""
+
+    def limit(self, name: str) -> float:
+        """One of the numbers that this rule judges by, as the project has set it, or its own."""
+        return limit(self.code, next(each for each in self.THRESHOLDS if each.name == name))
 
     def finding(
         self,
@@ -227,11 +234,24 @@ def require_known(selectors: Iterable[str]) -> None:
             raise UsageError(f"unknown rule {selector!r}{suggestion(selector)}")
 
 
-def require_selectors(settings: Settings) -> None:
-    """Raise a UsageError for the first selector in the settings that matches no rule."""
+def require_settings(settings: Settings) -> None:
+    """Raise a UsageError for the first rule or threshold in the settings that there is not."""
     require_known((*settings.chosen, *settings.ignore))
     for table in (settings.per_file_ignores, settings.per_model_ignores):
         require_known(selector for _, selectors in table for selector in selectors)
+    for code, numbers in settings.rules:
+        rule = find(code)
+        known = [each.name for each in rule.THRESHOLDS]
+        for name, _ in numbers:
+            if name not in known:
+                listed = f"choose one of {', '.join(known)}" if known else "it has none"
+                close = did_you_mean(name, known) or f": {listed}"
+                raise UsageError(f"unknown threshold {name!r} of {rule.code} ({rule.name}){close}")
+
+
+def thresholds_in(settings: Settings) -> dict[str, dict[str, float]]:
+    """The thresholds that the settings set: {code: {name: number}}."""
+    return {find(code).code: dict(numbers) for code, numbers in settings.rules}
 
 
 def find(code_or_name: str) -> Rule:
@@ -248,8 +268,6 @@ def find(code_or_name: str) -> Rule:
 
 def suggestion(selector: str) -> str:
     """The end of a sentence about an unknown selector: the closest known one, else where all are listed."""
-    from difflib import get_close_matches
-
-    known = {text.lower(): text for rule in registry() for text in (rule.code, rule.name)}
-    close = get_close_matches(selector.lower(), known, n=1)
-    return f": did you mean {known[close[0]]}?" if close else ": `netcheck rules` lists all codes and names"
+    known = [text for rule in registry() for text in (rule.code, rule.name)]
+    cased = selector.upper() if selector[:2].upper() == "NC" else selector.lower()
+    return did_you_mean(cased, known) or ": `netcheck rules` lists all codes and names"

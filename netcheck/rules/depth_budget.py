@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import Node
 
 BUDGET = 3.0  # decades of measured gain, of either sign
-HOPELESS = 5.0
+HOPELESS = 5.0  # decades: beyond, none of 560 small nets trained with any optimizer tried
 HARMLESS = 2.0  # decades within which a suspicion was wrong: of 560 small nets, those there trained as often as any
+
+ERROR = Threshold("error", HOPELESS, "decades of gain beyond which the finding is an error, not a warning")
 
 REMEDIES = {
     "init": "the recommended initialization",
@@ -26,14 +29,15 @@ REMEDIES = {
 }
 
 
-def severity(diagnosis: Diagnosis) -> Severity:
-    """Error where no net measured trained with any optimizer, warning before."""
-    from netcheck.trace.budget import ERROR
+def severity(diagnosis: Diagnosis, error: float) -> Severity:
+    """Error beyond `error` decades, by default where no net measured trained with any optimizer; warning before.
 
-    return Severity.ERROR if abs(diagnosis.gain) > ERROR + diagnosis.budget - 3 else Severity.WARNING
+    Where skips make the estimate uncertain, and the budget larger, the limit is as much larger.
+    """
+    return Severity.ERROR if abs(diagnosis.gain) > error + diagnosis.budget - BUDGET else Severity.WARNING
 
 
-def verdict(found: Finding, gradients: Gradients, highest: Severity) -> Finding:
+def verdict(found: Finding, gradients: Gradients, highest: Severity, error: float = HOPELESS) -> Finding:
     """A suspicion of the budget, beside the measured gain.
 
     Confirmed with the measured severity if the gain is outside 3 decades in the direction that was estimated; cleared if
@@ -46,15 +50,15 @@ def verdict(found: Finding, gradients: Gradients, highest: Severity) -> Finding:
     measured = replace(found, evidence=replace(found.evidence, text=text))
     same_direction = (gain < 0) == (found.evidence.value < 0)
     if abs(gain) > BUDGET and same_direction:
-        return replace(measured, verdict=Verdict.CONFIRMED, severity=min(highest, severity_of(gain)))
+        return replace(measured, verdict=Verdict.CONFIRMED, severity=min(highest, severity_of(gain, error)))
     if abs(gain) <= HARMLESS or not same_direction:
         return replace(measured, verdict=Verdict.CLEARED)
     return replace(measured, severity=min(found.severity, Severity.WARNING))
 
 
-def severity_of(gain: float) -> Severity:
+def severity_of(gain: float, error: float = HOPELESS) -> Severity:
     """How bad a measured gain is, in decades: beyond 5 no net trained with any optimizer, beyond 3 none with SGD."""
-    return Severity.ERROR if abs(gain) > HOPELESS else Severity.WARNING
+    return Severity.ERROR if abs(gain) > error else Severity.WARNING
 
 
 def evidence(diagnosis: Diagnosis) -> Evidence:

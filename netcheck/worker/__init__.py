@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from netcheck import engine
 from netcheck.findings import Report
-from netcheck.rules.base import require_selectors
+from netcheck.rules.base import require_settings
 from netcheck.settings import Settings
 from netcheck.worker.limits import Limits
 from netcheck.worker.pool import Event, check_all
@@ -34,7 +34,7 @@ def check_targets(settings: Settings, progress: Callable[[Event], None] | None =
     Raises:
         UsageError: a target stands for nothing, or a selector matches no rule.
     """
-    require_selectors(settings)
+    require_settings(settings)
     targets, unchecked = engine.plan(settings.targets, settings)
     limits = replace(Limits(), seconds=settings.timeout, memory=Limits().memory // settings.jobs)
     checked = check_all(targets, settings, jobs=settings.jobs, limits=limits, progress=progress)

@@ -10,6 +10,7 @@ from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.dropouts import dropouts
 from netcheck.rules.neighbours import weight_layers_after
+from netcheck.rules.thresholds import Threshold
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ class DropoutBeforeBatchnorm(StaticRule):
     code = "NC203"
     name = "dropout-before-batchnorm"
     severity = Severity.WARNING
+    THRESHOLDS = (
+        Threshold("ratio", _LIMIT, "variance in training over that in eval mode, from which it is a warning"),
+    )
     BAD = (
         Example(
             "dropout in each block of an MLP",
@@ -222,13 +226,13 @@ model = nn.Sequential(
             return
         rate = max(p for _, p in found)
         ratio = variance_ratio(rate)
-        harmful = ratio >= _LIMIT and not all(is_in_dense_head(node) for node, _ in found)
+        harmful = ratio >= self.limit("ratio") and not all(is_in_dense_head(node) for node, _ in found)
         text = f"p = {rate:g}: variance in training / evaluation = {ratio:.2f}"
         yield self.finding(
             f"dropout (p = {rate:g}) before a BatchNorm: its running variance will be {ratio:.2f} times "
             "that of evaluation",
             help="move dropout behind the last BatchNorm, or leave it out: BatchNorm regularizes by itself",
-            evidence=Evidence(ratio, "variance ratio", text, limit=_LIMIT),
+            evidence=Evidence(ratio, "variance ratio", text, limit=self.limit("ratio")),
             at=[node for node, _ in found],
             severity=Severity.WARNING if harmful else Severity.INFO,
             verdict=Verdict.SUSPECTED,

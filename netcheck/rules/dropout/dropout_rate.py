@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.dropouts import is_on, rate
+from netcheck.rules.thresholds import Threshold
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class DropoutRate(StaticRule):
     code = "NC204"
     name = "dropout-rate"
     severity = Severity.ERROR
+    THRESHOLDS = (
+        Threshold("rate", _HIGH, "drop probability from which a rate is high"),
+        Threshold("channels", _FEW, "channels that are too few to drop half of them whole"),
+    )
     BAD = (
         Example(
             "the share to keep, given as the share to drop",
@@ -199,8 +204,9 @@ model = nn.Sequential(
         """One finding for those that drop everything, one for high rates, one for few channels."""
         rates = list(training_rates(graph))
         whole = [(node, p) for node, p in rates if p >= 1]
-        high = [(node, p) for node, p in rates if _HIGH <= p < 1]
-        few = [(node, p) for node, p in rates if _HALF <= p < _HIGH and channels(node) <= _FEW]
+        limit = self.limit("rate")
+        high = [(node, p) for node, p in rates if limit <= p < 1]
+        few = [(node, p) for node, p in rates if _HALF <= p < limit and channels(node) <= self.limit("channels")]
         if whole:
             yield self.found(whole, "dropout with p = 1: nothing passes, and no gradient", Severity.ERROR)
         if high:
@@ -215,11 +221,12 @@ model = nn.Sequential(
     def found(self, places: list[tuple[Node, float]], message: str, severity: Severity) -> Finding:
         """One finding at these dropouts."""
         p = max(p for _, p in places)
-        keep = f"; if {p:g} was meant as the share to keep, write `p={1 - p:.2g}`" if _HIGH <= p < 1 else ""
+        limit = self.limit("rate")
+        keep = f"; if {p:g} was meant as the share to keep, write `p={1 - p:.2g}`" if limit <= p < 1 else ""
         return self.finding(
             message,
             help=f"use a rate of 0.1 to 0.5, for whole channels of few at most 0.2{keep}",
-            evidence=Evidence(p, "drop probability", f"p = {p:g}, limit {_HIGH:g}", limit=_HIGH),
+            evidence=Evidence(p, "drop probability", f"p = {p:g}, limit {limit:g}", limit=limit),
             at=[node for node, _ in places],
             severity=severity,
             verdict=Verdict.CONFIRMED,

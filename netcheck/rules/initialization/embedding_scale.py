@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -49,6 +50,9 @@ class EmbeddingScale(StaticRule):
     code = "NC506"
     name = "embedding-scale"
     severity = Severity.INFO
+    THRESHOLDS = (
+        Threshold("std", _LARGEST, "standard deviation of the first logits above which they are too large"),
+    )
     BAD = (
         Example(
             "a tied language model at PyTorch's own initialization",
@@ -262,7 +266,7 @@ model = Net()
             if table not in tables or table in reported or weight is None or is_scaled(node):
                 continue
             logits = weight.gain
-            if logits > _LARGEST:
+            if logits > self.limit("std"):
                 reported.add(table)
                 width = round(weight.fan_in)
                 yield self.finding(
@@ -274,7 +278,7 @@ model = Net()
                     "before the output layer",
                     evidence=Evidence(
                         logits, "standard deviation",
-                        f"std {logits / math.sqrt(width):.2g} · sqrt({width}) = {logits:.1f}", limit=_LARGEST,
+                        f"std {logits / math.sqrt(width):.2g} · sqrt({width}) = {logits:.1f}", limit=self.limit("std"),
                     ),
                     at=[node, tables[table]],
                     verdict=Verdict.CONFIRMED,

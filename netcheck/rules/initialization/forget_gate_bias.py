@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +49,7 @@ class ForgetGateBias(StaticRule):
     code = "NC505"
     name = "forget-gate-bias"
     severity = Severity.INFO
+    THRESHOLDS = (Threshold("bias", _OPEN, "mean bias from which a forget gate counts as open"),)
     BAD = (
         Example(
             "nn.LSTM at PyTorch's own initialization",
@@ -281,7 +283,7 @@ model = nn.Sequential(Highway(), Highway(), nn.Linear(32, 4))
         """One finding for all LSTM layers whose forget gates start half shut."""
         shut: dict[str, ForgetGate] = {}
         for gate in forget_gates(graph):
-            if gate.bias < _OPEN:
+            if gate.bias < self.limit("bias"):
                 shut.setdefault(gate.name, gate)
         if not shut:
             return
@@ -296,7 +298,7 @@ model = nn.Sequential(Highway(), Highway(), nn.Linear(32, 4))
             "`with torch.no_grad(): lstm.bias_ih_l0[n:2 * n] = 1; lstm.bias_hh_l0[n:2 * n] = 0`, n = lstm.hidden_size",
             evidence=Evidence(
                 lowest, "bias",
-                f"sigmoid({lowest:.2f})^20 = {kept**20:.1g} of the cell state is left after 20 steps", limit=_OPEN
+                f"sigmoid({lowest:.2f})^20 = {kept**20:.1g} of the cell state is left after 20 steps", limit=self.limit("bias")
             ),
             at=list(dict.fromkeys(gate.node for gate in gates)),
             verdict=Verdict.CONFIRMED,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
@@ -45,6 +46,9 @@ class NotLooksLinear(StaticRule):
     code = "NC503"
     name = "not-looks-linear"
     severity = Severity.WARNING
+    THRESHOLDS = (
+        Threshold("layers", _DEEP, "layers behind a CReLU without mirrored weights from which they are too many"),
+    )
     BAD = (
         Example(
             "thirty CReLU layers with independent weights",
@@ -162,7 +166,8 @@ model = nn.Sequential(*[layer() for _ in range(28)], nn.Linear(64, 10))
 
         fed = paths.unavoidable(graph, is_fed_by_crelu)
         plain = [node for node in fed if not is_mirrored(node)]
-        if len(plain) < _DEEP:
+        deep = self.limit("layers")
+        if len(plain) < deep:
             return
         yield self.finding(
             f"{len(plain)} weight layers take a CReLU whose halves their weights do not mirror: deep gradients are shattered",
@@ -172,8 +177,8 @@ model = nn.Sequential(*[layer() for _ in range(28)], nn.Linear(64, 10))
                 len(plain),
                 "layers",
                 f"{len(fed) - len(plain)} of {len(fed)} layers behind a CReLU have mirrored weights; "
-                f"plain nets of {_DEEP} and more such layers did not train",
-                limit=_DEEP,
+                f"plain nets of {deep:g} and more such layers did not train",
+                limit=deep,
             ),
             at=plain,
         )

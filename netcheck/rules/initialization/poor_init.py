@@ -55,6 +55,7 @@ class PoorInit(StaticRule):
     name = "poor-init"
     severity = Severity.ERROR
     scale_only = True
+    THRESHOLDS = (depth_budget.ERROR,)
     BAD = (
         Example(
             "twenty tanh layers at PyTorch's default",
@@ -163,7 +164,7 @@ model = nn.Sequential(*[Block() for _ in range(20)], nn.LayerNorm(64), nn.Linear
 
     def verdict(self, found: Finding, gradients: Gradients) -> Finding:
         """By the measured gain."""
-        return depth_budget.verdict(found, gradients, self.severity)
+        return depth_budget.verdict(found, gradients, self.severity, self.limit("error"))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """The budget's finding if the initialization is the cause; otherwise single layers far off, as info."""
@@ -184,7 +185,7 @@ model = nn.Sequential(*[Block() for _ in range(20)], nn.LayerNorm(64), nn.Linear
             help=f"initialize each layer with `{initializer}` and a zero bias{depth_budget.others(diagnosis)}",
             evidence=depth_budget.evidence(diagnosis),
             at=at_fault,
-            severity=depth_budget.severity(diagnosis),
+            severity=depth_budget.severity(diagnosis, self.limit("error")),
         )
 
     def far_off(self, graph: ModelGraph, diagnosis: Diagnosis) -> Iterator[Finding]:

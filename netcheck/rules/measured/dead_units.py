@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, MeasuredRule
+from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
@@ -42,6 +43,9 @@ class DeadUnits(MeasuredRule):
     name = "dead-units"
     severity = Severity.ERROR
     explained_by = ("NC105", "NC301", "NC501", "NC502", "NC503", "NC609")
+    THRESHOLDS = (
+        Threshold("share", _MOST, "share of an activation's units above which dead ones are too many"),
+    )
     BAD = (
         Example(
             "biases far below zero",
@@ -93,7 +97,7 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), Squeeze(), nn.Flatten(), nn.Linear(8 *
         dead = {
             nodes[name]: share
             for name, share in gradients.dead.items()
-            if share > _MOST and not profiles.is_gating(nodes[name])
+            if share > self.limit("share") and not profiles.is_gating(nodes[name])
         }
         if not dead:
             return
@@ -107,8 +111,8 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), Squeeze(), nn.Flatten(), nn.Linear(8 *
             evidence=Evidence(
                 round(worst, 3),
                 "share of units",
-                f"{worst:.0%} of the units are 0 on every sample, limit {_MOST:.0%}",
-                limit=_MOST,
+                f"{worst:.0%} of the units are 0 on every sample, limit {self.limit('share'):.0%}",
+                limit=self.limit("share"),
             ),
             at=list(dead),
             severity=Severity.ERROR if cut else Severity.WARNING,

@@ -39,6 +39,7 @@ class ExplodingGradient(MeasuredRule):
     name = "exploding-gradient"
     severity = Severity.ERROR
     scale_only = True
+    THRESHOLDS = (depth_budget.ERROR,)
     explained_by = ("NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC609")
     BAD = (
         Example(
@@ -112,6 +113,6 @@ model = nn.Sequential(*[layer() for _ in range(6)], nn.Linear(64, 4))
             help="initialize each layer for its activation, or normalize between layers; divide a sum of k branches by √k",
             evidence=Evidence(gain, "decades", profiles.gain_text(gradients), limit=depth_budget.BUDGET),
             at=where,
-            severity=depth_budget.severity_of(gain),
+            severity=depth_budget.severity_of(gain, self.limit("error")),
             verdict=Verdict.CONFIRMED,
         )

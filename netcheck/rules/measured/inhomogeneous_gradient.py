@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, MeasuredRule
+from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
@@ -47,6 +48,9 @@ class InhomogeneousGradient(MeasuredRule):
     explained_by = (
         "NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC601", "NC602", "NC605", "NC606", "NC609",
     )  # fmt: skip
+    THRESHOLDS = (
+        Threshold("decades", _FAR, "spread of |g|/|w| over the parameters, in decades, above which it is too wide"),
+    )
     BAD = (
         Example(
             "half of the branches scaled by ten, half by a ten-thousandth",
@@ -104,7 +108,7 @@ model = nn.Sequential(*[Block() for _ in range(10)], nn.Linear(32, 4))
         from netcheck.rules.measured import profiles
 
         spread = gradients.homogeneity
-        if spread is None or not spread > _FAR:
+        if spread is None or not spread > self.limit("decades"):
             return
         yield self.finding(
             f"the relative gradients |g|/|w| of the weights span {spread:.1f} decades",
@@ -112,8 +116,8 @@ model = nn.Sequential(*[Block() for _ in range(10)], nn.Linear(32, 4))
             evidence=Evidence(
                 round(spread, 2),
                 "decades",
-                f"log10(|g|/|w|): P90 − P10 = {spread:.1f} decades, limit {_FAR:.0f}",
-                limit=_FAR,
+                f"log10(|g|/|w|): P90 − P10 = {spread:.1f} decades, limit {self.limit('decades'):g}",
+                limit=self.limit("decades"),
             ),
             at=profiles.slowest(gradients, graph),
             verdict=Verdict.CONFIRMED,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, MeasuredRule
+from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
@@ -44,6 +45,9 @@ class SaturatedUnits(MeasuredRule):
     severity = Severity.ERROR
     scale_only = True
     explained_by = ("NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC602", "NC608", "NC609")
+    THRESHOLDS = (
+        Threshold("share", _MOST, "share of an activation's values above which saturated ones are too many"),
+    )
     BAD = (
         Example(
             "a tanh fed by weights five times too large",
@@ -110,21 +114,22 @@ model = nn.Sequential(Gated(), nn.Linear(32, 4))
 
         nodes = {node.name: node for node in graph}
         shares = {nodes[one.node]: one.saturated or 0.0 for one in gradients.profile}
-        flat = [node for node, share in shares.items() if share > _MOST and not is_gate(node)]
+        most = self.limit("share")
+        flat = [node for node, share in shares.items() if share > most and not is_gate(node)]
         if not flat:
             return
         worst = max(shares[node] for node in flat)
         gain = gradients.gain
         vanishes = gain < -depth_budget.BUDGET
         name = depth_budget.name_of(flat)
-        measured = f"{worst:.0%} of the values saturated, limit {_MOST:.0%}; measured gain {depth_budget.decades(gain)}"
+        measured = f"{worst:.0%} of the values saturated, limit {most:.0%}; measured gain {depth_budget.decades(gain)}"
         yield self.finding(
             f"{len(flat)} {name} activation{'s' if len(flat) > 1 else ''} mostly saturated"
             + (": hardly any gradient passes" if vanishes else ""),
             help="draw the weights before them at their activation's gain with zero biases, or normalize before them",
             evidence=Evidence(gain, "decades", measured, limit=-depth_budget.BUDGET)
             if vanishes
-            else Evidence(round(worst, 3), "share of values", measured, limit=_MOST),
+            else Evidence(round(worst, 3), "share of values", measured, limit=most),
             at=flat,
             severity=depth_budget.severity_of(gain) if vanishes else Severity.INFO,
             verdict=Verdict.CONFIRMED,

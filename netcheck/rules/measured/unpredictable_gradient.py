@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, MeasuredRule
+from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
@@ -44,6 +45,9 @@ class UnpredictableGradient(MeasuredRule):
     name = "unpredictable-gradient"
     severity = Severity.INFO
     explained_by = ("NC602", "NC607", "NC609")
+    THRESHOLDS = (
+        Threshold("turn", _TURNED, "1 − cosine of the gradient before and after a small step above which it turns too far"),
+    )
     BAD = (
         Example(
             "fifty ReLU layers behind layer norms, without a skip",
@@ -82,7 +86,7 @@ model = nn.Sequential(*[Block() for _ in range(50)], nn.Linear(64, 10))
     def check(self, gradients: Gradients, graph: ModelGraph) -> Iterable[Finding]:
         """The turn of the gradient against its limit."""
         turned = gradients.unpredictability
-        if turned is None or not turned > _TURNED:
+        if turned is None or not turned > self.limit("turn"):
             return
         yield self.finding(
             "a step of a thousandth of the weights turns the gradient by more than 60 degrees",
@@ -90,8 +94,8 @@ model = nn.Sequential(*[Block() for _ in range(50)], nn.Linear(64, 10))
             evidence=Evidence(
                 round(turned, 3),
                 "1 - cosine",
-                f"1 − cosine = {turned:.2f} between the gradients before and after the step, limit {_TURNED}",
-                limit=_TURNED,
+                f"1 − cosine = {turned:.2f} between the gradients before and after the step, limit {self.limit('turn'):g}",
+                limit=self.limit("turn"),
             ),
             verdict=Verdict.CONFIRMED,
         )

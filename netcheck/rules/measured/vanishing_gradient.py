@@ -45,6 +45,7 @@ class VanishingGradient(MeasuredRule):
     name = "vanishing-gradient"
     severity = Severity.ERROR
     scale_only = True
+    THRESHOLDS = (depth_budget.ERROR,)
     explained_by = (
         "NC101",
         "NC102",
@@ -143,6 +144,6 @@ model = nn.Sequential(*[Block() for _ in range(10)], nn.Linear(32, 4))
             help="initialize each layer for its activation, normalize between layers, or lead identity skips around them",
             evidence=Evidence(gain, "decades", profiles.gain_text(gradients), limit=-depth_budget.BUDGET),
             at=where,
-            severity=depth_budget.severity_of(gain),
+            severity=depth_budget.severity_of(gain, self.limit("error")),
             verdict=Verdict.CONFIRMED,
         )

@@ -43,6 +43,7 @@ class SigmoidStack(StaticRule):
     name = "sigmoid-stack"
     severity = Severity.ERROR
     scale_only = True
+    THRESHOLDS = (depth_budget.ERROR,)
     BAD = (
         Example(
             "eight sigmoid layers, as modules",
@@ -157,7 +158,7 @@ model = Net()
 
     def verdict(self, found: Finding, gradients: Gradients) -> Finding:
         """By the measured gain."""
-        return depth_budget.verdict(found, gradients, self.severity)
+        return depth_budget.verdict(found, gradients, self.severity, self.limit("error"))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """The budget's finding if one-sided saturation is the cause."""

@@ -47,6 +47,7 @@ class TanhStack(StaticRule):
     name = "tanh-stack"
     severity = Severity.ERROR
     scale_only = True
+    THRESHOLDS = (depth_budget.ERROR,)
     BAD = (
         Example(
             "a hundred and twenty tanh layers, even at tanh's own gain",
@@ -141,7 +142,7 @@ model = nn.Sequential(*[Gated() for _ in range(12)], nn.Linear(32, 4), nn.Tanh()
 
     def verdict(self, found: Finding, gradients: Gradients) -> Finding:
         """By the measured gain."""
-        return depth_budget.verdict(found, gradients, self.severity)
+        return depth_budget.verdict(found, gradients, self.severity, self.limit("error"))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """The budget's finding if saturation around zero is the cause."""
@@ -168,5 +169,5 @@ def saturation(rule: StaticRule, diagnosis: Diagnosis, stack: list[Node]) -> Fin
         f"`{depth_budget.initializer(2**0.5, saturates=False)}` and zero biases{depth_budget.others(diagnosis)}",
         evidence=depth_budget.evidence(diagnosis),
         at=stack,
-        severity=depth_budget.severity(diagnosis),
+        severity=depth_budget.severity(diagnosis, rule.limit("error")),
     )

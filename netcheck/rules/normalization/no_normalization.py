@@ -41,6 +41,7 @@ class NoNormalization(StaticRule):
     name = "no-normalization"
     severity = Severity.ERROR
     scale_only = True
+    THRESHOLDS = (depth_budget.ERROR,)
     BAD = (
         Example(
             "forty residual blocks of gain 1, and nothing that normalizes",
@@ -152,7 +153,7 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
 
     def verdict(self, found: Finding, gradients: Gradients) -> Finding:
         """By the measured gain."""
-        return depth_budget.verdict(found, gradients, self.severity)
+        return depth_budget.verdict(found, gradients, self.severity, self.limit("error"))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """The budget's finding if only normalization helps."""
@@ -170,5 +171,5 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
             f"(`nn.init.zeros_` on its last layer){depth_budget.others(diagnosis)}",
             evidence=depth_budget.evidence(diagnosis),
             at=bare,
-            severity=depth_budget.severity(diagnosis),
+            severity=depth_budget.severity(diagnosis, self.limit("error")),
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
@@ -54,6 +55,10 @@ class NoSkipConnection(StaticRule):
     name = "no-skip-connection"
     severity = Severity.WARNING
     scale_only = True
+    THRESHOLDS = (
+        Threshold("info", _NOTE, "weight layers in a row without a skip from which it is information"),
+        Threshold("warning", _WARN, "weight layers in a row without a skip from which it may be a warning"),
+    )
     BAD = (
         Example(
             "a plain net of 34 convolutions, with batch normalization",
@@ -195,9 +200,10 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
         overrun = diagnosis.cause == "no skip"
         plain = longest_plain_stretch(graph)
         depth = len(plain)
-        if (depth < _NOTE or mostly_isometric(plain)) and not overrun:
+        most = self.limit("warning")
+        if (depth < self.limit("info") or mostly_isometric(plain)) and not overrun:
             return
-        text = f"{depth} weight layers in a row on the way that has fewest, limit {_WARN}"
+        text = f"{depth} weight layers in a row on the way that has fewest, limit {most:g}"
         yield self.finding(
             f"{depth} weight layers in a row have no skip connection around them"
             + (f", and {depth_budget.fate(diagnosis)}" if overrun else ""),
@@ -205,9 +211,9 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
             "changes, project it: `x = self.project(x) + block(x)`",
             evidence=depth_budget.evidence(diagnosis)
             if overrun
-            else Evidence(depth, "weight layers", text, limit=_WARN),
+            else Evidence(depth, "weight layers", text, limit=most),
             at=plain,
-            severity=Severity.WARNING if (depth >= _WARN and shatters(plain)) or overrun else Severity.INFO,
+            severity=Severity.WARNING if (depth >= most and shatters(plain)) or overrun else Severity.INFO,
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -42,6 +43,7 @@ class RectifierBeforeAdd(StaticRule):
     code = "NC406"
     name = "rectifier-before-add"
     severity = Severity.WARNING
+    THRESHOLDS = (Threshold("warning", _WARN, "such sums on one identity from which it is a warning"),)
     BAD = (
         Example(
             "blocks that end in BatchNorm and ReLU",
@@ -282,7 +284,7 @@ model = Net()
                 limit=0,
             ),
             at=[*found.values(), *found],
-            severity=Severity.WARNING if longest_stream(graph, found) >= _WARN else Severity.INFO,
+            severity=Severity.WARNING if longest_stream(graph, found) >= self.limit("warning") else Severity.INFO,
             verdict=Verdict.CONFIRMED,
             count=len(found),
         )

@@ -1,0 +1,75 @@
+"""Thresholds that a project sets: every one is declared, documented, and changes the verdict of its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from netcheck import engine
+from netcheck.errors import UsageError
+from netcheck.findings import Severity
+from netcheck.report.rules import page
+from netcheck.rules import base, thresholds
+from netcheck.rules.base import registry
+from netcheck.settings import Settings
+from netcheck.source.targets import Target
+from tests.test_rules import report_on
+
+WITH = [rule for rule in registry() if rule.THRESHOLDS]
+STATIC = [rule for rule in WITH if isinstance(rule, base.StaticRule)]
+
+
+def outcome(rule: base.Rule, numbers: Mapping[str, float], folder: Path) -> list[list[tuple[Severity, str]]]:
+    """What a rule says of its own examples, judging by these numbers."""
+    with thresholds.chosen({rule.code: numbers}):
+        reports = [report_on(example, rule, folder) for example in (*rule.BAD, *rule.GOOD)]
+    return [[(one.severity, str(one.evidence)) for one in report if one.code == rule.code] for report in reports]
+
+
+@pytest.mark.parametrize("rule", WITH, ids=lambda rule: rule.code)
+def test_each_is_documented_and_has_its_default(rule: base.Rule) -> None:
+    for each in rule.THRESHOLDS:
+        assert rule.limit(each.name) == each.default
+        assert f"{each.name} = {each.default:g}  # {each.meaning}" in page(rule)
+        with thresholds.chosen({rule.code: {each.name: 123.0}, "NC000": {each.name: 7.0}}):
+            assert rule.limit(each.name) == 123.0
+    assert f"[tool.netcheck.rules.{rule.code}]" in page(rule)
+
+
+@pytest.mark.parametrize("rule", STATIC, ids=lambda rule: rule.code)
+def test_each_changes_what_its_rule_says(rule: base.Rule, tmp_path: Path) -> None:
+    before = outcome(rule, {}, tmp_path)
+    for each in rule.THRESHOLDS:
+        assert any(outcome(rule, {each.name: number}, tmp_path) != before for number in (0.0, 1e9)), each.name
+
+
+def test_settings_name_them_by_code_or_name() -> None:
+    settings = Settings(rules=(("nc501", (("error", 6),)), ("no-skip-connection", (("warning", 9),))))
+    base.require_settings(settings)
+    assert base.thresholds_in(settings) == {"NC501": {"error": 6}, "NC401": {"warning": 9}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "sentence"),
+    [
+        ("NC501", "eror", "unknown threshold 'eror' of NC501 (poor-init): did you mean error?"),
+        ("NC401", "x", "unknown threshold 'x' of NC401 (no-skip-connection): choose one of info, warning"),
+        ("NC001", "x", "unknown threshold 'x' of NC001 (cannot-load): it has none"),
+        ("poor-inti", "error", "unknown rule 'poor-inti': did you mean poor-init?"),
+    ],
+)
+def test_unknown_ones_are_refused(rule: str, name: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        base.require_settings(Settings(rules=((rule, ((name, 1.0),)),)))
+    assert str(raised.value) == sentence
+
+
+def test_a_check_judges_by_them_and_the_next_one_does_not(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text("import torch\nfrom torch import nn, Tensor\n" + base.find("NC501").BAD[0].source)
+    target = Target(str(file), "model")
+    strict = Settings(rules=(("poor-init", (("error", 4),)),), probe=False)
+    for settings, severity in ((strict, Severity.ERROR), (Settings(probe=False), Severity.WARNING)):
+        assert engine.check_target(target, settings).findings[0].severity is severity
