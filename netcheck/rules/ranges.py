@@ -65,7 +65,9 @@ def bounds_of_layer(node: Node, source: Node, steps: int) -> Interval:
     from netcheck.trace.weights import weight_of
 
     weight = weight_of(node)
-    if weight is None or bool((weight.matrix[:1] > 0).any()) or not bool(weight.matrix.any()):
+    if weight is None or max(weight.matrix[0, :8].tolist()) > 0:
+        return ANYTHING
+    if bool((weight.matrix[:1] > 0).any()) or not bool(weight.matrix.any()):
         return ANYTHING  # of zeros, constant-weights says so
     if bounds(source, steps - 1)[0] < 0 or bool((weight.matrix > 0).any()):
         return ANYTHING

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,16 +29,28 @@ class Window:
         """How many outputs an input of `size` gives."""
         return max(0, (size + 2 * self.padding - self.extent) // self.stride + 1)
 
-    def seen(self, size: int) -> set[int]:
+    def seen(self, size: int) -> frozenset[int]:
         """The positions of an input of `size` that some output looks at."""
-        starts = (o * self.stride - self.padding for o in range(self.outputs(size)))
-        seen = {start + t * self.dilation for start in starts for t in range(self.kernel)}
-        return {position for position in seen if 0 <= position < size}
+        return seen(self, size)
 
     def live_taps(self, size: int) -> int:
         """How many of the kernel's places ever meet an input of `size`, and not only padding."""
-        starts = [o * self.stride - self.padding for o in range(self.outputs(size))]
-        return sum(any(0 <= s + t * self.dilation < size for s in starts) for t in range(self.kernel))
+        return live_taps(self, size)
+
+
+@cache  # the layers of a net have few different windows
+def seen(window: Window, size: int) -> frozenset[int]:
+    """The positions of an input of `size` that some output looks at."""
+    starts = (o * window.stride - window.padding for o in range(window.outputs(size)))
+    found = {start + t * window.dilation for start in starts for t in range(window.kernel)}
+    return frozenset(position for position in found if 0 <= position < size)
+
+
+@cache
+def live_taps(window: Window, size: int) -> int:
+    """How many of the window's places ever meet an input of `size`, and not only padding."""
+    starts = [o * window.stride - window.padding for o in range(window.outputs(size))]
+    return sum(any(0 <= s + t * window.dilation < size for s in starts) for t in range(window.kernel))
 
 
 def windows_of(node: Node) -> tuple[Window, ...] | None:

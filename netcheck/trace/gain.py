@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 
 from netcheck.trace import paths
@@ -239,10 +238,11 @@ def scale_of(node: Node) -> tuple[float, float, float]:
                 weight, bias = None, None
     except TooCostly:
         weight, bias = None, None
-    square, mean_square, mean = _mean_square(weight, 1.0), _mean_square(bias, 0.0), _mean(bias)
+    square, offset = _mean_square(weight, 1.0), _mean_square(bias, 0.0)
+    mean = _mean(bias) if offset else 0.0
     if node.kind is Kind.SCALE and "div" in node.function and square > 0:
         square = 1 / square
-    return square, mean_square, mean
+    return square, offset, mean
 
 
 def _operand(node: Node) -> object:
@@ -260,7 +260,7 @@ def _mean_square(value: object, default: float) -> float:
 def _mean(value: object) -> float:
     if isinstance(value, int | float):
         return _finite(float(value), 0.0)
-    return _finite(float(value.detach().mean(dtype=torch.float64)), 0.0) if has_values(value) else 0.0  # type: ignore[attr-defined]
+    return _finite(float(value.detach().mean()), 0.0) if has_values(value) else 0.0  # type: ignore[attr-defined]
 
 
 def _finite(number: float, default: float) -> float:

@@ -137,6 +137,13 @@ class Node:
 
         return read(self)
 
+    @cached_property
+    def trained_matrices(self) -> list[torch.Tensor]:
+        """Every weight matrix (n_out, fan_in) of a layer that trains and has values."""
+        from netcheck.trace.weights import find_trained_matrices
+
+        return find_trained_matrices(self)
+
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument of a function call by position or keyword; tensors are given as their `Node`."""
         value = self.fx.kwargs.get(name, self.fx.args[position] if position < len(self.fx.args) else default)

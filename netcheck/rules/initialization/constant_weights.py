@@ -190,8 +190,8 @@ model = Modulated()
         constants: dict[float, list[Node]] = {}
         for node in graph:
             if is_weight_layer(node) and node.live and node.depends:
-                values = {constant_of(matrix) for matrix in trained_matrices(node)}
-                if len(values) == 1 and (value := values.pop()) is not None and not is_excused(node, value):
+                value = constant_of(trained_matrices(node))
+                if value is not None and not is_excused(node, value):
                     constants.setdefault(value, []).append(node)
         for value, nodes in constants.items():
             size = sum(matrix.numel() for node in nodes for matrix in trained_matrices(node))
@@ -210,13 +210,19 @@ model = Modulated()
             )
 
 
-def constant_of(matrix: torch.Tensor) -> float | None:
-    """The one value of a matrix, or None if it has several (or too few units to be symmetric)."""
+def constant_of(matrices: list[torch.Tensor]) -> float | None:
+    """The one value of all matrices of a layer, or None if they have several (or too few units to be symmetric)."""
     from netcheck.trace.weights import is_constant
 
-    if min(matrix.shape) < 2 and matrix.shape[0] < 2:
-        return None
-    return float(matrix[0, 0]) if is_constant(matrix) else None
+    value: float | None = None
+    for matrix in matrices:
+        if (min(matrix.shape) < 2 and matrix.shape[0] < 2) or not is_constant(matrix):
+            return None
+        first = float(matrix[0, 0])
+        if value is not None and value != first:
+            return None
+        value = first
+    return value
 
 
 def is_excused(node: Node, value: float) -> bool:

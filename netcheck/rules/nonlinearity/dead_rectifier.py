@@ -338,6 +338,8 @@ def moments_of_norm(node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
         return (torch.zeros(1), torch.ones(1)) if plain else None
     if not has_values(weight):
         return None
+    if not (isinstance(bias, torch.Tensor) and bool(bias.any())) and bool(weight.all()):
+        return None  # centred at 0, as it is built: half of each unit is alive
     scale = weight.detach().double().abs().flatten()
     shift = bias.detach().double().flatten() if isinstance(bias, torch.Tensor) else torch.zeros_like(scale)
     return torch.where(scale == 0, shift - _SAME, shift), scale  # a scale of 0 stays at the edge for good

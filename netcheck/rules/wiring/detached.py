@@ -297,6 +297,8 @@ model = Net()
         if graph.lost:
             return  # a tensor came from where the recorder did not see, and its gradient with it
         cuts = group_by_place(cut_off(graph))
+        if not cuts:
+            return
         taking_part = {id(p): p.numel() for node in graph.used for p in trainable(node)}
         total = sum(taking_part.values())
         for cut in cuts:
@@ -346,10 +348,13 @@ class Cut:
 def cut_off(graph: ModelGraph) -> Iterator[Cut]:
     """For each layer whose parameters no gradient reaches, what stops it first on the way to the output."""
     reached = reached_by_gradients(graph)
+    doubtful = [node for node in graph if node not in reached and node in graph.used and trainable(node)]
+    if not doubtful:
+        return
     alive = {id(p) for node in reached for p in trainable(node)}
     updated = updated_in_forward(graph)
-    for node in graph:
-        if node in graph.used and any(id(p) not in alive and id(p) not in updated for p in trainable(node)):
+    for node in doubtful:
+        if any(id(p) not in alive and id(p) not in updated for p in trainable(node)):
             stop = first_stop(node)
             if stop is not None:
                 yield Cut((stop,), (node,))

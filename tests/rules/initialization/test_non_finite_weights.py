@@ -108,3 +108,26 @@ def test_it_reads_a_hundred_million_weights_in_a_moment() -> None:
     assert time.perf_counter() - start < 1.0
     weight[-1] = NAN
     assert not is_finite(weight)
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (97, 1021), (512, 64, 3, 3), (40, 4096), (2304, 768)])
+def test_no_row_or_column_of_a_large_matrix_is_overlooked(shape: tuple[int, ...]) -> None:
+    from netcheck.rules.initialization.non_finite_weights import pieces
+
+    numbers = torch.arange(torch.Size(shape).numel()).view(shape)
+    read = pieces(numbers).reshape(-1)
+    length = numbers[0].numel()
+    assert len((read // length).unique()) == shape[0]
+    assert len((read % length).unique()) == length
+
+
+def test_a_row_of_a_model_too_large_to_be_read_whole_is_found() -> None:
+    model = nn.Sequential(nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 10))
+    with torch.no_grad():
+        model[0].weight[1234] = NAN
+    [finding] = found_in(model, torch.randn(2, 4096))
+    assert finding.evidence.value == 4096
+    with torch.no_grad():
+        model[0].weight[1234] = 0
+        model[0].weight[:, 77] = INF
+    assert found_in(model, torch.randn(2, 4096))[0].evidence.value == 4096
