@@ -267,6 +267,8 @@ def dead_units(node: Node) -> Dead | None:
             f"largest possible pre-activation {highest:g}, rectifier flat up to {edge:g}",
             proven=True,
         )
+    if source.kind is Kind.NORM and edge == 0 and is_as_built(source):
+        return None
     units = unit_moments(source)
     if units is None:
         return None
@@ -324,6 +326,14 @@ def unit_moments(node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
     return moments_of_layer(node, source) if node.kind in (Kind.LINEAR, Kind.CONV) else None
 
 
+def is_as_built(norm: Node) -> bool:
+    """Whether a norm gives values around 0 as PyTorch builds it: half of what each unit gets is positive."""
+    from netcheck.trace.weights import has_values
+
+    weight, bias = getattr(norm.module, "weight", None), getattr(norm.module, "bias", None)
+    return has_values(weight) and has_values(bias) and bool(weight.all()) and not bool(bias.any())
+
+
 def moments_of_norm(node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
     """A norm's units have its bias as mean and its scale as standard deviation, whatever comes in."""
     import torch
@@ -338,8 +348,6 @@ def moments_of_norm(node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
         return (torch.zeros(1), torch.ones(1)) if plain else None
     if not has_values(weight):
         return None
-    if not (isinstance(bias, torch.Tensor) and bool(bias.any())) and bool(weight.all()):
-        return None  # centred at 0, as it is built: half of each unit is alive
     scale = weight.detach().double().abs().flatten()
     shift = bias.detach().double().flatten() if isinstance(bias, torch.Tensor) else torch.zeros_like(scale)
     return torch.where(scale == 0, shift - _SAME, shift), scale  # a scale of 0 stays at the edge for good
