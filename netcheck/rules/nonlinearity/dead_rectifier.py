@@ -328,10 +328,14 @@ def unit_moments(node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
 
 def is_as_built(norm: Node) -> bool:
     """Whether a norm gives values around 0 as PyTorch builds it: half of what each unit gets is positive."""
+    import torch
+
     from netcheck.trace.weights import has_values
 
     weight, bias = getattr(norm.module, "weight", None), getattr(norm.module, "bias", None)
-    return has_values(weight) and has_values(bias) and bool(weight.all()) and not bool(bias.any())
+    if not (isinstance(weight, torch.Tensor) and isinstance(bias, torch.Tensor) and has_values(weight)):
+        return False
+    return has_values(bias) and bool(weight.all()) and not bool(bias.any())
 
 
 def moments_of_norm(node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
