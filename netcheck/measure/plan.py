@@ -194,6 +194,15 @@ def fits(graph: ModelGraph, device: torch.device, dtype: torch.dtype) -> bool:
     return free is None or 2 * parameters * size <= MEMORY_SHARE * free
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception, or its cause, says that the device's memory is used up."""
+    cause = error.__cause__ or error
+    return isinstance(cause, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(cause, RuntimeError)
+        and ("out of memory" in str(cause) or "can't allocate memory" in str(cause))
+    )
+
+
 def free_memory(device: torch.device) -> int | None:
     """Bytes that are free on a device; None if that cannot be told."""
     if device.type == "cuda":

@@ -8,7 +8,7 @@ import torch
 
 
 class Readout:
-    """Named groups of small tensors, read together."""
+    """Named groups of tensors, read together."""
 
     def __init__(self) -> None:
         self._groups: dict[str, list[torch.Tensor]] = {}
@@ -17,18 +17,16 @@ class Readout:
         """Add tensors of any shape to a group; its numbers come in this order."""
         self._groups.setdefault(name, []).extend(tensor.detach().flatten() for tensor in tensors)
 
-    def read(self) -> Mapping[str, list[float]]:
-        """Every group's numbers, with one synchronization."""
-        parts = [part for group in self._groups.values() for part in group]
-        if not parts:
-            return {name: [] for name in self._groups}
-        device = next((part.device for part in parts if part.device.type != "cpu"), torch.device("cpu"))
-        wide = torch.float32 if device.type == "mps" else torch.float64
-        numbers = torch.cat([part.to(device, wide) for part in parts]).tolist()
-        found: dict[str, list[float]] = {}
-        position = 0
-        for name, group in self._groups.items():
-            size = sum(part.numel() for part in group)
-            found[name] = numbers[position : position + size]
-            position += size
-        return found
+    def read(self) -> Mapping[str, list[torch.Tensor]]:
+        """Every group's tensors, flat, as float64 on the CPU: one copy for each precision that there is."""
+        parts: dict[tuple[torch.device, torch.dtype], list[torch.Tensor]] = {}
+        for group in self._groups.values():
+            for part in group:
+                parts.setdefault((part.device, part.dtype), []).append(part)
+        copies = {
+            kind: iter(torch.cat(alike).to("cpu").to(torch.float64).split([part.numel() for part in alike]))
+            for kind, alike in parts.items()
+        }
+        return {
+            name: [next(copies[part.device, part.dtype]) for part in group] for name, group in self._groups.items()
+        }

@@ -32,14 +32,15 @@ def summarized(
         broken: the operation that first made a NaN or an infinity and the pass in which; "" for none.
     """
     profile = tuple(
-        node_profile(node, passes) for node in experiment.wires.nodes.values() if node.name in passes[0].rms
+        node_profile(node, passes) for node in experiment.stage.wires.nodes.values() if node.name in passes[0].rms
     )
     parameters = parameter_profiles(passes)
     norms = layer_norms(profile)
     matrices = matrix_names(graph)
     gains = [one.gain for one in passes]
     spectra = [spectrum(one) for one in passes]
-    plan = experiment.plan
+    stage = experiment.stage
+    plan = stage.plan
     return Gradients(
         gain=middle(gains),
         gain_spread=spread(gains),
@@ -59,11 +60,11 @@ def summarized(
         nonfinite_pass=broken[1],
         device=str(plan.device),
         dtype=str(plan.dtype).removeprefix("torch."),
-        batch=(plan.samples if experiment.fresh else None) or experiment.example.samples,
+        batch=(plan.samples if stage.fresh else None) or stage.example.samples,
         passes=len(passes),
-        seed=experiment.seed,
+        seed=stage.seed,
         fresh_initialization=experiment.rebuild is not None,
-        fresh_inputs=experiment.fresh,
+        fresh_inputs=stage.fresh,
         dead={node.node: node.dead for node in profile if node.dead},
         unreached=tuple(name for name in passes[0].unreached if all(name in one.unreached for one in passes)),
         remarks=plan.remarks,

@@ -1,14 +1,19 @@
-"""The recorder's listener during a real pass: takes samples of values on the way forward and of gradients on the way back."""
+"""What listens to a real pass: takes samples of values on the way forward and of gradients on the way back.
+
+A follower tells `Watch.heard` of the operations of the trace as they come again; where a run must be recorded to be
+understood, the recorder tells `Watch.__call__`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from netcheck.measure.follow import can_be_heard
 from netcheck.measure.sampling import dead_share, sampled
 from netcheck.trace import behaviour, paths, structure
 from netcheck.trace.gain import Network
@@ -34,40 +39,69 @@ class Wires:
 
     Attributes:
         nodes: those that are profiled.
-        end: the node whose value is the head's input; None without a weight layer.
+        end: the node whose value is the head's input; that of the result without a weight layer.
+        head: the last weight layer.
+        slot: which argument of the head its input is, by position or name; None if it is inside another one.
         starts: the embeddings that ways begin at.
         units: of each activation, the dimension that its units lie along.
         limits: of each saturating activation, the outputs beyond which its slope is below a tenth of its steepest.
+        tables: the parameters that embeddings look rows up in; most rows of their gradients are zeros.
+        followable: whether a follower hears all that is needed.
     """
 
     nodes: dict[str, Node]
     end: Node | None
-    starts: frozenset[str]
+    head: Node | None
+    slot: int | str | None
+    starts: dict[str, Node]
     units: dict[str, int]
     limits: dict[str, tuple[float, float]]
+    tables: frozenset[str]
+    followable: bool
 
     @classmethod
     def of(cls, graph: ModelGraph) -> Wires:
         """The wires of a graph."""
-        network = Network(graph)
-        end = (
-            next(iter(paths.sources(network.head)), None)
-            if network.head is not None
-            else paths.main_output(graph)
-        )
+        head = Network(graph).head
+        end = paths.main_output(graph) if head is None else next(iter(paths.sources(head)), None)
+        slot = None if head is None or end is None else slot_of(head, end)
         nodes = {node.name: node for node in graph if is_profiled(node)}
         activations = [node for node in nodes.values() if node.kind is Kind.ACTIVATION]
+        ranges = {node.name: linear_range(node.activation) for node in activations}
+        embeddings = [node for node in graph if node.kind is Kind.EMBEDDING]
+        heard = end is None or slot is not None or (head is None and can_be_heard(end))
         return cls(
-            nodes,
-            end,
-            frozenset(node.name for node in graph if node.kind is Kind.EMBEDDING),
-            {node.name: unit_dimension(node) for node in activations if node.shape and len(node.shape) > 1},
-            {
-                node.name: found
-                for node in activations
-                if (found := linear_range(node.activation)) is not None
-            },
+            nodes=nodes,
+            end=end,
+            head=head,
+            slot=slot,
+            starts={node.name: node for node in embeddings},
+            units={node.name: unit_dimension(node) for node in activations if node.shape and len(node.shape) > 1},
+            limits={name: found for name, found in ranges.items() if found is not None},
+            tables=frozenset(name for node in embeddings for name in parameter_names(node)),
+            followable=heard and not any(isinstance(node.fx.target, torch._ops.OpOverload) for node in graph),
         )
+
+    def heard(self) -> list[Node]:
+        """The nodes that a follower must hear."""
+        wanted = {self.head, self.end, *self.nodes.values(), *self.starts.values()}
+        return [node for node in wanted if node is not None and can_be_heard(node)]
+
+
+def slot_of(head: Node, end: Node) -> int | str | None:
+    """Which argument of a call the value of `end` is; None if it is inside of one."""
+    for position, argument in enumerate(head.fx.args):
+        if argument is end.fx:
+            return position
+    return next((name for name, argument in head.fx.kwargs.items() if argument is end.fx), None)
+
+
+def parameter_names(node: Node) -> list[str]:
+    """The names of the parameters that an operation uses."""
+    if node.module is not None:
+        return [f"{node.path}.{name}".lstrip(".") for name, _ in node.module.named_parameters()]
+    known = node.graph.recording.names
+    return [name for source in node.inputs for name in known.get(str(source.fx.target), ())]
 
 
 def is_profiled(node: Node) -> bool:
@@ -103,13 +137,14 @@ def linear_range(activation: behaviour.Activation | None) -> tuple[float, float]
 
 @dataclass
 class Watch:
-    """Hears every operation of one real run; hooks each profiled tensor for its gradient.
+    """Hears the operations of one real run; hooks each profiled tensor for its gradient.
 
     Attributes:
         values, gradients: samples by node name.
         sizes: how many numbers each value has.
         dead: share of dead units by node name.
-        kept: whole tensors by node name: the head's input, and the embeddings.
+        end: the head's input, whole; None until it comes.
+        starts: the embeddings' values, whole.
     """
 
     wires: Wires
@@ -118,24 +153,39 @@ class Watch:
     gradients: dict[str, torch.Tensor] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     dead: dict[str, torch.Tensor] = field(default_factory=dict)
-    kept: dict[str, torch.Tensor] = field(default_factory=dict)
+    end: torch.Tensor | None = None
+    starts: list[torch.Tensor] = field(default_factory=list)
     hooks: list[Any] = field(default_factory=list)
 
     def __call__(self, call: Call, result: Any) -> Any:
-        """Take what is wanted of an operation's result, which stays as it is."""
+        """Take what is wanted of a recorded operation's result, which stays as it is."""
         node = self.known.get(call.node.name)
-        if node is None or not same_operation(node, call):
-            return result
+        if node is not None and same_operation(node, call):
+            if node is self.wires.end:
+                self.end = first_tensor(result)
+            self.take(node, result)
+        return result
+
+    def heard(self, node: Node, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
+        """Take what is wanted of an operation that a follower heard."""
+        if node is self.wires.head and self.wires.slot is not None:
+            slot = self.wires.slot
+            self.end = first_tensor(args[slot] if isinstance(slot, int) else kwargs[slot])
+        elif node is self.wires.end and self.wires.head is None:
+            self.end = first_tensor(result)
+        self.take(node, result)
+
+    def take(self, node: Node, result: Any) -> None:
+        """Keep or profile the result of a node, if that is wanted."""
         name = node.name
-        if node is self.wires.end or name in self.wires.starts:
-            self.kept[name] = first_tensor(result)
+        if name in self.wires.starts:
+            self.starts.append(first_tensor(result))
         if name in self.wires.nodes:
             self.profile(name, first_tensor(result))
-        return result
 
     def profile(self, name: str, tensor: torch.Tensor) -> None:
         """Take samples of a value, and of its gradient when that comes."""
-        if not tensor.requires_grad or not tensor.is_floating_point():
+        if not (tensor.requires_grad and tensor.is_floating_point() and tensor.numel()):
             return
         self.values[name] = sampled(tensor)
         self.sizes[name] = tensor.numel()
@@ -148,7 +198,14 @@ class Watch:
         for hook in self.hooks:
             hook.remove()
         self.hooks.clear()
-        self.kept.clear()
+        self.starts.clear()
+        self.end = None
+
+    def forget(self) -> None:
+        """Begin anew: the run went another way, and is repeated."""
+        self.release()
+        for taken in (self.values, self.gradients, self.sizes, self.dead):
+            taken.clear()
 
     def arrived(self, name: str, gradient: torch.Tensor) -> None:
         """Take samples of a gradient."""

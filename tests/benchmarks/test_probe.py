@@ -16,6 +16,7 @@ from torch import nn
 
 from netcheck.measure.gradients import Experiment
 from netcheck.measure.inputs import Example
+from netcheck.measure.passes import Stage
 from netcheck.measure.plan import Plan
 from netcheck.measure.watch import Wires
 from netcheck.trace.run import trace
@@ -65,6 +66,5 @@ def probed(model: nn.Module, x: torch.Tensor) -> Callable[[], object]:
     """One pass with all statistics: the second, since the first is also asked how predictable the gradient is."""
     graph = trace(model, (x,))
     plan = Plan(torch.device("cpu"), torch.float32, SAMPLES, 1)
-    experiment = Experiment(graph, Wires.of(graph), Example.of(graph, (x,), {}), plan, 0, None)
-    experiment.by_name.update({node.name: node for node in graph})
+    experiment = Experiment(Stage(graph, Wires.of(graph), Example.of(graph, (x,), {}), plan, 0))
     return lambda: experiment.one_pass(model, 1)

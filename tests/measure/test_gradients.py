@@ -18,9 +18,10 @@ from torch import nn
 import netcheck
 from netcheck.errors import ProbeError
 from netcheck.load.randomness import seeded
-from netcheck.measure import gradients, plan
+from netcheck.measure import passes, plan
 from netcheck.measure.gradients import probe
 from netcheck.measure.measurement import Gradients
+from netcheck.measure.passes import Stage
 from netcheck.trace.run import trace
 
 
@@ -93,16 +94,16 @@ def test_the_gain_is_that_of_the_full_jacobian(
     torch.manual_seed(1)
     model = Keeps(body(), nn.Linear(12, 3))
     monkeypatch.setattr(plan, "SAMPLES", 5)
-    seen: list[gradients.Outcome] = []
+    seen: list[passes.Outcome] = []
     inputs: list[torch.Tensor] = []
-    pulled_back = gradients.pulled_back
+    backward = Stage.backward
 
-    def spy(end: Any, starts: Any, *rest: Any) -> gradients.Outcome:
+    def spy(stage: Stage, end: Any, result: Any, starts: Any, *rest: Any) -> passes.Outcome:
         inputs[:] = [start.detach() for start in starts]
-        seen[:] = [pulled_back(end, starts, *rest)]
+        seen[:] = [backward(stage, end, result, starts, *rest)]
         return seen[0]
 
-    monkeypatch.setattr(gradients, "pulled_back", spy)
+    monkeypatch.setattr(Stage, "backward", spy)
     args = (torch.randn(5, 6),)
     found = probe(trace(model, args), args, device="cpu", passes=1)
     (x,), cotangent = inputs, seen[0].cotangent
@@ -415,16 +416,14 @@ def test_a_pass_leaves_no_memory_behind() -> None:
 # ---- what cannot be done --------------------------------------------------------------------------------------------
 
 
-def test_out_of_memory_halves_the_batch_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = gradients.run_recorded
+def test_out_of_memory_halves_the_batch_and_says_so() -> None:
+    class Large(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if x.shape[0] > 8:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().forward(x)
 
-    def limited(model: nn.Module, recorder: Any, args: Any, kwargs: Any, **options: Any) -> Any:
-        if args[0].shape[0] > 8:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return original(model, recorder, args, kwargs, **options)
-
-    monkeypatch.setattr(gradients, "run_recorded", limited)
-    found = measured(stack(8, 8, 2), torch.randn(4, 8))
+    found = measured(Large(*stack(8, 8, 2)), torch.randn(4, 8))
     assert found.batch == 8
     assert found.remarks == (
         "out of memory with 32 samples: 16 used", "out of memory with 16 samples: 8 used",

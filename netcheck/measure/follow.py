@@ -1,0 +1,180 @@
+"""Hear the operations of a traced model while it runs for real, for next to nothing.
+
+    Follower(graph, nodes)      a TorchFunctionMode: knows what the trace recorded, and recognizes it when it comes again
+      +-- call_module                nn.Module.__call__: leaves are heard, the others are entered
+      +-- __torch_function__         every other torch call that forward makes
+      +-- apply                      torch.autograd.Function
+
+The recorder writes a node for every operation, and keeps every tensor to know it again. A real run needs neither: it
+makes the calls of the traced run once more, so the third `F.relu` of `blocks.2` is the third `F.relu` of `blocks.2`. A run
+that makes other calls than the traced one is `astray`, and must be recorded to be understood.
+"""
+
+from __future__ import annotations
+
+import operator
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode, _pop_mode_temporarily
+
+from netcheck.trace.calls import (
+    METADATA,
+    AutogradCall,
+    after,
+    as_written,
+    holds_tensor,
+    set_attribute,
+    set_item,
+)
+from netcheck.trace.guard import Census
+from netcheck.trace.leaves import is_leaf, unwrapped
+from netcheck.trace.patches import original_apply, patched
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+Heard = Callable[["Node", tuple[Any, ...], Mapping[str, Any], Any], None]  # (node, args, kwargs, result)
+Key = tuple[Any, ...]
+
+# Nodes that the recorder makes of something else than a call.
+UNHEARD = (operator.getitem, getattr, after, set_item, set_attribute)
+
+
+class Follower(TorchFunctionMode):
+    """Tells `heard` of each operation of `nodes` when it has run. Used once.
+
+    Attributes:
+        astray: whether this run has made a call that the traced run had not made.
+    """
+
+    def __init__(self, graph: ModelGraph, nodes: Iterable[Node], census: Census, heard: Heard) -> None:
+        """Make a follower for one run.
+
+        Args:
+            graph: the traced model.
+            nodes: which of its operations to hear.
+            census: what the model holds, as it runs now.
+            heard: called with each of them, its arguments, and its result.
+        """
+        super().__init__()
+        self.astray = False
+        self._heard = heard
+        self._calls = expected_calls(graph, set(nodes))
+        self._seen: Counter[Key] = Counter()
+        self._names = {key: names for key, (_, names) in census.modules.items()}
+        self._scope = ""
+        self._paused = False
+        self._thread = threading.get_ident()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was expected has been heard, and nothing else."""
+        return not self.astray and all(self._seen[key] == len(nodes) for key, nodes in self._calls.items())
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Everything that forward does inside this context is heard."""
+        with patched(self), self:
+            yield
+
+    def listens(self) -> bool:
+        """Whether a call that is made now, on this thread, is forward's."""
+        return not self._paused and threading.get_ident() == self._thread
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if self._paused or name in METADATA or name in ("__get__", "__set__", "__setitem__"):
+            return func(*args, **kwargs)
+        if name == "__iter__":
+            return iter(self.__torch_function__(torch.Tensor.unbind, types, args))
+        self._paused = True
+        try:
+            result = func(*args, **kwargs)
+            op, target, args = as_written(func, name, args)
+            self._recognize((self._scope, op, target), args, kwargs, result)
+        finally:
+            self._paused = False
+        return result
+
+    def call_module(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What `module(*args, **kwargs)` does."""
+        module = unwrapped(module)
+        path = self._path(module)
+        if not is_leaf(module):
+            before, self._scope = self._scope, path
+            try:
+                return module._call_impl(*args, **kwargs)  # not __call__: that may be compiled
+            finally:
+                self._scope = before
+        call = module.__call__ if isinstance(module, torch.jit.ScriptModule) else module._call_impl
+        self._paused = True
+        try:
+            with _pop_mode_temporarily():
+                result = call(*args, **kwargs)
+                self._recognize((path,), args, kwargs, result)
+        finally:
+            self._paused = False
+        return result
+
+    def apply(self, function: type[torch.autograd.Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What `function.apply(*args, **kwargs)` does."""
+        if any(callable(arg) and not isinstance(arg, torch.Tensor) for arg in args):
+            self.astray = True  # it runs what it is given, now or on the way back
+            return original_apply(function, args, kwargs)
+        self._paused = True
+        try:
+            with _pop_mode_temporarily():
+                result = original_apply(function, args, kwargs)
+                self._recognize((self._scope, "call_function", function), args, kwargs, result)
+        finally:
+            self._paused = False
+        return result
+
+    def _path(self, module: nn.Module) -> str:
+        """The module's name; of several, the one that continues the enclosing module's."""
+        names = self._names.get(id(module))
+        if names is None:
+            return f"{self._scope}.<{type(module).__name__}>".lstrip(".")
+        if len(names) == 1:
+            return names[0]
+        return next((name for name in names if name.startswith(self._scope + ".")), names[0])
+
+    def _recognize(self, key: Key, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
+        nodes = self._calls.get(key)
+        if nodes is None or not (isinstance(result, torch.Tensor) or holds_tensor(result)):
+            return
+        number = self._seen[key]
+        self._seen[key] += 1
+        if number >= len(nodes):
+            self.astray = True
+        elif (node := nodes[number]) is not None:
+            self._heard(node, args, kwargs, result)
+
+
+def expected_calls(graph: ModelGraph, wanted: set[Node]) -> dict[Key, list[Node | None]]:
+    """By what a call is known by: the nodes that its calls made, in order, None for one that nobody wants to hear of."""
+    made: dict[Key, list[Node | None]] = defaultdict(list)
+    for node in graph:
+        if node.op.startswith("call_") and node.fx.target not in UNHEARD:
+            made[key_of(node)].append(node if node in wanted else None)
+    return {key: nodes for key, nodes in made.items() if any(nodes)}
+
+
+def key_of(node: Node) -> Key:
+    """What a call is known by: a leaf module by its path, a function by the module that called it and its target."""
+    if node.module is not None:
+        return (node.path,)
+    target = node.fx.target
+    return node.path, node.op, target.function if isinstance(target, AutogradCall) else target
+
+
+def can_be_heard(node: Node) -> bool:
+    """Whether a node is a call that forward makes by itself, and that torch announces."""
+    return node.op.startswith("call_") and node.fx.target not in UNHEARD

@@ -1,0 +1,304 @@
+"""One pass: a model run forward and backward once on tensors of the probe's own, and the numbers of that.
+
+    Stage(graph, wires, example, plan, seed)      what all passes share
+      +-- set_up                     copies of parameters and buffers in the place of the model's own, where that matters
+      +-- forward                    under a Follower, or recorded where that is not enough
+      +-- backward                   J^T v for a Gaussian v at the head's input
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from netcheck.errors import ProbeError
+from netcheck.load.randomness import seed_all
+from netcheck.measure.follow import Follower
+from netcheck.measure.inputs import Example
+from netcheck.measure.plan import Plan
+from netcheck.measure.watch import FiniteWatch, Watch, Wires, parameter_names
+from netcheck.trace import structure
+from netcheck.trace.guard import Census, substituted
+from netcheck.trace.record import Recorder, Unannounced
+from netcheck.trace.run import argument_names, run_recorded
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+Listener = Watch | FiniteWatch
+
+
+@dataclass
+class Twins:
+    """A model's tensors during a pass: its parameters, by name, as they take part in it."""
+
+    census: Census
+    trained: dict[str, torch.Tensor]
+    names: Mapping[str, Sequence[str]]  # by the first name of a trained parameter: all its names
+
+
+@dataclass
+class Outcome:
+    """What a backward pass gave, still on the device."""
+
+    end: torch.Tensor
+    starts: list[torch.Tensor]
+    cotangent: torch.Tensor
+    parameters: dict[str, tuple[torch.Tensor, torch.Tensor]]  # by name: (value, gradient)
+    unreached: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The conditions of a pass.
+
+    Attributes:
+        fresh: whether inputs are drawn; False: those of the example are used as they are.
+    """
+
+    graph: ModelGraph
+    wires: Wires
+    example: Example
+    plan: Plan
+    seed: int
+    fresh: bool = True
+
+    @cached_property
+    def by_name(self) -> dict[str, Node]:
+        """The graph's nodes."""
+        return {node.name: node for node in self.graph}
+
+    @property
+    def scale(self) -> float:
+        """The norm of the cotangent: 1, or in float32 what keeps the gradient in range at both ends."""
+        if self.plan.dtype is torch.float64:
+            return 1.0
+        return float(10.0 ** max(-12.0, min(12.0, -self.graph.diagnosis.gain / 2)))
+
+    @contextmanager
+    def set_up(self, model: nn.Module, moved: Mapping[str, torch.Tensor] | None = None) -> Iterator[Twins]:
+        """The model on tensors of the probe's own: in the plan's precision, on its device.
+
+        Args:
+            model: which model.
+            moved: parameters to put in the place of some of the model's, by name.
+        """
+        plan, shared = self.plan, leaves_its_parameters_alone(self.graph)
+        own = {id(value): moved[name] for name, value in model.named_parameters() if name in moved} if moved else {}
+
+        def convert(tensor: torch.Tensor) -> torch.Tensor:
+            dtype = plan.dtype if tensor.is_floating_point() else tensor.dtype
+            parameter = isinstance(tensor, nn.Parameter)
+            twin = own.get(id(tensor), tensor).detach()
+            twin = twin.to(plan.device, dtype, copy=not (parameter and shared))
+            return nn.Parameter(twin, requires_grad=tensor.requires_grad) if parameter else twin
+
+        if plan.device.type == "cuda":
+            torch.cuda.init()  # so that the state of its generator is saved, and restored
+        with default_dtype(plan.dtype), substituted(model, convert) as census:
+            trained: dict[str, torch.Tensor] = {}
+            names: dict[str, Sequence[str]] = {}
+            for twin in census.converted:
+                known = census.tensors.get(id(twin))
+                if known is not None and isinstance(twin, nn.Parameter) and twin.requires_grad:
+                    trained[known[1][0]], names[known[1][0]] = twin, known[1]
+            yield Twins(census, trained, names)
+
+    def run(self, model: nn.Module, twins: Twins, listener: Listener, number: int) -> Outcome:
+        """Run the model forward, and pull a cotangent back from the head's input.
+
+        Raises:
+            TraceError: forward raised.
+            ProbeError: it went another way than when it was traced, or cannot be differentiated.
+        """
+        seed = (self.seed + number) % 2**32
+        followed = self.follow(model, twins, listener, seed) if isinstance(listener, Watch) else None
+        result, leaves, generator = followed or self.record(model, twins, listener, seed)
+        end = listener.end if isinstance(listener, Watch) else None
+        if end is None and isinstance(listener, Watch) and self.wires.end is not None:
+            raise ProbeError(
+                "forward took another way than when it was traced",
+                help="give inputs that take the way that you want measured",
+            )
+        if end is None:
+            end = next((tensor for _, tensor in structure.tensors(result) if tensor.requires_grad), None)
+        starts = [*leaves, *(listener.starts if isinstance(listener, Watch) else ())]
+        return self.backward(end, result, [start for start in starts if start.requires_grad], twins, generator)
+
+    def follow(self, model: nn.Module, twins: Twins, watch: Watch, seed: int) -> Ran | None:
+        """Run the model while a follower listens; None if that did not hear all, or if forward raised."""
+        from netcheck.measure.plan import is_out_of_memory
+
+        if not self.wires.followable:
+            return None
+        leaves, args, kwargs, generator = self.inputs(seed)
+        follower = Follower(self.graph, self.wires.heard(), twins.census, watch.heard)
+        self.hand_over(watch, args, kwargs)
+        try:
+            with torch.enable_grad(), follower.running():
+                result = follower.call_module(model, args, kwargs)
+        except (Exception, SystemExit) as error:
+            if is_out_of_memory(error):
+                raise
+        else:
+            if follower.complete and not isinstance(result, Iterator):
+                return result, leaves, generator
+        watch.forget()
+        return None
+
+    def record(self, model: nn.Module, twins: Twins, listener: Listener, seed: int) -> Ran:
+        """Run the model while the recorder listens: slower, and it says which operation raised."""
+        leaves, args, kwargs, generator = self.inputs(seed)
+        recorder = Recorder(twins.census, listener=listener)
+        if isinstance(listener, Watch):
+            self.hand_over(listener, args, kwargs)
+        modes = (Unannounced(recorder),) if hears_all(self.graph) else ()
+        return run_recorded(model, recorder, args, kwargs, modes=modes), leaves, generator
+
+    def hand_over(self, watch: Watch, args: Any, kwargs: Any) -> None:
+        """Give the watch the head's input, if that is an argument of forward."""
+        end = self.wires.end
+        if end is not None and end.op == "placeholder":
+            value = dict(argument_names(self.graph.model, args, kwargs)).get(str(end.fx.target))
+            watch.end = next((tensor for _, tensor in structure.tensors(value)), None)
+
+    def inputs(self, seed: int) -> tuple[list[torch.Tensor], tuple[Any, ...], dict[str, Any], torch.Generator]:
+        """(the floating leaves, args and kwargs made of copies of them: forward may write to its inputs, their generator)."""
+        generator = torch.Generator().manual_seed(seed)
+        names = tuple(
+            name for name, _ in argument_names(self.graph.model, self.example.args, self.example.kwargs)
+        )
+        given = self.example.given(None)
+        values = self.example.fresh(names, self.plan.samples, generator) if self.fresh else given
+        leaves: list[torch.Tensor] = []
+
+        def placed(tensor: torch.Tensor) -> torch.Tensor:
+            if not tensor.is_floating_point():
+                return tensor.to(self.plan.device)
+            leaves.append(tensor.to(self.plan.device, self.plan.dtype).requires_grad_(True))
+            return leaves[-1].clone()
+
+        seed_all(seed)
+        with torch.enable_grad():
+            args, kwargs = structure.rebuild(values, placed)
+        return leaves, tuple(args), kwargs, generator
+
+    def backward(
+        self,
+        end: torch.Tensor | None,
+        result: Any,
+        starts: list[torch.Tensor],
+        twins: Twins,
+        generator: torch.Generator,
+    ) -> Outcome:
+        """J^T v for a Gaussian v of norm `scale` at `end`, at the starts and at the parameters.
+
+        Raises:
+            ProbeError: the result holds no tensor that a gradient could start from.
+        """
+        if end is None:
+            raise ProbeError("the result of forward does not depend on anything that a gradient could reach")
+        draw = torch.float64 if self.plan.dtype is torch.float64 else torch.float32
+        cotangent = torch.randn(end.shape, generator=generator, dtype=draw)
+        cotangent = (cotangent * (self.scale / cotangent.norm())).to(end.device, end.dtype)
+        before = reachable(result, end)
+        wanted = [*starts, *twins.trained.values()]
+        found: Sequence[torch.Tensor | None] = [None] * len(wanted)
+        if end.requires_grad and wanted:
+            found = torch.autograd.grad(end, wanted, cotangent, allow_unused=True)
+        gradients = dict(zip(twins.trained, map(dense, found[len(starts) :]), strict=True))
+        used = used_parameters(self.graph)
+        return Outcome(
+            end,
+            [gradient for gradient in found[: len(starts)] if gradient is not None],
+            cotangent,
+            {name: (twins.trained[name].detach(), g) for name, g in gradients.items() if g is not None},
+            tuple(
+                name
+                for name, value in twins.trained.items()
+                if gradients[name] is None and id(value) not in before and used.intersection(twins.names[name])
+            ),
+        )
+
+
+Ran = tuple[Any, list[torch.Tensor], torch.Generator]  # forward's result, the leaves, the generator
+
+
+def dense(gradient: torch.Tensor | None) -> torch.Tensor | None:
+    """A gradient as an ordinary tensor: an embedding may give a sparse one."""
+    return gradient.to_dense() if gradient is not None and gradient.layout is not torch.strided else gradient
+
+
+def leaves_its_parameters_alone(graph: ModelGraph) -> bool:
+    """Whether forward surely writes to no parameter, so that the probe may run on the model's own instead of copies.
+
+    The trace shows every write but those inside of operations: custom functions, scripts, and embeddings that clip.
+    """
+    return not graph.recording.written and not any(writes_inside(node) for node in graph)
+
+
+def writes_inside(node: Node) -> bool:
+    """Whether an operation may write to what it is given without showing it."""
+    if node.module is not None:
+        return isinstance(node.module, torch.jit.ScriptModule) or getattr(node.module, "max_norm", None) is not None
+    if not node.op.startswith("call_"):
+        return False
+    package = str(getattr(node.fx.target, "__module__", None) or "torch") if callable(node.fx.target) else "torch"
+    known = package.partition(".")[0] in ("torch", "_operator", "builtins", "netcheck")
+    return not known or (node.option("max_norm", 3) is not None and node.function == "embedding")
+
+
+def used_parameters(graph: ModelGraph) -> set[str]:
+    """The names of the parameters that forward uses."""
+    return {name for node in graph for name in parameter_names(node)} | {
+        name for names in graph.recording.names.values() for name in names
+    }
+
+
+def reachable(result: Any, end: torch.Tensor) -> set[int]:
+    """The ids of the leaves that autograd leads to from a result without passing through `end`."""
+    tensors = [tensor for _, tensor in structure.tensors(result) if tensor.requires_grad]
+    pending = [tensor.grad_fn for tensor in tensors]
+    seen, found = {*pending, end.grad_fn}, {id(tensor) for tensor in tensors}
+    while pending:
+        function = pending.pop()
+        if function is None or function is end.grad_fn:
+            continue
+        variable = getattr(function, "variable", None)
+        if variable is not None:
+            found.add(id(variable))
+        new = [before for before, _ in function.next_functions if before is not None and before not in seen]
+        seen.update(new)
+        pending += new
+    return found
+
+
+def hears_all(graph: ModelGraph) -> bool:
+    """Whether the graph has operations that only the dispatcher announces."""
+    return any(isinstance(node.fx.target, torch._ops.OpOverload) for node in graph)
+
+
+@contextmanager
+def closing(watch: Watch) -> Iterator[None]:
+    """Release a watch's hooks and tensors, whatever happens."""
+    try:
+        yield
+    finally:
+        watch.release()
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """What `torch.zeros(3)` inside forward makes."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
