@@ -82,3 +82,20 @@ def test_the_catalogue_has_a_row_for_each_rule() -> None:
     for rule in registry():
         assert rule.code in catalogue(registry())
         assert page(rule).startswith(f"# {rule.name} ({rule.code})\n")
+
+
+HEADINGS = {
+    "What it does",
+    "Why is this bad?",
+    "When it is fine",
+    "What to do",
+    "What is not in the sum",
+    "Evidence",
+    "References",
+}
+
+
+def test_headings_stand_on_lines_of_their_own() -> None:
+    for rule in registry():
+        lines = rule.documentation.splitlines()
+        assert {line[3:] for line in lines if line.startswith("## ")} <= HEADINGS, rule.code

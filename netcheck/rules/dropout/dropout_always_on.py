@@ -47,14 +47,17 @@ _WAYS = {  # how it stays on -> (what is said, what to do)
 class DropoutAlwaysOn(StaticRule):
     """Dropout is still random after `model.eval()`.
 
-    ## What it does Where a dropout is not a registered module, records forward once more in evaluation mode,
+    ## What it does
+    Where a dropout is not a registered module, records forward once more in evaluation mode,
     and reports what still drops: `F.dropout` without `training=`, a dropout module that forward builds or
     that a plain list holds, attention with a constant `dropout_p`, a mask drawn without asking for the mode.
 
-    ## Why is this bad? Predictions change from call to call, and are worse than what was trained; validation
+    ## Why is this bad?
+    Predictions change from call to call, and are worse than what was trained; validation
     looks worse than training for no visible reason. Nothing warns.
 
-    ## When it is fine Monte Carlo dropout, which samples predictions on purpose: a model whose documentation
+    ## When it is fine
+    Monte Carlo dropout, which samples predictions on purpose: a model whose documentation
     says so gets an info.
 
     ## Evidence

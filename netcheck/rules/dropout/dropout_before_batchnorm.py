@@ -29,15 +29,18 @@ class DropoutBeforeBatchnorm(StaticRule):
     """A batch normalization follows dropout: its running variance is that of the dropped signal, not of the
     whole one.
 
-    ## What it does Follows the value from each dropout of elements or channels; a BatchNorm that it reaches
+    ## What it does
+    Follows the value from each dropout of elements or channels; a BatchNorm that it reaches
     before any other norm is reported, also behind further layers. The ratio of the variances is computed from
     p for rectified units.
 
-    ## Why is this bad? Dropout raises the variance of what comes after it in training, and not in evaluation.
+    ## Why is this bad?
+    Dropout raises the variance of what comes after it in training, and not in evaluation.
     The running variance of the BatchNorm is the former, so at test time every unit is scaled too small, and
     the error grows with each such layer.
 
-    ## When it is fine Dropout after the last BatchNorm, or with a LayerNorm or GroupNorm between. Stochastic
+    ## When it is fine
+    Dropout after the last BatchNorm, or with a LayerNorm or GroupNorm between. Stochastic
     depth (whole samples of a residual branch). A BatchNorm without running statistics. A small p: below 0.17
     it is info.
 

@@ -24,11 +24,13 @@ class DropoutOnOutput(StaticRule):
     ## What it does
     Looks for a dropout between the last linear or convolutional layer and a result of forward.
 
-    ## Why is this bad? No layer follows that could make up for what is missing. A dropped logit is 0 whatever
+    ## Why is this bad?
+    No layer follows that could make up for what is missing. A dropped logit is 0 whatever
     the input, and the others are scaled up: the loss is computed on predictions that the model never makes,
     and half of the gradient is noise.
 
-    ## When it is fine Where the result is no prediction: features behind an activation, a block whose output
+    ## When it is fine
+    Where the result is no prediction: features behind an activation, a block whose output
     has the shape of its input and goes on into the rest of a model.
 
     ## Evidence

@@ -22,18 +22,21 @@ _FEW = 16  # channels: Dropout2d(0.5) on 12 did not train
 class DropoutRate(StaticRule):
     """Dropout with a probability so high that almost nothing of the signal is left; with 1, nothing is.
 
-    ## What it does Reads the drop probability of every dropout, also inside attention and between the layers
+    ## What it does
+    Reads the drop probability of every dropout, also inside attention and between the layers
     of a recurrent net. Reported are 0.8 and more, and whole-channel dropout of half of 16 or fewer channels;
     1 is an error.
 
-    ## Why is this bad? PyTorch's p is the share that is dropped, not the share that is kept (as in the paper
+    ## Why is this bad?
+    PyTorch's p is the share that is dropped, not the share that is kept (as in the paper
     and in old TensorFlow), so `p=0.9` meant as "keep 0.9" trains on a tenth of the units. With p = 1 the
     output is 0 and no gradient passes. Of 12 channels at p = 0.5 every 200th sample keeps fewer than 3.
 
     ## When it is fine
     Rates up to 0.7, the usual 0.5 among them; whole channels of many.
 
-    ## Evidence The probability, and the number of channels left on average. In the calibration set
+    ## Evidence
+    The probability, and the number of channels left on average. In the calibration set
     Dropout2d(0.5) on 12 channels did not train.
 
     ## References

@@ -23,15 +23,18 @@ class ActivationOnOutput(StaticRule):
     """The last weight layer is followed by a rectifier (ReLU, leaky ReLU, PReLU, ...) where outputs look like
     logits.
 
-    ## What it does Looks for a rectifier between the last linear or convolutional layer and a result of
+    ## What it does
+    Looks for a rectifier between the last linear or convolutional layer and a result of
     forward, directly or before a softmax. Counted as a head is a layer that gives each sample a vector, and a
     convolution that narrows its channels.
 
-    ## Why is this bad? A loss on logits expects numbers of both signs. A ReLU cuts the negative ones off:
+    ## Why is this bad?
+    A loss on logits expects numbers of both signs. A ReLU cuts the negative ones off:
     classes with a negative logit all get the same probability and no gradient. A leaky ReLU or PReLU there
     only bends the scale.
 
-    ## When it is fine The result is a vector of features, not of logits; a quantity that cannot be negative,
+    ## When it is fine
+    The result is a vector of features, not of logits; a quantity that cannot be negative,
     given by a single ReLU or by softplus. Bounded outputs (sigmoid, tanh) are not meant.
 
     ## Evidence

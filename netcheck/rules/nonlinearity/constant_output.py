@@ -24,13 +24,16 @@ _KEEPING_SHAPE = frozenset((
 class ConstantOutput(StaticRule):
     """A softmax or a normalization over a single element gives the same value whatever comes in.
 
-    ## What it does Looks for a softmax or log-softmax over a dimension that a layer with one output unit
+    ## What it does
+    Looks for a softmax or log-softmax over a dimension that a layer with one output unit
     made, and for a layer norm (also RMS norm, and normalization to unit length) over one element.
 
-    ## Why is this bad? softmax(z) of one number is 1, log_softmax is 0, a layer norm gives its bias, a unit
+    ## Why is this bad?
+    softmax(z) of one number is 1, log_softmax is 0, a layer norm gives its bias, a unit
     vector of one dimension is ±1. The gradient is exactly 0: nothing before it trains.
 
-    ## When it is fine Over positions: attention scores of one unit, normalized over time, are a dimension of
+    ## When it is fine
+    Over positions: attention scores of one unit, normalized over time, are a dimension of
     the input, even where an example has only one step.
 
     ## Evidence

@@ -30,19 +30,23 @@ class DeadRectifier(StaticRule):
     """A rectifier whose input is negative for (almost) every sample: its output is constant and no gradient
     passes.
 
-    ## What it does Where a rectifier is exactly flat, looks at what reaches it: a value that can never be
+    ## What it does
+    Where a rectifier is exactly flat, looks at what reaches it: a value that can never be
     positive (the negative of a ReLU, a logarithm of a probability, negative weights on rectified values), or
     a bias (of the layer, of the norm, or added by hand) that lies four standard deviations below. From half
     of the units on it is reported.
 
-    ## Why is this bad? The slope of a ReLU is 0 left of zero. A unit that is there for every sample gets no
+    ## Why is this bad?
+    The slope of a ReLU is 0 left of zero. A unit that is there for every sample gets no
     gradient, so it never comes back. If all units of a layer are, nothing before it trains.
 
-    ## When it is fine A small negative bias, which makes units sparse. A norm whose scale starts at 0 at the
+    ## When it is fine
+    A small negative bias, which makes units sparse. A norm whose scale starts at 0 at the
     end of a residual branch, before the sum. Smooth rectifiers (GELU, SiLU, ELU) and leaky ones: their slope
     is not 0 there.
 
-    ## Evidence The share of units whose pre-activation is below the threshold by four standard deviations,
+    ## Evidence
+    The share of units whose pre-activation is below the threshold by four standard deviations,
     from the weights and the moments of a standardized input; or all of them, where the sign proves it. In the
     calibration set a layer whose units were all dead on every sample never trained.
 

@@ -32,14 +32,17 @@ _LINEAR = UNCHANGED | {
 class MissingNonlinearity(StaticRule):
     """A weight layer feeds another with nothing nonlinear between: together they are one linear map.
 
-    ## What it does Looks for two linear or convolutional layers between which there are at most linear
+    ## What it does
+    Looks for two linear or convolutional layers between which there are at most linear
     operations: reshapes, average pooling, dropout, scaling, and batch normalization, which after training is
     linear too.
 
-    ## Why is this bad? A product of two matrices is a matrix. The second layer costs parameters, time and
+    ## Why is this bad?
+    A product of two matrices is a matrix. The second layer costs parameters, time and
     gradient, and adds nothing that the first could not express. Usually a nonlinearity was forgotten.
 
-    ## When it is fine Where the pair is a factorization that costs less than the single layer: a bottleneck
+    ## When it is fine
+    Where the pair is a factorization that costs less than the single layer: a bottleneck
     (low rank, LoRA), depthwise separable, grouped, or spatially separable convolutions, layers that mix
     different dimensions (tokens, then features), a pixel shuffle. At the linear bottleneck of inverted
     residual blocks (MobileNetV2). In the projections around attention. Where one of the two weights is shared

@@ -21,15 +21,18 @@ class SoftmaxOverBatch(StaticRule):
     """A softmax goes over the batch: the samples compete with each other, and each output depends on its
     neighbours.
 
-    ## What it does Follows the dimension that a softmax goes over back to the arguments of forward. If it is
+    ## What it does
+    Follows the dimension that a softmax goes over back to the arguments of forward. If it is
     their first one, and the model gives one result for each of its entries, it is the batch. A softmax
     without `dim` is reported too: for one and three dimensions PyTorch takes the first, for others the
     second.
 
-    ## Why is this bad? The probabilities of one sample do not sum to 1; they change with the rest of the
+    ## Why is this bad?
+    The probabilities of one sample do not sum to 1; they change with the rest of the
     batch, and at a batch of one they are all 1. It trains to some degree, which hides it.
 
-    ## When it is fine In models that put time or a bag of instances first (recurrent and attention modules
+    ## When it is fine
+    In models that put time or a bag of instances first (recurrent and attention modules
     without `batch_first`, pooling over instances), in contrastive losses between all pairs of a batch.
 
     ## Evidence

@@ -26,15 +26,18 @@ _SAME = 1e-12
 class StackedActivations(StaticRule):
     """An activation is applied to what another activation made, with no weights between.
 
-    ## What it does Looks for an activation whose input is another activation's output, at most reshaped,
+    ## What it does
+    Looks for an activation whose input is another activation's output, at most reshaped,
     dropped out or max-pooled. Both are taken by what they compute, so `F.relu` and `clamp(min=0)` are one.
 
-    ## Why is this bad? A rectifier of a rectifier does nothing: usually a layer was meant to stand between,
+    ## Why is this bad?
+    A rectifier of a rectifier does nothing: usually a layer was meant to stand between,
     or a block that ends in an activation is called by code that applies one again. A squashing function of a
     squashing function is nearly constant: sigmoid(sigmoid(x)) stays between 0.50 and 0.73, and its slope is
     at most 1/16. A sigmoid of a rectifier never falls below one half, so it cannot say no.
 
-    ## When it is fine Where the first value is used elsewhere, too (the first block of a pre-activation net);
+    ## When it is fine
+    Where the first value is used elsewhere, too (the first block of a pre-activation net);
     clamps that guard a logarithm or an exponential; several functions that make up one activation, such as x
     · tanh(softplus(x)).
 
