@@ -38,6 +38,10 @@ def rendered(reports: Sequence[Report], settings: Settings, *, colour: bool) -> 
             from netcheck.report import markdown
 
             return markdown.render(reports, verbose=verbose, statistics=settings.statistics)
+        case "html":
+            from netcheck.report import html
+
+            return html.render(reports)
     if settings.statistics:
         from netcheck.report import statistics
 

@@ -33,7 +33,7 @@ from netcheck.settings.options import (
     option,
 )
 
-FORMATS = ("text", "full", "concise", "json", "json-lines", "github", "sarif", "junit", "markdown")
+FORMATS = ("text", "full", "concise", "json", "json-lines", "github", "sarif", "junit", "markdown", "html")
 WITH_STATISTICS = ("text", "full", "concise", "markdown")  # the others say it all by themselves
 OPTIMIZERS = ("sgd", "adam")
 SEVERITIES = ("error", "warning", "info")
@@ -253,7 +253,7 @@ class Settings:
     def tells_cost(self) -> bool:
         """Whether the report shows what training costs, whatever the rules find."""
         asked = self.batch_size is not None or self.device_memory is not None
-        return asked or self.verbose or self.format in ("json", "json-lines")
+        return asked or self.verbose or self.format in ("json", "json-lines", "html")
 
 
 def parse_bytes(size: str | int | None) -> int | None:

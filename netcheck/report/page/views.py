@@ -1,0 +1,231 @@
+"""From reports to what the page says: plain data, everything already chosen, shortened and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
+from netcheck.report import text
+from netcheck.report.page import charts, markup, memory, outline
+from netcheck.report.page.source import SourceLine, lines_at
+from netcheck.report.profile import numbers
+from netcheck.report.selection import could_not_check
+from netcheck.report.terminal import Painter, shorten
+from netcheck.rules import base
+
+PLAIN = Painter(False)
+MOST_PLACES = 12  # further places of one finding
+LONGEST = 2000  # characters of one message or help
+VERDICTS = {
+    Verdict.SUSPECTED: "the structure and the weights say so; nothing was measured",
+    Verdict.CONFIRMED: "measured, or read off the graph or the weights",
+    Verdict.CLEARED: "measured to do no harm here, so it fails nothing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the source: what stands in front of the lines, the lines, and the function that holds them."""
+
+    title: str
+    lines: tuple[SourceLine, ...]
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A number of decades beside its limits, from 0 (left) to 1 (right)."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class FindingView:
+    """One finding."""
+
+    anchor: str
+    code: str
+    name: str
+    severity: str
+    verdict: str
+    verdict_text: str
+    counts: bool
+    message: str
+    help: tuple[tuple[str, bool], ...]  # pieces, and whether each is code
+    evidence: str
+    gauge: Gauge | None
+    modules: str
+    count: int
+    place: Place | None
+    others: tuple[tuple[str, str], ...]  # place, code
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """One model."""
+
+    anchor: str
+    name: str
+    target: str
+    facts: tuple[tuple[str, str], ...]
+    findings: tuple[FindingView, ...]
+    tally: tuple[tuple[str, int], ...]  # severity, number
+    chart: charts.Chart | None
+    measured: tuple[str, ...]
+    tree: tuple[outline.Row, ...]
+    cost: memory.Figures | None
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """The documentation of a rule that found something."""
+
+    code: str
+    name: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """The whole page."""
+
+    models: tuple[ModelView, ...]
+    tally: tuple[tuple[str, int], ...]
+    closing: tuple[str, ...]
+    rules: tuple[RuleView, ...]
+
+    @property
+    def clean(self) -> int:
+        """How many models there are without findings."""
+        return sum(not model.tally and not model.failed for model in self.models)
+
+
+def page_of(reports: Sequence[Report], root: Path) -> PageView:
+    """All reports; a file without any model is only named at the end.
+
+    Args:
+        reports: one a model.
+        root: the directory that paths are shown relative to.
+    """
+    shown = [report for report in reports if report.summary is not None or report.findings]
+    found = {finding.code: finding for report in shown for finding in report.findings}
+    return PageView(
+        models=tuple(model_view(report, f"model-{i}", root) for i, report in enumerate(shown, 1)),
+        tally=tally(finding for report in shown for finding in report.findings),
+        closing=tuple(text.closing(reports, PLAIN, root, verbose=False).splitlines()),
+        rules=tuple(rule_view(code) for code in sorted(found)),
+    )
+
+
+def model_view(report: Report, anchor: str, root: Path) -> ModelView:
+    """One report."""
+    findings = by_importance(report.findings)
+    marked = [finding for finding in findings if finding.counts]
+    codes = outline.codes_by_path(marked)
+    target = text.display_path(report.target, root)
+    gradients = report.gradients
+    chart = charts.profile(gradients, lambda path: codes.get(path, ())) if gradients is not None else None
+    measured: list[str] = []
+    if gradients is not None:
+        measured = [f"Gain {numbers(gradients)}.", f"Measured in {gradients.conditions}.", *gradients.remarks]
+    return ModelView(
+        anchor=anchor,
+        name=text.name_of(report.model),
+        target="" if target == report.model else target,
+        facts=tuple(facts(report)),
+        findings=tuple(finding_view(f, f"{anchor}-finding-{i}", root) for i, f in enumerate(findings, 1)),
+        tally=tally(findings),
+        chart=chart,
+        measured=tuple(measured),
+        tree=outline.outline(report.summary.layers, marked) if report.summary else (),
+        cost=memory.figures(report.cost) if report.cost is not None else None,
+        failed=could_not_check(report),
+    )
+
+
+def facts(report: Report) -> Iterable[tuple[str, str]]:
+    """What was checked, as pairs of a label and a text."""
+    if report.inputs:
+        yield "inputs", report.inputs
+    if (summary := report.summary) is not None:
+        shortest = (
+            f", {summary.plain_depth} on the shortest way" if summary.plain_depth != summary.depth else ""
+        )
+        yield "operations", f"{summary.operations:,}"
+        yield "weight layers", f"{summary.weight_layers:,}"
+        yield "parameters", f"{summary.parameters:,}"
+        yield "depth", f"{summary.depth}{shortest}"
+    for reason in report.skipped:
+        yield "not checked", reason
+
+
+def finding_view(found: Finding, anchor: str, root: Path) -> FindingView:
+    """One finding."""
+    modules = [module for module in found.modules if module]
+    others = found.locations[1 : 1 + MOST_PLACES]
+    return FindingView(
+        anchor=anchor,
+        code=found.code,
+        name=found.name,
+        severity=found.severity.value,
+        verdict=found.verdict.value,
+        verdict_text=VERDICTS[found.verdict],
+        counts=found.counts,
+        message=shorten(found.message, LONGEST),
+        help=pieces(shorten(found.help, LONGEST)),
+        evidence=shorten(found.evidence.text, LONGEST),
+        gauge=gauge(found.evidence),
+        modules=text.abbreviate(modules) if modules else "",
+        count=found.count,
+        place=place_view(found.location, root) if found.location else None,
+        others=tuple(other(place, root) for place in others),
+        left_out=len(found.locations) - 1 - len(others) if found.locations else 0,
+    )
+
+
+def place_view(place: Location, root: Path) -> Place:
+    """The place to look at first."""
+    return Place(text.place_text(place, root), tuple(lines_at(place, root)), shorten(place.function))
+
+
+def other(place: Location, root: Path) -> tuple[str, str]:
+    """A further place, and the code that stands there."""
+    where, _, code = text.place_with_code(place, root).partition("  ")
+    return where, code
+
+
+def pieces(help: str) -> tuple[tuple[str, bool], ...]:
+    """A help cut at its backticks: what stands between two of them is code."""
+    parts = help.split("`")
+    if len(parts) % 2 == 0:  # a backtick without its partner
+        return ((help, False),)
+    return tuple((part, bool(index % 2)) for index, part in enumerate(parts) if part)
+
+
+def gauge(evidence: Evidence) -> Gauge | None:
+    """Where a number of decades lies beside its limits; None for other units and what has no number."""
+    value, limit = evidence.value, evidence.limit
+    if evidence.unit != "decades" or not limit or not 0 < abs(limit) < 1e6 or not abs(value) < 1e6:
+        return None
+    reach = 1.15 * max(abs(value), abs(limit))
+    return Gauge(*(round(0.5 + number / (2 * reach), 4) for number in (value, -abs(limit), abs(limit))))
+
+
+def tally(findings: Iterable[Finding]) -> tuple[tuple[str, int], ...]:
+    """How many findings of each severity count, the worst severity first."""
+    counts = [one.severity for one in findings if one.counts]
+    return tuple(
+        (severity.value, counts.count(severity)) for severity in reversed(Severity) if severity in counts
+    )
+
+
+def rule_view(code: str) -> RuleView:
+    """The documentation of a rule."""
+    rule = base.find(code)
+    return RuleView(rule.code, rule.name, markup.to_html(rule.documentation))
