@@ -231,6 +231,13 @@ class Report:
 
         return text.render([self], colour=False)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from netcheck.report import html
+
+        return html.fragment(self)
+
+
 
 def by_importance(findings: Iterable[Finding]) -> list[Finding]:
     """Worst first; equals keep their order."""

@@ -53,9 +53,15 @@ class Painter:
 def escape(character: str) -> str:
     r"""`character` as a terminal may be given it: a line feed as "\n" in letters, most others as they are."""
     # Cc, Cf, Cs, Zl, Zp: controls, bidirectional overrides, lone surrogates, line separators.
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character != "\u200d":
+    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character != "\u200d"
+    if hidden or is_noncharacter(ord(character)):
         return character.encode("unicode_escape").decode("ascii")
     return character
+
+
+def is_noncharacter(code: int) -> bool:
+    """Whether Unicode will never assign a character to `code`: XML and HTML do not take it."""
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
 
 
 def printable(text: str) -> str:

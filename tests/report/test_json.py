@@ -65,7 +65,18 @@ def test_the_keys_are_the_documented_ones() -> None:
     for key in keys(document([report()])):
         assert key in documented
     entry = model_entry(report())
-    expected = ["model", "target", "ok", "inputs", "seconds", "summary", "gradients", "cost", "findings", "skipped"]
+    expected = [
+        "model",
+        "target",
+        "ok",
+        "inputs",
+        "seconds",
+        "summary",
+        "gradients",
+        "cost",
+        "findings",
+        "skipped",
+    ]
     assert list(entry) == expected
     assert entry["findings"][0]["locations"][0] == {
         "file": "model.py",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netcheck.report.profile import signed
+from netcheck.report.terminal import shorten
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients, NodeProfile
@@ -95,7 +96,7 @@ def profile(gradients: Gradients, codes: Callable[[str], tuple[tuple[str, str], 
         line("Activation rms, decades", "activation", nodes, lambda one: one.rms),
     )
     stops = (
-        Stop(position(i, len(nodes)), one.path, one.operation, facts(one), codes(one.path))
+        Stop(position(i, len(nodes)), shorten(one.path), shorten(one.operation), facts(one), codes(one.path))
         for i, one in enumerate(nodes)
     )
     return Chart(tuple(one for one in drawn if one.pieces), tuple(stops))

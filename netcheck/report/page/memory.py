@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netcheck.report.cost import NAMES, flops, size
+from netcheck.report.terminal import shorten
 
 if TYPE_CHECKING:
     from netcheck.measure.cost_figures import Cost, Memory
@@ -71,7 +72,7 @@ def figures(cost: Cost) -> Figures:
     device = cost.device_memory or 0
     ranked = sorted((row for row in cost.layers if row.saved), key=lambda row: -row.saved)
     rows = tuple(
-        (row.path, row.operation, flops(row.forward), size(row.parameters), size(row.saved))
+        (shorten(row.path), shorten(row.operation), flops(row.forward), size(row.parameters), size(row.saved))
         for row in ranked[:MOST_LAYERS]
     )
     return Figures(

@@ -10,12 +10,15 @@ Plain data in, plain data out: the rows come from the table of layers in a repor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from netcheck.findings import Finding, Layer
+from netcheck.report.terminal import shorten
 
+NUMBER = re.compile(r"\d+")
 DEEPEST = 30  # levels: what lies deeper is one row, its name the rest of the path
 
 
@@ -84,8 +87,10 @@ def outline(layers: Iterable[Layer], findings: Sequence[Finding]) -> tuple[Row, 
 def rows_of(
     branch: Branch, path: tuple[str, ...], marks: dict[str, tuple[tuple[str, str], ...]]
 ) -> Iterator[Row]:
-    """The rows of what is inside a branch; neighbours that look alike make one."""
-    for _, group in groupby(branch.inside.items(), key=lambda item: item[1].signature()):
+    """The rows of what is inside a branch; neighbours that look alike and whose names count up make one."""
+    for _, group in groupby(
+        branch.inside.items(), key=lambda item: (NUMBER.split(item[0]), item[1].signature())
+    ):
         members = list(group)
         paths = [(*path, name) for name, _ in members]
         first = members[0][1]
@@ -93,7 +98,7 @@ def rows_of(
         shown, below = insides[0], [row for rows in insides for row in rows]
         inner_codes = merged(code for row in below for code in (*row.codes, *row.below))
         yield Row(
-            name=members[0][0] if len(members) == 1 else f"{members[0][0]} ... {members[-1][0]}",
+            name=shorten(members[0][0]) if len(members) == 1 else f"{members[0][0]} ... {members[-1][0]}",
             count=len(members),
             operations=tuple(operations(first.operations)),
             shape=shape(first.operations) or next((row.shape for row in reversed(shown) if row.shape), ""),
@@ -135,7 +140,7 @@ def operations(layers: Sequence[Layer]) -> Iterator[str]:
     for layer in layers:
         counts[layer.operation] = counts.get(layer.operation, 0) + 1
     for name, count in counts.items():
-        yield f"{name} ({count} times)" if count > 1 else name
+        yield f"{shorten(name)} ({count} times)" if count > 1 else shorten(name)
 
 
 def shape(layers: Sequence[Layer]) -> str:

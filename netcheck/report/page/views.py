@@ -118,7 +118,9 @@ def page_of(reports: Sequence[Report], root: Path) -> PageView:
     return PageView(
         models=tuple(model_view(report, f"model-{i}", root) for i, report in enumerate(shown, 1)),
         tally=tally(finding for report in shown for finding in report.findings),
-        closing=tuple(text.closing(reports, PLAIN, root, verbose=False).splitlines()),
+        closing=tuple(
+            shorten(line, 1000) for line in text.closing(reports, PLAIN, root, verbose=False).splitlines()
+        ),
         rules=tuple(rule_view(code) for code in sorted(found)),
     )
 
@@ -152,7 +154,7 @@ def model_view(report: Report, anchor: str, root: Path) -> ModelView:
 def facts(report: Report) -> Iterable[tuple[str, str]]:
     """What was checked, as pairs of a label and a text."""
     if report.inputs:
-        yield "inputs", report.inputs
+        yield "inputs", shorten(report.inputs, 500)
     if (summary := report.summary) is not None:
         shortest = (
             f", {summary.plain_depth} on the shortest way" if summary.plain_depth != summary.depth else ""
@@ -162,7 +164,7 @@ def facts(report: Report) -> Iterable[tuple[str, str]]:
         yield "parameters", f"{summary.parameters:,}"
         yield "depth", f"{summary.depth}{shortest}"
     for reason in report.skipped:
-        yield "not checked", reason
+        yield "not checked", shorten(reason, 500)
 
 
 def finding_view(found: Finding, anchor: str, root: Path) -> FindingView:
@@ -228,4 +230,4 @@ def tally(findings: Iterable[Finding]) -> tuple[tuple[str, int], ...]:
 def rule_view(code: str) -> RuleView:
     """The documentation of a rule."""
     rule = base.find(code)
-    return RuleView(rule.code, rule.name, markup.to_html(rule.documentation))
+    return RuleView(rule.code, rule.name, markup.to_html(rule.documentation, heading=3))
