@@ -21,6 +21,8 @@ import click
 import netcheck
 
 if TYPE_CHECKING:
+    from netcheck.findings import Report
+    from netcheck.settings import Settings
     from netcheck.settings.options import Option
 
 
@@ -119,7 +121,7 @@ def check(
 
     Exit codes: 0 nothing as bad as --fail-on, 1 findings, 2 netcheck could not do what was asked.
     """
-    from netcheck import engine, worker
+    from netcheck import engine
     from netcheck.report import output
     from netcheck.report.terminal import wants_colour
     from netcheck.rules.base import require_settings
@@ -133,13 +135,24 @@ def check(
         require_settings(settings)
         show(gather.shown(gathered))
         return 0
-    reports = worker.check_targets(settings)
+    reports = watched(settings)
     if settings.output_file is not None:
         output.save(output.rendered(reports, settings, colour=bool(settings.colour)), settings.output_file)
     else:
         colour = wants_colour(sys.stdout, settings.colour, os.environ)
         show(output.rendered(reports, settings, colour=colour), colour=colour)
     return engine.exit_code(reports, settings)
+
+
+def watched(settings: Settings) -> list[Report]:
+    """Check, and show on standard error what is going on, if that is a terminal."""
+    from netcheck import worker
+    from netcheck.report.progress import ProgressLine, watches
+
+    if settings.quiet or not watches(sys.stderr):
+        return worker.check_targets(settings)
+    with ProgressLine(sys.stderr) as line:
+        return worker.check_targets(settings, lambda e: line(e.target.name, e.phase, e.number, e.total))
 
 
 @cli.command(short_help="Print the documentation of a rule.")

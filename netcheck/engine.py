@@ -133,11 +133,12 @@ def plan(names: Sequence[str], settings: Settings | None = None) -> tuple[list[T
         if not os.path.lexists(skipped.file):
             raise UsageError(f"{skipped.file} {skipped.reason}")
         report = Report(model=skipped.file, target=skipped.file)
-        if skipped.line is None:
+        if skipped.line is None and not (skipped.unreadable and skipped.file in names):
             report.skipped.append(skipped.reason)
-        else:  # a line to blame: it is meant to be Python
-            place = Location(skipped.file, skipped.line)
-            error = LoadError(f"{skipped.file} {skipped.reason}", help="correct the line", location=place)
+        else:  # a line to blame, so it is meant to be Python; or somebody named it
+            place = Location(skipped.file, skipped.line or 1)
+            help = "correct the line" if skipped.line else "name a file of Python that can be read"
+            error = LoadError(f"{skipped.file} {skipped.reason}", help=help, location=place)
             report.findings.append(failure(error))
         unchecked.append(report)
     return list(found.targets), unchecked
@@ -153,14 +154,15 @@ def check_target(target: Target, settings: Settings) -> Report:
     harmless = (NeedsArguments, loading.NotAModel) if target.discovered and not entry else ()
 
     def build() -> Built:
+        weights = None if settings.weights is None else str(settings.weights)
         args, kwargs = (entry.args, dict(entry.kwargs)) if entry else ((), {})
         try:
             with seeded(settings.seed):
-                loaded = loading.load(target, args=args, kwargs=kwargs)
+                loaded = loading.load(target, args=args, kwargs=kwargs, weights=weights)
         except NeedsArguments as error:
             error.help = how_to_give(error, target, settings)
             raise
-        return Built(loaded.model, loaded.defined, from_seed(loaded.factory))
+        return Built(loaded.model, loaded.defined, from_seed(None if weights else loaded.factory))
 
     source = Source(build, lambda module: specified_inputs(module, settings))
     report = Report(model=target.symbol, target=target.name)
@@ -211,8 +213,10 @@ def examine(
         built = source.build()
         report.model = type(built.model).__name__
         with in_training(built.model):
+            progress.phase("inputs")
             example = source.inputs_for(built.model)
             report.inputs = example.description.removeprefix("inputs: ")
+            progress.phase("trace")
             report.graph = traced(built.model, example.args, example.kwargs)
             report.measure_cost = partial(costed, report, report.graph, example, settings)
             report.graph.origin = built.origin
@@ -220,6 +224,7 @@ def examine(
             report.skipped += unseen(report.graph)
             if report.graph.reads:
                 findings.append(value_dependent(report.graph.reads))
+            progress.phase("judge")
             suspicions = list(judge(report.graph, settings))
             if settings.probe:
                 report.gradients, failed = probed(report.graph, example, settings, built.factory)

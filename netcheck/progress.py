@@ -12,7 +12,7 @@ watchers: list[Callable[[str], None]] = []
 
 
 def phase(name: str) -> None:
-    """Say that a phase begins: "load", "trace", "judge", "probe"."""
+    """Say that a phase begins: "load", "inputs", "trace", "judge", "probe"."""
     for watcher in watchers:
         watcher(name)
 

@@ -67,9 +67,11 @@ class Settings:
         device: where: "auto" (cuda, then mps, then cpu), or the name of a device.
         seeds: how many passes it makes, each with fresh inputs and a fresh initialization where a model can be built anew.
         optimizer: what the model will be trained with, one of `OPTIMIZERS`: Adam forgives a gradient's scale in part.
+        weights: a checkpoint for the model; None means the weights that it is built with.
         batch_size: samples of the batch that the cost is told for; None means those of the inputs.
         device_memory: bytes that the device has; None means what the accelerator has, if there is one.
         timeout: seconds that the check of one target may take.
+        memory: bytes that the check of one target may take; None means its share of most that the machine has.
         jobs: how many targets are checked at a time.
         seed: what the random number generators start from where models are built and probed, from 0 to 2**32 - 1 (the most
             that numpy takes).
@@ -153,6 +155,14 @@ class Settings:
         Choice(OPTIMIZERS),
         "What the model will be trained with. Adam forgives a gradient's scale in part.",
     )
+    weights: Path | None = option(
+        None,
+        File(),
+        "Judge the model with the weights in FILE: a state dict that torch.save wrote, or safetensors.",
+        metavar="FILE",
+        by_project=False,
+        by_model=True,
+    )
     batch_size: int | None = option(
         None,
         Whole(least=1, advice="give a number of samples, 1 or more"),
@@ -172,6 +182,13 @@ class Settings:
         Number(above=0, advice="give a number of seconds above 0"),
         "Seconds that a target may take.",
         metavar="S",
+        result=False,
+    )
+    memory: int | None = option(
+        None,
+        Size(),
+        "Memory that a target may take, such as 8GiB. By default most of the machine's.",
+        metavar="SIZE",
         result=False,
     )
     jobs: int = option(

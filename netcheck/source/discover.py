@@ -63,6 +63,7 @@ class Skipped:
     file: str
     reason: str
     line: int | None = None
+    unreadable: bool = False  # nobody could have looked
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def mentions_library(file: str, skipped: list[Skipped], *, is_named: bool) -> bo
     try:
         raw = read(file, LARGEST)
     except Unreadable as error:
-        skipped.append(Skipped(file, str(error)))
+        skipped.append(Skipped(file, str(error), unreadable=True))
         return None
     text = (
         raw.replace(b"\0", b"") if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else raw
@@ -156,7 +157,8 @@ def mentions_library(file: str, skipped: list[Skipped], *, is_named: bool) -> bo
     wanted = any(name in text for name in LIBRARIES) and MAY_DEFINE.search(text) is not None
     if len(raw) > SIZE_LIMIT and (wanted or is_named):
         size, limit = len(raw) / 2**20, SIZE_LIMIT / 2**20
-        skipped.append(Skipped(file, f"is {size:.1f} MiB, more than the {limit:.0f} MiB that netcheck reads"))
+        reason = f"is {size:.1f} MiB, more than the {limit:.0f} MiB that netcheck reads"
+        skipped.append(Skipped(file, reason, unreadable=True))
         return None
     return len(raw) <= SIZE_LIMIT and (wanted or is_named)
 
@@ -175,7 +177,7 @@ def index_or_reason(file: str, skipped: list[Skipped]) -> FileIndex | None:
     try:
         return index_file(parse(os.path.abspath(file)))  # as imports find it, so that both have one tree
     except Unreadable as error:
-        skipped.append(Skipped(file, str(error), error.line))
+        skipped.append(Skipped(file, str(error), error.line, unreadable=True))
         return None
 
 

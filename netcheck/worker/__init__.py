@@ -15,13 +15,14 @@ ends with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 from netcheck import engine
+from netcheck.errors import UsageError
 from netcheck.findings import Report
 from netcheck.rules.base import require_settings
 from netcheck.settings import Settings
+from netcheck.source.targets import Target
 from netcheck.worker.limits import Limits
 from netcheck.worker.pool import Event, check_all
 
@@ -36,6 +37,23 @@ def check_targets(settings: Settings, progress: Callable[[Event], None] | None =
     """
     require_settings(settings)
     targets, unchecked = engine.plan(settings.targets, settings)
-    limits = replace(Limits(), seconds=settings.timeout, memory=Limits().memory // settings.jobs)
+    require_one(targets, settings)
+    memory = settings.memory or Limits().memory // settings.jobs
+    limits = Limits(seconds=settings.timeout, memory=memory)
     checked = check_all(targets, settings, jobs=settings.jobs, limits=limits, progress=progress)
     return [*checked, *unchecked]
+
+
+def require_one(targets: Sequence[Target], settings: Settings) -> None:
+    """Refuse weights for several models, or from a file that is not there, before torch is imported.
+
+    Raises:
+        UsageError: so it is.
+    """
+    if settings.weights is None:
+        return
+    if not settings.weights.is_file():
+        raise UsageError(f"--weights {settings.weights}: there is no such file")
+    if len(targets) > 1:
+        names = ", ".join(target.name for target in targets[:3])
+        raise UsageError(f"--weights belongs to one model, and there are {len(targets)}: name one of {names}")

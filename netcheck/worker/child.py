@@ -286,7 +286,7 @@ class Worker:
             evidence = Evidence(trace.peak, "B", text, limits.memory)
             what = f"took more than {limits.memory / gib:.2f} GiB of memory{phase}"
             return outcome.crash_report(
-                target, what, "build a smaller model, or raise the memory limit", evidence, faults
+                target, what, "build a smaller model, or give it more memory with --memory", evidence, faults
             )
         status = (
             "took its worker with it" if trace.status is None else processes.describe_status(trace.status)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import queue
 import sys
 import threading
@@ -11,19 +13,26 @@ from typing import Any
 
 from netcheck.findings import Report
 from netcheck.source.targets import Target
+from netcheck.worker import outcome
 from netcheck.worker.child import Worker
 from netcheck.worker.limits import Limits
 
 ENGINE = "netcheck.engine:check_target"
+ISOLATES = os.name == "posix"  # elsewhere pipes cannot be handed to a child, nor a group of processes ended
 FORKS = sys.platform.startswith("linux")  # elsewhere the system's own libraries do not survive a fork
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a person watching wants to know: a phase of a target begins, or its report is there ("done")."""
+    """What a person watching wants to know: a phase of a target begins, or its report is there ("done").
+
+    `number` counts the targets from 1 to `total`, in the order of their reports.
+    """
 
     target: Target
     phase: str
+    number: int = 1
+    total: int = 1
 
 
 def check_all(
@@ -54,6 +63,9 @@ def check_all(
     Raises:
         UsageError: the worker process cannot be started at all.
     """
+    if not ISOLATES:
+        yield from check_here(targets, settings, check, progress)
+        return
     jobs = max(1, min(jobs, len(targets)))
     limits = limits or Limits(memory=Limits().memory // jobs)
     pending: queue.SimpleQueue[int | None] = queue.SimpleQueue()
@@ -69,7 +81,7 @@ def check_all(
                 place, target = number, targets[number]
 
                 def on_phase(phase: str, place: int = place, target: Target = target) -> None:
-                    messages.put((place, Event(target, phase)))
+                    messages.put((place, Event(target, phase, place + 1, len(targets))))
 
                 on_phase("load")
                 report = worker.run(target, settings, limits, on_phase)
@@ -92,6 +104,26 @@ def check_all(
             worker.interrupt()
         for thread in threads:
             thread.join()
+
+
+def check_here(
+    targets: Sequence[Target], settings: Any, check: str, progress: Callable[[Event], None] | None
+) -> Iterator[Report]:
+    """Check targets in this process, where the system has no means to isolate them: without limits of time or memory."""
+    module, _, function = check.partition(":")
+    run: Callable[[Target, Any], Report] = getattr(importlib.import_module(module), function)
+    for number, target in enumerate(targets, start=1):
+        said = [Event(target, phase, number, len(targets)) for phase in ("load", "done")]
+        if progress is not None:
+            progress(said[0])
+        try:
+            report = run(target, settings)
+            report.graph = None  # it holds live modules
+        except (Exception, SystemExit) as error:
+            report = outcome.report_of(target, error)
+        if progress is not None:
+            progress(said[1])
+        yield report
 
 
 def next_or_end(pending: queue.SimpleQueue[int | None]) -> int:

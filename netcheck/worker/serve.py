@@ -11,7 +11,6 @@ import faulthandler
 import importlib
 import os
 import pickle
-import resource
 import shutil
 import signal
 import sys
@@ -19,13 +18,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netcheck import progress
 from netcheck.findings import Report
 from netcheck.source.targets import Target
 from netcheck.worker import outcome, processes
 from netcheck.worker.frames import Command, receive, send, send_bytes
+
+if TYPE_CHECKING or sys.platform != "win32":
+    import resource
 
 Check = Callable[[Target, Any], Report]
 OUT_OF_THE_WAY = 700  # our descriptors begin here, where code that closes "all" of 3 to 255 leaves them
