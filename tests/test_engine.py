@@ -28,6 +28,7 @@ from netcheck.errors import (
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Summary
 from netcheck.rules import base
 from netcheck.settings import Settings
+from netcheck.source.discover import Skipped
 from netcheck.source.targets import Target
 
 
@@ -281,11 +282,11 @@ def test_files_without_models_are_reported_as_skipped(
 ) -> None:
     (tmp_path / "a.py").touch()
     file = str(tmp_path / "a.py")
-    targets, (report,) = plan(monkeypatch, SimpleNamespace(file=file, reason="defines no model", line=None))
+    targets, (report,) = plan(monkeypatch, Skipped(file=file, reason="defines no model", line=None))
     assert targets == ["one", "two"]
     assert (report.model, report.skipped, report.findings) == (file, ["defines no model"], [])
     assert engine.exit_code([report], Settings()) == 0
-    _, (report,) = plan(monkeypatch, SimpleNamespace(file=file, reason="is no Python", line=3))
+    _, (report,) = plan(monkeypatch, Skipped(file=file, reason="is no Python", line=3))
     assert codes(report) == ["NC001"]
     assert report.findings[0].location == Location(file, 3)
     assert engine.exit_code([report], Settings()) == 2
@@ -293,7 +294,7 @@ def test_files_without_models_are_reported_as_skipped(
 
 def test_a_target_that_does_not_exist_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"^nowhere\.py does not exist$"):
-        plan(monkeypatch, SimpleNamespace(file="nowhere.py", reason="does not exist", line=None))
+        plan(monkeypatch, Skipped(file="nowhere.py", reason="does not exist", line=None))
 
 
 def test_exit_codes() -> None:
