@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Test = Callable[["Node"], bool]
 
+# What takes nothing but the shape or the type of its second argument.
+_LIKE = frozenset(("view_as", "reshape_as", "expand_as", "type_as", "to"))
+
 
 def sources(node: Node) -> list[Node]:
     """The nodes that a gradient flows on to from `node`; none where a way begins."""
@@ -30,7 +33,8 @@ def find_sources(node: Node) -> list[Node]:
     """What `Node.sources` holds."""
     if node.kind in (Kind.INPUT, Kind.EMBEDDING):
         return []
-    return [source for source in node.inputs if source.carries]
+    found = [source for source in node.inputs if source.carries]
+    return [source for source in found if source is node.inputs[0]] if node.function in _LIKE else found
 
 
 def main_output(graph: ModelGraph) -> Node | None:

@@ -83,3 +83,24 @@ def test_a_net_without_values_counts_as_initialized_for_its_activation(name: str
         model = NETS[name]()
     x = torch.empty(4, model[0].in_features, device="meta")
     assert diagnose(trace(model, (x,))).gain == pytest.approx(0.0, abs=0.35)
+
+
+class Squeeze(nn.Module):
+    """A block whose branch is scaled channel by channel (Hu et al. 2018), as people write it: with `expand_as`."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU())
+        self.gate = nn.Sequential(nn.Linear(channels, channels // 4), nn.ReLU(), nn.Linear(channels // 4, channels), nn.Sigmoid())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.branch(x)
+        scale = self.gate(y.mean((2, 3)))[:, :, None, None]
+        return torch.relu(y * scale.expand_as(y) + x)
+
+
+def test_what_gives_only_its_shape_gets_no_gradient() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(*(Squeeze(32) for _ in range(12)), nn.Conv2d(32, 10, 1))
+    x = torch.randn(16, 32, 8, 8)
+    assert Network(trace(model, (x,))).estimate().gain == pytest.approx(measured(model, x), abs=0.35)
