@@ -12,8 +12,8 @@ from torch import nn
 
 import netcheck
 from netcheck.findings import Finding, Severity
-from netcheck.rules.cost.cost_hot_spot import work_of_layers
 from netcheck.rules.windows import Window
+from netcheck.trace.work import work_of_layers
 
 Build = Callable[[], nn.Module]
 
@@ -212,4 +212,4 @@ def test_shapes_tell_the_flops_of_weight_layers(layers: Build) -> None:
     report = netcheck.check(model, torch.randn(2, 3, 16, 16), select=["NC802"])
     assert report.graph is not None
     assert report.cost is not None
-    assert sum(work_of_layers(report.graph)) == report.cost.forward
+    assert sum(work_of_layers(report.graph).values()) == report.cost.forward

@@ -92,7 +92,7 @@ def test_every_trap_goes_as_in_torch(trap: str, devices: int) -> None:
     try:
         expected = by_torch(args, kwargs, devices)
     except AssertionError:
-        with pytest.raises(CannotScatterError, match="in . pieces"):
+        with pytest.raises(CannotScatterError, match="pieces"):
             scatter(args, kwargs, devices)
         return
     ours = [(share.args, share.kwargs) for share in scatter(args, kwargs, devices)]

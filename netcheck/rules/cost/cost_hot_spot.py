@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from math import prod
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
@@ -11,7 +10,7 @@ from netcheck.rules.base import CostRule, Example
 
 if TYPE_CHECKING:
     from netcheck.measure.cost_figures import Cost
-    from netcheck.trace.graph import ModelGraph, Node
+    from netcheck.trace.graph import ModelGraph
 
 _SHARE = 0.5
 _LEAST_LAYERS = 4  # in a net of three layers one of them holds half of everything as a rule
@@ -105,10 +104,12 @@ model = nn.Sequential(
 
     def concerned(self, graph: ModelGraph, device_memory: int | None) -> bool:
         """Whether shapes alone leave it open that one layer holds half: exact FLOPs take longer than all other rules."""
+        from netcheck.trace.work import work_of_layers
+
         parameters = parameters_of_layers(graph)
         if len(parameters) < _LEAST_LAYERS:
             return False
-        work = work_of_layers(graph)
+        work = list(work_of_layers(graph).values())
         most, least = max(parameters.values()), _CLOSE * sum(parameters.values())
         return (most >= _LEAST_BYTES and most > least) or (
             max(work, default=0) >= _LEAST_FLOPS and max(work, default=0) > _CLOSE * sum(work)
@@ -143,29 +144,6 @@ def parameters_of_layers(graph: ModelGraph) -> dict[str, int]:
         layer = next((path for path in above if path in leaves), ".".join(names))
         held[layer] = held.get(layer, 0) + parameter.numel() * parameter.element_size()
     return held
-
-
-def work_of_layers(graph: ModelGraph) -> list[int]:
-    """FLOPs of each weight layer as its shapes tell: two for each weight and position of the result."""
-    from netcheck.trace.kinds import is_weight_layer
-
-    work: dict[str, int] = {}
-    for node in graph:
-        if is_weight_layer(node) and node.shape and node.kind != "embedding":
-            work[node.path] = work.get(node.path, 0) + flops_of(node)
-    return list(work.values())
-
-
-def flops_of(node: Node) -> int:
-    """FLOPs of one call of a weight layer; exact for convolutions and linear layers."""
-    module = node.module
-    shape: tuple[int, ...] = tuple(node.shape or ())
-    given = [node.argument(1, "weight")] if module is None else list(module.parameters())
-    weights = [tuple(w.shape) for w in given if w is not None and len(w.shape or ()) > 1]
-    if node.kind == "conv" and weights:
-        source = node.inputs[0].shape if node.detail == "transpose" else shape
-        return 2 * prod(map(int, source or ())) * prod(map(int, weights[0][1:]))
-    return 2 * prod(shape[:-1]) * sum(map(prod, weights))
 
 
 def hot_spots(cost: Cost) -> Iterator[tuple[str, str, int, float]]:

@@ -1,0 +1,177 @@
+"""How a batch splits across devices: plain data. Imports no torch.
+
+Batches
+  +-- Input            a tensor that forward is given, and the dimension in which it holds the batch
+  +-- Shard            what one device's forward sees
+  +-- Operation        an operation of forward: one that mixes samples, or that has a batch size written into it
+  +-- Comparison       outputs and gradients of the shards against those of the whole batch
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netcheck.findings import Location
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A tensor among the arguments of forward.
+
+    Attributes:
+        name: the argument, and the way to the tensor inside it: "x", "state[0]".
+        shape: at this batch size.
+        axis: the dimension that holds the batch; None: it is the same for every batch.
+    """
+
+    name: str
+    shape: Shape
+    axis: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What the forward of one device sees under nn.DataParallel.
+
+    Attributes:
+        device: its number, from 0.
+        samples: how many samples of the batch it has.
+        shapes: of the tensors that forward is given there, in the order of the arguments.
+        loss: where forward returns one number, what it was there; None otherwise, or where nothing was run.
+    """
+
+    device: int
+    samples: int
+    shapes: tuple[Shape, ...]
+    loss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation of forward, with the fields of the graph's node that a finding needs.
+
+    Attributes:
+        name: the node's name in the graph.
+        target: what is called: "nn.BatchNorm2d", "torch.mean".
+        kind, detail: what it is, as in the graph.
+        path: module path.
+        module: the leaf module's class; None for a function.
+        values: of a batch normalization: how many values of each channel one sample gives; None for anything else.
+    """
+
+    name: str
+    target: str
+    kind: str
+    detail: str
+    path: str
+    module: str | None = None
+    shape: Shape | None = None
+    built_at: Location | None = None
+    called_at: Location | None = None
+    values: int | None = None
+
+    @property
+    def is_batch_norm(self) -> bool:
+        """Whether it takes its statistics from the batch, as a batch normalization in training does."""
+        return self.values is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The shards against the whole batch: run for real, dropout off, random numbers at their means.
+
+    Differences are relative, ||shards - whole|| / ||whole||.
+
+    Attributes:
+        samples: that were run; fewer than the batch where the whole would take too long.
+        dtype: "float64", or "float32" where forward insists on it.
+        outputs: of the joined outputs.
+        gradients: of the shards' gradients, each weighted by its samples; None without trainable parameters.
+        mean_of_means: of the gradients' plain mean, as DistributedDataParallel takes it.
+        synced: the larger of the two with every batch normalization's statistics taken over all devices; None without.
+        unused: parameters that no output's gradient reached.
+        engine: what ran it.
+        failure: what a device raised, or why ranks did not end; "" if all went well.
+    """
+
+    samples: int
+    dtype: str
+    outputs: float
+    gradients: float | None
+    mean_of_means: float | None
+    synced: float | None = None
+    unused: tuple[str, ...] = ()
+    engine: str = ""
+    failure: str = ""
+
+    @property
+    def tolerance(self) -> float:
+        """The difference that rounding explains."""
+        return 1e-9 if self.dtype == "float64" else 1e-4
+
+    @property
+    def largest(self) -> float:
+        """The larger of the differences of outputs and gradients."""
+        return max(self.outputs, self.gradients or 0.0)
+
+    @property
+    def equal(self) -> bool:
+        """Whether the shards give what the whole batch gives."""
+        return not self.failure and self.largest <= self.tolerance
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """How one batch splits.
+
+    Attributes:
+        batch_size: samples of the batch.
+        devices: that it is to be split over.
+        shards: what nn.DataParallel gives each device that works; none if it would raise.
+        sampler: how many samples of a data set of this size DistributedSampler gives each rank.
+        duplicates: samples that it repeats so that all ranks have equally many.
+        inputs: the tensors of forward.
+        refusal: why nn.DataParallel would raise, "" if it would not.
+        size_fault: how forward fails at another batch size than the example's, "" if it does not.
+        fixed: the operation that has a batch size written into it.
+        mixing: operations through which one sample changes another's result, in the order of forward.
+        unjudged: why operations could not be judged one by one, "" if they could.
+        comparison: the shards, run; None if they were not.
+    """
+
+    batch_size: int
+    devices: int
+    shards: tuple[Shard, ...] = ()
+    sampler: tuple[int, ...] = ()
+    duplicates: int = 0
+    inputs: tuple[Input, ...] = ()
+    refusal: str = ""
+    size_fault: str = ""
+    fixed: Operation | None = None
+    mixing: tuple[Operation, ...] = ()
+    unjudged: str = ""
+    comparison: Comparison | None = None
+
+    @property
+    def samples(self) -> tuple[int, ...]:
+        """The samples of each device that works."""
+        return tuple(shard.samples for shard in self.shards)
+
+    @property
+    def dropped(self) -> int:
+        """Samples that reach no device."""
+        return self.batch_size - sum(self.samples) if self.shards else 0
+
+    @property
+    def equal(self) -> bool | None:
+        """Whether outputs and gradients of the shards are those of the whole batch; None where they were not compared."""
+        return None if self.comparison is None else self.comparison.equal and not self.dropped
+
+    @property
+    def engine(self) -> str:
+        """What ran the shards: "replicas on the CPU", "gloo, 4 processes on the CPU"; "fake tensors" if nothing did."""
+        return self.comparison.engine if self.comparison else "fake tensors"

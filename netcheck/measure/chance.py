@@ -1,0 +1,81 @@
+"""Forward without chance: dropout off, random draws at their means. Two runs of it on the same samples agree.
+
+    with Chanceless():            F.dropout(x) -> x        torch.rand(3) -> .5 .5 .5       x.bernoulli_(p) -> p
+        model(x)                  torch.randn(3) -> 0      torch.normal(mean, std) -> mean
+
+A permutation (torch.randperm) has no mean: it is drawn from the same seed each time.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+_DROPOUTS = frozenset((
+    "dropout", "dropout_", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "alpha_dropout_", "feature_dropout",
+    "feature_dropout_", "feature_alpha_dropout", "feature_alpha_dropout_", "native_dropout",
+))  # fmt: skip
+# Random factories and in-place draws, with the mean that they get instead.
+_FACTORIES = {"rand": 0.5, "rand_like": 0.5, "randn": 0.0, "randn_like": 0.0}
+_ATTENTION = "scaled_dot_product_attention"
+
+
+class Chanceless(TorchFunctionMode):
+    """Runs random operations as their means."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if name in _DROPOUTS and args and isinstance(args[0], torch.Tensor):
+            return (args[0], torch.ones_like(args[0], dtype=torch.bool)) if name == "native_dropout" else args[0]
+        if name in _FACTORIES:
+            result = func(*args, **kwargs)
+            return result.detach().fill_(_FACTORIES[name]).requires_grad_(result.requires_grad)
+        if name == _ATTENTION:
+            args, kwargs = (*args[:4], 0.0, *args[5:]) if len(args) > 4 else args, {**kwargs, "dropout_p": 0.0}
+            if len(args) > 4:
+                kwargs.pop("dropout_p")
+        if name in ("bernoulli_", "bernoulli", "uniform_", "normal_", "normal", "exponential_"):
+            return _mean(name, args, kwargs, func)
+        if name == "randperm":
+            kwargs = {**kwargs, "generator": torch.Generator().manual_seed(0)}
+        return func(*args, **kwargs)
+
+
+def _mean(name: str, args: Any, kwargs: Any, func: Any) -> Any:
+    """What a draw comes to on average."""
+
+    def given(position: int, key: str, default: float) -> Any:
+        return args[position] if len(args) > position else kwargs.get(key, default)
+
+    first = args[0] if args else None
+    if not isinstance(first, torch.Tensor):
+        return func(*args, **kwargs)
+    if name in ("bernoulli", "normal"):
+        return first.clone()
+    with torch.no_grad():
+        if name == "bernoulli_":
+            share = given(1, "p", 0.5)
+            return first.copy_(share) if isinstance(share, torch.Tensor) else first.fill_(share)
+        if name == "uniform_":
+            return first.fill_((given(1, "from", 0.0) + given(2, "to", 1.0)) / 2)
+        if name == "normal_":
+            return first.fill_(given(1, "mean", 0.0))
+        return first.fill_(1 / given(1, "lambd", 1.0))
+
+
+def chanceless_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A copy of `model` on the CPU in `dtype`, without the dropout that torch's layers do inside a kernel.
+
+    Raises:
+        Exception: whatever the model raises when it is copied.
+    """
+    twin = copy.deepcopy(model).to("cpu", dtype)
+    for module in twin.modules():
+        if isinstance(module, nn.RNNBase | nn.MultiheadAttention):
+            module.dropout = 0.0
+    return twin

@@ -1,0 +1,316 @@
+"""Which operations mix samples: through which one sample of a batch changes what another becomes.
+
+Forward is run for real on 6 samples, operation by operation. Each operation is also run on its own inputs of samples 0-2, and
+of 3-5, with the settings that forward gives it at a batch of 3. If the two results, joined, are what the six gave, it
+treats samples independently, wherever the batch is by then:
+
+    view(6, 5, 8 -> 30, 8)     rows 0-14 and 15-29         a batch folded into time, and back: independent
+    transpose(0, 1)            (5, 6, 8): the middle       independent
+    x.mean(0)                  three means, none alike     mixes
+    x / 6 and x / 3            written with x.size(0)      mixes: the result depends on the batch size
+    BatchNorm in training      two statistics              mixes
+
+Every operation is judged by itself, on inputs cut from the whole batch's: what stands behind a mixing operation is not blamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from netcheck.errors import TraceError
+from netcheck.load.randomness import seeded
+from netcheck.measure.axes import BatchAxes
+from netcheck.measure.chance import Chanceless, chanceless_copy
+from netcheck.measure.replay import callee, evaluated
+from netcheck.trace import structure
+from netcheck.trace.calls import after
+from netcheck.trace.run import argument_names, trace
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+WHOLE, PART = 6, 3  # samples: parts of an odd size, so that x[::2] is seen to depend on positions
+_TOLERANCE = {torch.float64: 1e-9, torch.complex128: 1e-9}
+_ROUGH = 1e-4  # for what is computed in less than double precision
+
+
+class UnjudgedError(Exception):
+    """Why the operations of a model could not be judged one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a tensor of the whole batch is cut in two: dimension `dim` is (outer, batch, inner), and the batch is cut.
+
+    With `outer` 1 the first `sizes[0]` positions of the dimension are the first part's.
+    """
+
+    dim: int
+    sizes: tuple[int, int]
+    outer: int = 1
+
+    def part(self, tensor: torch.Tensor, which: int) -> torch.Tensor:
+        """A view of one part."""
+        start = self.sizes[0] if which else 0
+        if self.outer == 1:
+            return tensor.narrow(self.dim, start, self.sizes[which])
+        blocks = tensor.unflatten(self.dim, (self.outer, -1))
+        each = [size // self.outer for size in self.sizes]
+        part: torch.Tensor = blocks.narrow(self.dim + 1, each[0] if which else 0, each[which])
+        return part.flatten(self.dim, self.dim + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A tensor that forward makes from the batch's size alone: each part has its own."""
+
+    parts: tuple[torch.Tensor, torch.Tensor]
+
+    def part(self, tensor: torch.Tensor, which: int) -> torch.Tensor:
+        return self.parts[which]
+
+
+class Same:
+    """A tensor without a batch: every part has all of it."""
+
+    def part(self, tensor: torch.Tensor, which: int) -> torch.Tensor:
+        return tensor
+
+
+Layout = Cut | Own | Same
+SAME = Same()
+
+
+def find_mixing(axes: BatchAxes, *, dtype: torch.dtype = torch.float64) -> list[Node]:
+    """The operations of `axes.model` that mix samples, in the order of forward: nodes of a graph of a copy of it.
+
+    Raises:
+        UnjudgedError: forward does other things at another batch size, or cannot be run on a copy in this precision.
+    """
+    failure: Exception = UnjudgedError("forward does not run")
+    for rows in (False, True):
+        try:
+            return _Judge(axes, dtype, rows=rows).mixing()
+        except UnjudgedError as error:
+            failure = error
+    if dtype is torch.float64:
+        try:
+            return find_mixing(axes, dtype=torch.float32)
+        except UnjudgedError:
+            pass
+    raise failure
+
+
+class _Judge:
+    """One run of the whole batch and of its two parts, operation by operation."""
+
+    def __init__(self, axes: BatchAxes, dtype: torch.dtype, *, rows: bool) -> None:
+        try:
+            with default_dtype(dtype), seeded(0):
+                self.model = chanceless_copy(axes.model, dtype)
+                self.given = axes.drawn(WHOLE, rows=rows, dtype=dtype)
+                small = axes.drawn(PART, rows=rows, dtype=dtype)
+                with Chanceless():
+                    self.whole = trace(self.model, *self.given)
+                    self.part = trace(self.model, *small)
+        except TraceError as error:
+            raise UnjudgedError(str(error)) from error
+        except Exception as error:  # copying is the model's own code
+            raise UnjudgedError(f"the model cannot be copied: {type(error).__name__}: {error}") from error
+        self.dtype = dtype
+        self.axes = axes
+        self.values: dict[Node, Any] = {}
+        self.layouts: dict[Node, list[Layout] | None] = {}  # of the tensors in a value; None: lost
+
+    def mixing(self) -> list[Node]:
+        """The operations that mix samples.
+
+        Raises:
+            UnjudgedError: the two graphs differ, or an operation raises on the whole batch.
+        """
+        pairs = paired(self.whole, self.part)
+        last_use = {source: node for node, _ in pairs for source in node.inputs}
+        blamed: list[Node] = []
+        with torch.no_grad(), default_dtype(self.dtype), seeded(0), Chanceless():
+            self._take_arguments()
+            for node, twin in pairs:
+                if node.op == "output":
+                    break
+                if node.op == "get_attr":
+                    self._take_constant(node)
+                elif node.op != "placeholder" and not self._run(node, twin):
+                    blamed.append(node)
+                for source in node.inputs:
+                    if last_use[source] is node:
+                        self.values.pop(source, None)
+        return [node for node in blamed if node.depends and not self._is_summary(node)]
+
+    def _take_arguments(self) -> None:
+        named = dict(argument_names(self.model, *self.given))
+        axes = {each.name: each.axis for each in self.axes.inputs(WHOLE)}
+        layouts: list[Layout] = [SAME if axis is None else Cut(axis, (PART, PART)) for axis in axes.values()]
+        for node in self.whole.inputs:
+            self.values[node] = value = named.get(str(node.fx.target))
+            count = sum(1 for _ in structure.tensors(value))
+            self.layouts[node], layouts = layouts[:count], layouts[count:]
+
+    def _take_constant(self, node: Node) -> None:
+        value = self.whole.recording.attributes[str(node.fx.target)]
+        self.values[node] = structure.rebuild(value, lambda tensor: tensor.detach().clone())
+        self.layouts[node] = [SAME for _ in structure.tensors(value)]
+
+    def _run(self, node: Node, twin: Node) -> bool:
+        """Run an operation on the whole batch and on the parts; False if it mixes samples."""
+        known = all(self.layouts[source] is not None for source in node.inputs)
+        results = [self._on_part(node, twin, which) for which in (0, 1)] if known else None
+        values = {source.fx: self.values[source] for source in node.inputs}
+        try:
+            value = callee(node)(*evaluated(node.fx.args, values), **evaluated(node.fx.kwargs, values))
+        except Exception as error:
+            raise UnjudgedError(f"{node.target} raised {type(error).__name__}: {error}") from error
+        self.values[node] = value
+        if node.fx.target is after and known:  # its parts were cut before the mutation that it stands for
+            self.layouts[node] = self.layouts[node.inputs[0]]
+            return True
+        if results is None:
+            self.layouts[node] = self._recovered(node, twin)
+            return True
+        if any(isinstance(result, Exception) for result in results):
+            self.layouts[node] = self._recovered(node, twin)
+            return False
+        independent, self.layouts[node] = joined(value, results, makes=not node.depends)
+        if self.layouts[node] is None:
+            self.layouts[node] = self._recovered(node, twin)
+        return independent
+
+    def _on_part(self, node: Node, twin: Node, which: int) -> Any:
+        """What the operation gives for one part, with the settings of a batch of that size; or the exception."""
+        values = {}
+        for source, other in zip(node.inputs, twin.inputs, strict=True):
+            values[other.fx] = cut_value(self.values[source], self.layouts[source] or (), which)
+        try:
+            return callee(twin)(*evaluated(twin.fx.args, values), **evaluated(twin.fx.kwargs, values))
+        except Exception as error:
+            return error
+
+    def _recovered(self, node: Node, twin: Node) -> list[Layout] | None:
+        """Where the batch is again in a value that came of mixed ones: where forward's own shapes change with it."""
+        shapes = [tuple(tensor.shape) for _, tensor in structure.tensors(self.values[node])]
+        if len(shapes) != 1 or node.shape != shapes[0] or twin.shape is None or len(twin.shape) != len(shapes[0]):
+            return None
+        changed = [d for d, (a, b) in enumerate(zip(shapes[0], twin.shape, strict=True)) if a != b]
+        if not changed:
+            return [SAME]
+        dim = changed[0]
+        if len(changed) > 1 or shapes[0][dim] != 2 * twin.shape[dim]:
+            return None
+        return [Cut(dim, (twin.shape[dim], twin.shape[dim]))]
+
+    def _is_summary(self, node: Node) -> bool:
+        """Whether it sums the batch up to one number which no sample meets again, as a loss does."""
+        pending, met = [node], {node}
+        while pending:
+            each = pending.pop()
+            if each.op != "output" and each.shape != ():
+                return False
+            pending += [user for user in each.users if user not in met]
+            met.update(each.users)
+        return True
+
+
+def paired(whole: ModelGraph, part: ModelGraph) -> list[tuple[Node, Node]]:
+    """The operations of two runs side by side.
+
+    Raises:
+        UnjudgedError: forward ran other operations on another batch.
+    """
+    pairs = list(zip(whole.nodes, part.nodes, strict=False))
+    for one, other in pairs:
+        alike = one.op == other.op and len(one.inputs) == len(other.inputs)
+        if not alike or (one.op == "call_function" and one.fx.target is not other.fx.target):
+            raise UnjudgedError(f"forward does other things at another batch size, from {one.target} on")
+    if len(whole) != len(part):
+        raise UnjudgedError("forward does more on a larger batch: it goes through it sample by sample")
+    return pairs
+
+
+def cut_value(value: Any, layouts: Sequence[Layout], which: int) -> Any:
+    """One part of a value of the whole batch, in memory of its own."""
+    order = iter(layouts)
+    return structure.rebuild(value, lambda tensor: next(order).part(tensor, which).clone())
+
+
+def joined(whole: Any, parts: Sequence[Any], *, makes: bool = False) -> tuple[bool, list[Layout] | None]:
+    """Whether results of the parts make up that of the whole batch, and how its tensors are to be cut.
+
+    `makes`: the value does not depend on the samples, so that each part may have one of its own.
+    """
+    leaves = [[tensor for _, tensor in structure.tensors(value)] for value in (whole, *parts)]
+    if len({len(each) for each in leaves}) > 1:
+        return False, None
+    independent, layouts = True, list[Layout]()
+    for tensor, first, second in zip(*leaves, strict=True):
+        fits, layout = layout_of(tensor, first, second)
+        if makes and not (fits and layout is SAME):
+            fits, layout = True, Own((first, second))
+        if layout is None:
+            return False, None
+        independent = independent and fits
+        layouts.append(layout)
+    return independent, layouts
+
+
+def layout_of(whole: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> tuple[bool, Layout | None]:
+    """Whether two parts make up the whole, and how to cut it; None if no dimension can be the batch."""
+    if whole.shape == first.shape == second.shape:
+        return close(whole, first) and close(whole, second), SAME
+    guess: Cut | None = None
+    for cut in candidates(tuple(whole.shape), tuple(first.shape), tuple(second.shape)):
+        if close(cut.part(whole, 0), first) and close(cut.part(whole, 1), second):
+            return True, cut
+        guess = guess or cut
+    return False, guess
+
+
+def candidates(
+    whole: tuple[int, ...], first: tuple[int, ...], second: tuple[int, ...]
+) -> Iterator[Cut]:
+    """The ways in which tensors of two shapes may be parts of a third."""
+    if not len(whole) == len(first) == len(second):
+        return
+    for dim, size in enumerate(whole):
+        rest = [(*shape[:dim], *shape[dim + 1 :]) for shape in (whole, first, second)]
+        sizes = first[dim], second[dim]
+        if sum(sizes) != size or rest[0] != rest[1] or rest[0] != rest[2]:
+            continue
+        yield Cut(dim, sizes)
+        if sizes == (size // 2, size // 2) and sizes[0] % PART == 0:
+            times = sizes[0] // PART
+            yield from (Cut(dim, sizes, outer) for outer in range(2, times + 1) if times % outer == 0)
+
+
+def close(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors are equal but for rounding."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    if not (one.is_floating_point() or one.is_complex()):
+        return torch.equal(one, other)
+    tolerance = _TOLERANCE.get(one.dtype, _ROUGH)
+    finite = one.isfinite()
+    scale = float(one[finite].abs().max()) if finite.any() else 1.0
+    return torch.allclose(one, other, rtol=tolerance, atol=tolerance * max(scale, 1e-300), equal_nan=True)
+
+
+def default_dtype(dtype: torch.dtype) -> ExitStack:
+    """Within this context new floating-point tensors are of `dtype`."""
+    stack = ExitStack()
+    stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+    torch.set_default_dtype(dtype)
+    return stack
+
+
