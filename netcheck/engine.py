@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from netcheck.load.inputs import ExampleInputs
+    from netcheck.measure.batch_figures import Batches
     from netcheck.measure.cost_figures import Cost
     from netcheck.measure.measurement import Gradients
     from netcheck.source.locate import Definition
@@ -69,6 +70,7 @@ def check(
     seeds: int = 3,
     optimizer: str = "sgd",
     batch_size: int | None = None,
+    devices: int | None = None,
     device_memory: int | str | None = None,
     select: Iterable[str] | None = None,
     ignore: Iterable[str] | None = None,
@@ -84,7 +86,8 @@ def check(
         device: where to: "auto" (cuda, then mps, then cpu) or the name of a device.
         seeds: how many passes to make, each with fresh inputs, and fresh weights where `model` builds one.
         optimizer: what the model will be trained with, "sgd" or "adam", which forgives a gradient's scale in part.
-        batch_size: samples of the batch that the cost is told for; None means those of the inputs.
+        batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs.
+        devices: over how many devices a batch is to be split: what each would see, and whether that gives the same.
         device_memory: of the device that will train, as bytes or "24GiB"; None means what the accelerator has.
         select: codes, beginnings of codes or names of the rules to run; None means all.
         ignore: rules to leave out; the longer selector wins over a shorter one.
@@ -102,6 +105,7 @@ def check(
         seeds=seeds,
         optimizer=optimizer,
         batch_size=batch_size,
+        devices=devices,
         device_memory=parse_bytes(device_memory),
         seed=seed,
     )
@@ -218,6 +222,7 @@ def examine(
             report.inputs = example.description.removeprefix("inputs: ")
             progress.phase("trace")
             report.graph = traced(built.model, example.args, example.kwargs)
+            report.measure_batches = partial(split_up, report, report.graph, example, settings)
             report.measure_cost = partial(costed, report, report.graph, example, settings)
             report.graph.origin = built.origin
             report.summary = report.graph.summary()
@@ -231,6 +236,7 @@ def examine(
                 findings += failed
         findings += given_verdicts(suspicions, report.graph, report.gradients, settings)
         findings += judge_cost(report, report.graph, settings)
+        findings += judge_batches(report, report.graph, settings)
     except MODEL_FAULTS as error:
         found = failure(error)
         findings.append(replace(found, severity=Severity.INFO) if isinstance(error, harmless) else found)
@@ -456,6 +462,50 @@ def judge_cost(report: Report, graph: ModelGraph, settings: Settings) -> Iterato
         return
     for rule in concerned:
         yield from guarded(rule, rule.check, cost, graph)
+
+
+def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings: Settings) -> Batches | None:
+    """How a batch splits over the devices; None, and a sentence in the report, where that cannot be told."""
+    from netcheck.measure.split import DEFAULT_DEVICES, accelerators, split
+
+    progress.phase("split")
+    try:
+        with in_training(graph.model):
+            return split(
+                graph,
+                example.args,
+                example.kwargs,
+                devices=settings.devices or max(accelerators(), DEFAULT_DEVICES),
+                samples=settings.batch_size,
+                run=settings.probe,
+                seed=settings.seed,
+            )
+    except Exception as error:  # of the user's model, or of netcheck: what the rules find stands
+        report.skipped.append(f"how a batch splits could not be told: {exception_text(error)}")
+        return None
+
+
+def judge_batches(report: Report, graph: ModelGraph, settings: Settings) -> Iterator[Finding]:
+    """What the selected rules see in the way a batch splits, where somebody asks about devices or names such a rule."""
+    from netcheck.measure.split import accelerators
+
+    selected = list(base.select(settings.chosen, settings.ignore))
+    rules = [rule for rule in selected if isinstance(rule, base.BatchRule)]
+    named = [r for r in rules if any(base.match_length(r, selector) > 0 for selector in settings.chosen)]
+    several = settings.batch_size is not None and accelerators() > 1
+    if settings.devices is None and not several:
+        rules = named
+    batches = report.batches if rules or settings.devices is not None else None
+    if batches is None:
+        return
+    if batches.unjudged:
+        report.skipped.append(f"whether samples mix was not judged: {batches.unjudged}")
+    found = [finding for rule in rules for finding in guarded(rule, rule.check, batches, graph)]
+    for rule in selected:
+        if isinstance(rule, base.StaticRule):
+            found += guarded(rule, rule.check_split, batches, graph)
+    codes = {finding.code for finding in found}
+    yield from (finding for finding in found if not codes.intersection(verdicts.causes_of(finding)))
 
 
 def finish(report: Report, findings: list[Finding], settings: Settings) -> Report:

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from netcheck.measure.batch_figures import Batches
     from netcheck.measure.cost_figures import Cost
     from netcheck.trace.graph import ModelGraph
 
@@ -186,10 +187,11 @@ class Report:
 
     # What the measurements of later stages fill in: None where they were not made.
     gradients: Any = None
-    batches: Any = None
-    # The cost is worked out when somebody asks for it: what does so, until then.
+    # Cost and batches are worked out when somebody asks for them: what does so, until then.
     measure_cost: Callable[[], Cost | None] | None = field(default=None, repr=False, compare=False)
     known_cost: Cost | None = None
+    measure_batches: Callable[[], Batches | None] | None = field(default=None, repr=False, compare=False)
+    known_batches: Batches | None = None
 
     @property
     def cost(self) -> Cost | None:
@@ -199,9 +201,17 @@ class Report:
             self.known_cost = measure()
         return self.known_cost
 
+    @property
+    def batches(self) -> Batches | None:
+        """How a batch splits over devices; None if that could not be told. Worked out when first read."""
+        if self.measure_batches is not None:
+            measure, self.measure_batches = self.measure_batches, None
+            self.known_batches = measure()
+        return self.known_batches
+
     def become_plain(self) -> None:
         """Let go of what is alive, the graph and what has not been measured, so that the report can go to another process."""
-        self.graph = self.measure_cost = None
+        self.graph = self.measure_cost = self.measure_batches = None
 
     @property
     def ok(self) -> bool:

@@ -87,7 +87,7 @@ def test_files_named_like_commands_can_be_reached(checks: Checks) -> None:
 def test_options_become_settings(checks: Checks) -> None:
     selection = "--select NC1,NC2 --select poor-init --extend-select NC3 --ignore NC4"
     output = "--format json --fail-on info --exit-zero -v --no-color"
-    cost = "--batch-size 64 --device-memory 24GiB"
+    cost = "--batch-size 64 --device-memory 24GiB --devices 4"
     invoke(*shlex.split(f"a.py b.py --input 8x3 --input ids=long:2 {selection} {output} --timeout 7.5 -j 3 {cost}"))
     assert checks.settings == Settings(
         targets=("a.py", "b.py"),
@@ -101,6 +101,7 @@ def test_options_become_settings(checks: Checks) -> None:
         timeout=7.5,
         jobs=3,
         batch_size=64,
+        devices=4,
         device_memory=24 * 2**30,
         verbose=True,
         colour=False,

@@ -15,7 +15,7 @@ from netcheck import engine
 from netcheck.errors import UsageError
 from netcheck.findings import Report, Severity
 from netcheck.rules import base
-from netcheck.rules.base import Example, MeasuredRule, Notice, Rule, StaticRule, registry
+from netcheck.rules.base import BatchRule, Example, MeasuredRule, Notice, Rule, StaticRule, registry
 
 PRELUDE = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n"
 EXAMPLES = [
@@ -45,8 +45,8 @@ def model_of(example: Example, folder: Path) -> Any:
 def report_on(example: Example, rule: Rule, folder: Path) -> Report:
     """What netcheck says of an example when it runs one rule alone; only measured ones need to measure."""
     model = model_of(example, folder)
-    options: dict[str, Any] = {"select": [rule.code], "probe": isinstance(rule, MeasuredRule), "device": "cpu"}
-    options["device_memory"] = example.device_memory
+    options: dict[str, Any] = {"select": [rule.code], "probe": isinstance(rule, MeasuredRule | BatchRule), "device": "cpu"}
+    options |= {name: getattr(example, name) for name in ("device_memory", "devices", "batch_size")}
     if not example.inputs:
         return engine.check(model, **options)
     from netcheck.load.inputs import parse_specs

@@ -22,6 +22,7 @@ from netcheck.settings import Settings, parse_bytes
         ({"jobs": 0}, "--jobs 0 makes no sense"),
         ({"seed": -1}, "--seed -1 makes no sense"),
         ({"seed": 2**32}, "--seed 4294967296 makes no sense"),
+        ({"devices": 0}, "--devices 0 makes no sense"),
         ({"batch_size": 0}, "--batch-size 0 makes no sense"),
         ({"verbose": True, "quiet": True}, "contradict"),
         ({"output_file": Path()}, "is a directory"),

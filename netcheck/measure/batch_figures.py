@@ -74,11 +74,6 @@ class Operation:
     called_at: Location | None = None
     values: int | None = None
 
-    @property
-    def is_batch_norm(self) -> bool:
-        """Whether it takes its statistics from the batch, as a batch normalization in training does."""
-        return self.values is not None
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -94,6 +89,7 @@ class Comparison:
         mean_of_means: of the gradients' plain mean, as DistributedDataParallel takes it.
         synced: the larger of the two with every batch normalization's statistics taken over all devices; None without.
         unused: parameters that no output's gradient reached.
+        losses: the output on each device, where it is one number.
         engine: what ran it.
         failure: what a device raised, or why ranks did not end; "" if all went well.
     """
@@ -105,6 +101,7 @@ class Comparison:
     mean_of_means: float | None
     synced: float | None = None
     unused: tuple[str, ...] = ()
+    losses: tuple[float, ...] = ()
     engine: str = ""
     failure: str = ""
 
@@ -136,7 +133,10 @@ class Batches:
         duplicates: samples that it repeats so that all ranks have equally many.
         inputs: the tensors of forward.
         refusal: why nn.DataParallel would raise, "" if it would not.
+        norms: batch normalizations that take their statistics from the samples on one device.
         size_fault: how forward fails at another batch size than the example's, "" if it does not.
+        share_fault: how forward fails on the smallest share, though it runs on the whole batch; "" if it does not.
+        fault_at: the line that fails, if known.
         fixed: the operation that has a batch size written into it.
         mixing: operations through which one sample changes another's result, in the order of forward.
         unjudged: why operations could not be judged one by one, "" if they could.
@@ -150,7 +150,10 @@ class Batches:
     duplicates: int = 0
     inputs: tuple[Input, ...] = ()
     refusal: str = ""
+    norms: tuple[Operation, ...] = ()
     size_fault: str = ""
+    share_fault: str = ""
+    fault_at: Location | None = None
     fixed: Operation | None = None
     mixing: tuple[Operation, ...] = ()
     unjudged: str = ""

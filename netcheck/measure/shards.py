@@ -181,6 +181,7 @@ class _Comparison:
             gradients=gradient_difference(shards, weights, whole) if has_gradients else None,
             mean_of_means=gradient_difference(shards, equal_weights, whole) if has_gradients else None,
             unused=whole.unused,
+            losses=tuple(float(s.outputs[0]) for s in shards if len(s.outputs) == 1 and not s.outputs[0].dim()),
             engine="replicas on the CPU",
         )
 

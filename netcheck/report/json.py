@@ -16,6 +16,7 @@ A model:
     seconds     float, how long the check took
     summary     a summary, or null if the model could not be traced
     cost        what one training step costs, or null if that could not be told
+    batches     how a batch splits over devices, or null where nobody asked
     findings    list of findings, worst first
     gradients   what the probe measured, or null if there was none; decades are log10
     skipped     list of str: what was not checked, a sentence each
@@ -68,6 +69,23 @@ A cost:
     layers         list of rows by module: path, operation, forward, backward, parameters, saved (bytes)
     uncounted      list of str, operations whose cost could not be told
 
+Batches:
+
+    batch_size, devices   int
+    shards         what nn.DataParallel gives each device that works: device, samples (int), shapes (list of list of int),
+                   loss (float or null)
+    sampler        list of int, samples of each process by DistributedSampler; duplicates (int) of them come twice
+    inputs         list of name, shape, axis (int or null: the dimension that holds the batch)
+    refusal        str, why nn.DataParallel would raise; dropped (int), samples that reach no device
+    norms, mixing  lists of operations: batch normalizations, and all that mix samples: name, target, kind, detail, path,
+                   module, shape, built_at, called_at (locations or null), values
+    size_fault     str, how forward fails at another batch size; fault_at (a location or null); fixed (an operation or
+                   null), what has a batch size written into it; share_fault (str), how it fails on a share
+    unjudged       str, why operations could not be judged
+    comparison     null, or the shards against the whole: samples, dtype, outputs, gradients, mean_of_means, synced
+                   (relative differences), unused (list of str), losses, engine, failure
+    equal          bool or null; engine, str
+
 A finding:
 
     code, name     str, the rule's ("NC501", "poor-init")
@@ -103,6 +121,7 @@ import netcheck
 from netcheck.findings import Report, by_importance
 
 if TYPE_CHECKING:
+    from netcheck.measure.batch_figures import Batches
     from netcheck.measure.cost_figures import Cost
 
 SCHEMA = 1
@@ -140,6 +159,7 @@ def model_entry(report: Report) -> dict[str, Any]:
         "summary": None if report.summary is None else asdict(report.summary),
         "gradients": None if report.gradients is None else report.gradients.to_dict(),
         "cost": None if report.cost is None else cost_entry(report.cost),
+        "batches": None if report.known_batches is None else batches_entry(report.known_batches),
         "findings": [finding.to_dict() for finding in by_importance(report.findings)],
         "skipped": report.skipped,
     }
@@ -149,6 +169,11 @@ def model_entry(report: Report) -> dict[str, Any]:
 def cost_entry(cost: Cost) -> dict[str, Any]:
     """The figures of a cost, those that follow from others too."""
     return {**asdict(cost), "flops": cost.flops, "peak_bytes": cost.peak_bytes}
+
+
+def batches_entry(batches: Batches) -> dict[str, Any]:
+    """The figures of a split, those that follow from others too."""
+    return {**asdict(batches), "equal": batches.equal, "engine": batches.engine, "dropped": batches.dropped}
 
 
 def plain(value: Any) -> Json:

@@ -36,7 +36,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from netcheck.findings import Finding, Layer, Location, Report, Severity, Verdict, by_importance
-from netcheck.report import cost, profile
+from netcheck.report import batches, cost, profile
 from netcheck.report.excerpt import excerpt, gutter_width, printed, source_lines
 from netcheck.report.terminal import Painter, printable, shorten
 
@@ -115,6 +115,8 @@ def header(
     known = report.cost if verbose else report.known_cost
     if known and (verbose or known.device_memory):
         lines.append(f"  {cost.line(known)}")
+    if report.known_batches:
+        lines += [f"  {printable(line)}" for line in batches.lines(report.known_batches, verbose=verbose)]
     return "\n".join(lines)
 
 

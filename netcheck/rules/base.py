@@ -36,6 +36,7 @@ from netcheck.rules.thresholds import Threshold, limit
 from netcheck.settings.options import did_you_mean
 
 if TYPE_CHECKING:
+    from netcheck.measure.batch_figures import Batches, Operation
     from netcheck.measure.cost_figures import Cost
     from netcheck.measure.measurement import Gradients
     from netcheck.settings import Settings
@@ -49,13 +50,16 @@ class Example:
     `source` is Python that defines `model`; `torch`, `nn` (torch.nn) and `F` (torch.nn.functional) are imported for it.
     It is text so that it can be printed as documentation, and so that a rule needs no torch to be listed.
     `inputs` is written as on the command line ("2x3x32x32", "ids=long:2x16"); "" means that netcheck infers them.
-    `device_memory` is that of the device that the model is to train on ("24GiB"), where it matters.
+    `device_memory` is that of the device that the model is to train on ("24GiB"), where it matters; `devices` and
+    `batch_size` say over how many of them how large a batch is split.
     """
 
     title: str
     source: str
     inputs: str = ""
     device_memory: str | None = None
+    devices: int | None = None
+    batch_size: int | None = None
 
 
 class Rule:
@@ -93,7 +97,7 @@ class Rule:
         *,
         help: str,
         evidence: Evidence,
-        at: Iterable[Node | Submodule | Member] = (),
+        at: Iterable[Node | Submodule | Member | Operation] = (),
         places: Iterable[Location | None] = (),
         severity: Severity | None = None,
         verdict: Verdict = Verdict.SUSPECTED,
@@ -133,6 +137,10 @@ class StaticRule(Rule):
         """Yield what is wrong with `graph`."""
         raise NotImplementedError
 
+    def check_split(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:
+        """Yield what is wrong with what one device sees of a batch, where somebody asks about devices."""
+        return ()
+
     def verdict(self, found: Finding, gradients: Gradients) -> Finding:
         """A finding of this rule, now that the gradients are measured: confirmed, cleared, or as it was."""
         return found
@@ -166,6 +174,19 @@ class CostRule(Rule):
 
     def check(self, cost: Cost, graph: ModelGraph) -> Iterable[Finding]:
         """Yield what is wrong with the cost of `graph`."""
+        raise NotImplementedError
+
+
+class BatchRule(Rule):
+    """A rule that reads how a batch splits over devices; it runs where somebody asks about devices.
+
+    `explained_by` is that of measured rules.
+    """
+
+    explained_by: ClassVar[tuple[str, ...]] = ()
+
+    def check(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:
+        """Yield what is wrong with the way in which a batch of `graph` splits."""
         raise NotImplementedError
 
 

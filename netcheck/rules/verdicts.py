@@ -37,7 +37,7 @@ def unexplained(measured: Sequence[Finding], suspicions: Sequence[Finding]) -> l
 def causes_of(found: Finding) -> tuple[str, ...]:
     """The codes of the rules that would explain a measured finding."""
     rule = rule_of(found)
-    return rule.explained_by if isinstance(rule, base.MeasuredRule) else ()
+    return rule.explained_by if isinstance(rule, base.MeasuredRule | base.BatchRule) else ()
 
 
 def forgiven(found: Finding) -> Finding:

@@ -33,6 +33,7 @@ from netcheck.settings.options import (
     option,
 )
 
+MOST_DEVICES = 4096
 FORMATS = ("text", "full", "concise", "json", "json-lines", "github", "sarif", "junit", "markdown", "html")
 WITH_STATISTICS = ("text", "full", "concise", "markdown")  # the others say it all by themselves
 OPTIMIZERS = ("sgd", "adam")
@@ -68,7 +69,8 @@ class Settings:
         seeds: how many passes it makes, each with fresh inputs and a fresh initialization where a model can be built anew.
         optimizer: what the model will be trained with, one of `OPTIMIZERS`: Adam forgives a gradient's scale in part.
         weights: a checkpoint for the model; None means the weights that it is built with.
-        batch_size: samples of the batch that the cost is told for; None means those of the inputs.
+        batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs.
+        devices: over how many devices a batch is split; None means the machine's accelerators, and two if it has fewer.
         device_memory: bytes that the device has; None means what the accelerator has, if there is one.
         timeout: seconds that the check of one target may take.
         memory: bytes that the check of one target may take; None means its share of most that the machine has.
@@ -166,10 +168,16 @@ class Settings:
     batch_size: int | None = option(
         None,
         Whole(least=1, advice="give a number of samples, 1 or more"),
-        "Tell the cost for a batch of N samples. By default for the example input's.",
+        "Split a batch of N samples, and tell its cost. By default the example input's.",
         metavar="N",
         by_model=True,
         model_key="batch",
+    )
+    devices: int | None = option(
+        None,
+        Whole(least=1, most=MOST_DEVICES),
+        "Split a batch over N devices: what each would see, and whether that gives the same.",
+        metavar="N",
     )
     device_memory: int | None = option(
         None,

@@ -74,6 +74,7 @@ def test_the_keys_are_the_documented_ones() -> None:
         "summary",
         "gradients",
         "cost",
+        "batches",
         "findings",
         "skipped",
     ]

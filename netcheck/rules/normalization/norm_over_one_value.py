@@ -10,6 +10,7 @@ from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 
 if TYPE_CHECKING:
+    from netcheck.measure.batch_figures import Batches
     from netcheck.trace.graph import ModelGraph, Node
 
 
@@ -18,7 +19,9 @@ class NormOverOneValue(StaticRule):
 
     ## What it does
     Counts over how many values a norm takes each mean and variance: of a batch normalization in training all of a channel,
-    of an instance normalization those of one sample's channel, of a group normalization those of one sample's group.
+    of an instance normalization those of one sample's channel, of a group normalization those of one sample's group. With
+    `--devices` also whether the smallest share of a batch leaves a batch normalization with one value, where larger ones
+    do not: 5 vectors over 4 devices come as 2, 2 and 1.
 
     ## Why is this bad?
     A value minus its own mean is zero. The output is the norm's bias, whatever the input; no gradient passes, and what
@@ -123,6 +126,15 @@ model = Net()
 """,
             "1x8",
         ),
+        Example(
+            "a batch whose last share is one vector",
+            """
+model = nn.Sequential(nn.Linear(8, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
+""",
+            "8x8",
+            devices=4,
+            batch_size=5,
+        ),
     )
     GOOD = (
         Example(
@@ -192,6 +204,21 @@ model = nn.Sequential(
                 limit=2,
             ),
             at=found,
+            verdict=Verdict.CONFIRMED,
+        )
+
+    def check_split(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:
+        """Batch normalizations that have one value on the device with the smallest share, and more on others."""
+        least, most = min(batches.samples, default=0), max(batches.samples, default=0)
+        alone = [norm for norm in batches.norms if norm.values and norm.values * least == 1 < norm.values * most]
+        if batches.devices < 2 or not alone:
+            return
+        yield self.finding(
+            f"on the last of {len(batches.shards)} devices {alone[0].target} takes each mean over one value: "
+            f"a batch of {batches.batch_size} is cut into {', '.join(map(str, batches.samples))}",
+            help=f"use batches that are a multiple of {batches.devices}, with `drop_last=True` in the DataLoader",
+            evidence=Evidence(1, "values", "1 value for each mean and variance on the last device", limit=2),
+            at=alone,
             verdict=Verdict.CONFIRMED,
         )
 

@@ -1,0 +1,208 @@
+"""How a batch splits over devices: what each sees, on fake tensors; whether that gives the same, on real ones.
+
+    split(graph, args, kwargs, devices=4, samples=50) -> Batches
+      +-- BatchAxes.graph_at     forward at the whole batch and at a share: fake tensors, nothing is computed
+      +-- scatter                what nn.DataParallel hands to each device
+      +-- find_mixing            which operations mix samples
+      +-- compare                outputs and gradients of the shards against the whole batch's
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from netcheck.errors import TraceError
+from netcheck.measure.axes import BatchAxes
+from netcheck.measure.batch_figures import Batches, Comparison, Operation, Shard
+from netcheck.measure.mixing import WHOLE, UnjudgedError, find_mixing
+from netcheck.measure.scatter import CannotScatterError, chunk_sizes, sampler_shares, scatter
+from netcheck.measure.shards import CannotCompareError, compare
+from netcheck.trace import structure
+from netcheck.trace.kinds import Kind
+from netcheck.trace.run import can_run_for_real
+from netcheck.trace.work import work_of_layers
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+DEFAULT_DEVICES = 2
+_EXACT_FLOPS = 1e11  # what is run in double precision: some ten seconds of one core
+_MOST_FLOPS = 2e12  # what is run at all
+_MOST_BYTES = 2 * 2**30  # of activations
+_PASSES = 6  # forward and twice that for backward, of the whole batch and of the shards
+
+
+def accelerators() -> int:
+    """How many accelerators the machine has."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def split(
+    graph: ModelGraph,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    devices: int,
+    samples: int | None = None,
+    run: bool = True,
+    seed: int = 0,
+) -> Batches:
+    """How a batch of `samples` splits over `devices`.
+
+    Args:
+        graph: the traced model.
+        args: positional arguments of forward that it was traced with.
+        kwargs: its keyword arguments.
+        devices: how many.
+        samples: of the batch; None means as many as the arguments hold.
+        run: whether to run the shards for real; otherwise only what shapes tell is found.
+        seed: of the numbers that are drawn for it.
+    """
+    axes = BatchAxes(graph.model, args, kwargs)
+    if not axes.batch:
+        return Batches(samples or 0, devices, unjudged="no argument has a batch dimension")
+    found = on_paper(graph, axes, devices, samples or axes.batch)
+    if not run or found.size_fault:
+        return found
+    if not can_run_for_real(graph.model):
+        return replace(found, unjudged="the model has no values, or too many to run it here")
+    return on_samples(graph, axes, found, seed)
+
+
+def on_paper(graph: ModelGraph, axes: BatchAxes, devices: int, samples: int) -> Batches:
+    """What shapes alone tell."""
+    ranks = sampler_shares(samples, devices)
+    found = Batches(
+        samples,
+        devices,
+        sampler=tuple(map(len, ranks)),
+        duplicates=sum(map(len, ranks)) - samples,
+        norms=tuple(operation(node, graph, axes.batch) for node in graph if normalizes_batch(node)),
+    )
+    share = min(chunk_sizes(samples, devices))
+    fault = first_fault(axes, {samples, share} - {axes.batch} or {2 * axes.batch})
+    if fault is not None:
+        size, error = fault
+        # A share may be too small for a model that runs at any batch of some size.
+        if size < axes.batch and first_fault(axes, {2 * axes.batch + 1}) is None:
+            found = replace(found, share_fault=f"forward on a share of {size} of {samples} samples: {error}")
+        else:
+            found = replace(found, size_fault=f"at a batch of {size}: {error}", fault_at=error.location)
+    found = replace(found, inputs=tuple(axes.inputs(samples)))
+    whole = axes.resized(samples)
+    try:
+        shares = scatter(*whole, devices)
+    except CannotScatterError as error:
+        return replace(found, refusal=str(error))
+    shards = [shard_of(device, (share.args, share.kwargs), axes) for device, share in enumerate(shares)]
+    return replace(found, shards=tuple(shards))
+
+
+def first_fault(axes: BatchAxes, sizes: Collection[int]) -> tuple[int, TraceError] | None:
+    """The largest of these batch sizes at which forward does not run, and how it fails."""
+    for size in sorted(sizes, reverse=True):
+        try:
+            axes.graph_at(size)
+        except TraceError as error:
+            return size, error
+    return None
+
+
+def shard_of(device: int, given: tuple[Any, Any], axes: BatchAxes) -> Shard:
+    """What one device sees: its samples are those of the first tensor that holds the batch in dimension 0."""
+    shapes = [tuple(tensor.shape) for _, tensor in structure.tensors(given)]
+    return Shard(device, next((shape[0] for shape in shapes if shape), 0), tuple(shapes))
+
+
+def on_samples(graph: ModelGraph, axes: BatchAxes, found: Batches, seed: int) -> Batches:
+    """What running the model tells."""
+    size = Size.of(graph, axes.batch)
+    if 2 * WHOLE * size.flops > _MOST_FLOPS or 2 * WHOLE * size.activations > _MOST_BYTES:
+        return replace(found, unjudged="one sample takes too much to run it here")
+    exact = 2 * WHOLE * size.flops <= _EXACT_FLOPS
+    try:
+        mixing = find_mixing(axes, dtype=torch.float64 if exact else torch.float32)
+        found = replace(found, mixing=tuple(in_graph(node, graph) for node in mixing))
+    except UnjudgedError as error:
+        found = replace(found, unjudged=str(error))
+    comparison = compared(axes, found, size, seed)
+    if isinstance(comparison, str):
+        return replace(found, unjudged=found.unjudged or comparison)
+    shards = found.shards
+    if len(comparison.losses) == len(shards) and comparison.samples == found.batch_size:
+        shards = tuple(replace(s, loss=loss) for s, loss in zip(shards, comparison.losses, strict=True))
+    return replace(found, comparison=comparison, shards=shards)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What one sample takes forward: FLOPs of the weight layers, and bytes of activations in double precision."""
+
+    flops: float
+    activations: float
+
+    @classmethod
+    def of(cls, graph: ModelGraph, batch: int) -> Size:
+        """From the shapes of a graph at a batch of this size."""
+        numbers = sum(prod(node.shape) for node in graph if node.depends and node.shape)
+        return cls(sum(work_of_layers(graph).values()) / batch, 8 * numbers / batch)
+
+    def affordable(self, samples: int, devices: int) -> int:
+        """How many samples of a batch to run: all, or fewer that split in the same way."""
+        by_time = _EXACT_FLOPS / (_PASSES * self.flops) if self.flops else samples
+        by_memory = _MOST_BYTES / (2 * self.activations) if self.activations else samples
+        most = max(int(min(by_time, by_memory)), 2 * devices)
+        if samples <= most:
+            return samples
+        return most // devices * devices + samples % devices
+
+
+def compared(axes: BatchAxes, found: Batches, size: Size, seed: int) -> Comparison | str:
+    """The shards against the whole batch; or why they could not be compared."""
+    samples = size.affordable(found.batch_size, found.devices)
+    flops = _PASSES * samples * size.flops
+    if flops > _MOST_FLOPS:
+        return "one sample takes too much to run it here"
+    dtype = torch.float64 if flops <= _EXACT_FLOPS else torch.float32
+    try:
+        return compare(axes, samples, found.devices, dtype=dtype, seed=seed)
+    except CannotCompareError as error:
+        return str(error)
+
+
+def in_graph(node: Node, graph: ModelGraph) -> Operation:
+    """An operation of another run of the same model as one of `graph`, which knows the user's lines."""
+    twin = next((other for other in graph if other.name == node.name and other.path == node.path), node)
+    return operation(twin, graph)
+
+
+def operation(node: Node, graph: ModelGraph, batch: int | None = None) -> Operation:
+    """A node as plain data; of a batch normalization with how many values of a channel each of `batch` samples gives."""
+    shape = tuple(map(int, node.shape)) if node.shape is not None else None
+    values = prod(shape) // (shape[1] * batch) if batch and shape and len(shape) > 1 and shape[1] else None
+    return Operation(
+        name=node.name,
+        target=node.target,
+        kind=str(node.kind),
+        detail=node.detail,
+        path=node.path,
+        module=None if node.module is None else type(node.module).__name__,
+        shape=shape,
+        built_at=graph.built_at(node.path) if node.module is not None else None,
+        called_at=node.called_at,
+        values=values,
+    )
+
+
+def normalizes_batch(node: Node) -> bool:
+    """Whether a node is a batch normalization that takes its statistics from the batch on its own device."""
+    if node.kind is not Kind.NORM or node.detail != "batch" or not node.depends:
+        return False
+    if node.module is not None:
+        return node.training and not isinstance(node.module, torch.nn.SyncBatchNorm)
+    return node.function in ("batch_norm", "native_batch_norm") and bool(node.argument(5, "training", False))

@@ -1,0 +1,50 @@
+"""How a batch splits over devices, for a person.
+
+    batch of 50 over 2 devices, replicas on the CPU: outputs and gradients equal (float64)
+    device 0  forward (25, 10)
+    device 1  forward (25, 10)
+"""
+
+from __future__ import annotations
+
+from netcheck.measure.batch_figures import Batches, Shard
+
+MOST_ROWS = 16  # devices that are listed without --verbose
+
+
+def lines(batches: Batches, *, verbose: bool = False) -> list[str]:
+    """What is asked of each device, after one line that says what came of it."""
+    devices = f"{batches.devices} device{'' if batches.devices == 1 else 's'}"
+    found = [f"batch of {batches.batch_size} over {devices}{verdict(batches)}"]
+    shown = batches.shards if verbose or len(batches.shards) <= MOST_ROWS else batches.shards[:MOST_ROWS]
+    found += [row(shard) for shard in shown]
+    if len(shown) < len(batches.shards):
+        found.append(f"and {len(batches.shards) - len(shown)} more (--verbose shows all)")
+    if batches.refusal:
+        found.append(f"nn.DataParallel raises: {batches.refusal}")
+    elif batches.dropped:
+        found.append(f"{batches.dropped} of {batches.batch_size} samples reach no device")
+    if batches.duplicates:
+        times = f"{batches.duplicates} sample{'' if batches.duplicates == 1 else 's'} twice"
+        found.append(f"DistributedSampler  {batches.sampler[0]} samples for each process, {times}")
+    return found
+
+
+def row(shard: Shard) -> str:
+    """One device: what its forward sees, and the loss that it returns, if it does."""
+    shapes = " ".join(map(str, shard.shapes)) or "()"
+    loss = f"  loss {shard.loss:.4g}" if shard.loss is not None else ""
+    return f"device {shard.device}  forward {shapes}{loss}"
+
+
+def verdict(batches: Batches) -> str:
+    """What running the shards came to."""
+    found = batches.comparison
+    if found is None:
+        return ""
+    if found.failure:
+        return f", {found.engine}: failed"
+    part = "" if found.samples == batches.batch_size else f" on {found.samples} samples"
+    equal = "equal" if found.equal else f"differ by {found.largest:.2g}"
+    what = "outputs" if found.gradients is None else "outputs and gradients"
+    return f", {found.engine}: {what} {equal}{part} ({found.dtype})"

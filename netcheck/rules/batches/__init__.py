@@ -1,0 +1,1 @@
+"""Rules about batches that are split over devices."""

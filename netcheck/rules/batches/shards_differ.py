@@ -1,0 +1,116 @@
+"""NC710: shards whose outputs or gradients are not those of the whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import BatchRule, Example
+
+if TYPE_CHECKING:
+    from netcheck.measure.batch_figures import Batches
+    from netcheck.trace.graph import ModelGraph
+
+
+def net(expression: str) -> str:
+    """A model with one layer, whose output `h` this expression turns into the result."""
+    return f"""
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+
+    def forward(self, x):
+        h = self.layer(x)
+        return {expression}
+
+model = Net()
+"""
+
+
+class ShardsDiffer(BatchRule):
+    """A batch that is split over devices gives other outputs or gradients than on one, or a device raises.
+
+    ## What it does
+    Runs the whole batch, and each device's share, on copies of the model: dropout off, in double precision. The joined
+    outputs must be those of the whole batch, and so must the gradients, weighted by samples, to 1e-9 (to 1e-4 where the
+    model insists on single precision). Where an operation is known to mix samples, `samples-mixed` says so instead.
+
+    ## Why is this bad?
+    The model that is trained on eight devices is another one than was tried out on one.
+
+    ## When it is fine
+    Batch normalization differs by design; what is left with synchronized statistics is looked at, too.
+
+    ## Evidence
+    The relative L2 difference of outputs and gradients.
+
+    ## References
+    - Goyal et al. 2017, Accurate, Large Minibatch SGD, section 3: subtleties and pitfalls of distributed SGD.
+    """
+
+    code = "NC710"
+    name = "shards-differ"
+    severity = Severity.ERROR
+    explained_by = ("NC305", "NC705", "NC706")
+    BAD = (
+        Example("less the mean of the batch", net("h - h.mean(0)"), "4x8", devices=2, batch_size=8),
+        Example(
+            "each sample less the one before it, in a loop",
+            net("torch.stack([a - b for a, b in zip(h, [h[0], *h])])"),
+            "4x8",
+            devices=2,
+            batch_size=8,
+        ),
+        Example(
+            "a share too small for batch normalization",
+            "model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))",
+            "4x8",
+            devices=4,
+            batch_size=4,
+        ),
+    )
+    GOOD = (
+        Example("samples stay apart", net("h.relu()"), "4x8", devices=2, batch_size=8),
+        Example("in a loop too", net("torch.stack([row * 2 for row in h])"), "4x8", devices=2, batch_size=8),
+        Example("uneven shares, weighted by their samples", net("h.relu()"), "4x8", devices=4, batch_size=7),
+    )
+
+    def check(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:
+        """The comparison, if it came out unequal."""
+        found = batches.comparison
+        fault = (found.failure if found else "") or batches.share_fault
+        if batches.devices < 2 or (not fault and (found is None or found.equal)):
+            return
+        if fault or found is None:
+            yield self.finding(
+                f"split over {batches.devices} devices, {fault}",
+                help="use shares on which forward runs: a larger batch or fewer devices",
+                evidence=Evidence(1.0, "failures", fault),
+                verdict=Verdict.CONFIRMED,
+            )
+            return
+        by_design = found.synced is not None and found.synced <= found.tolerance
+        first = f": from {batches.mixing[0].target} on" if batches.mixing else ""
+        yield self.finding(
+            f"split over {batches.devices} devices, the {worst(batches)} are not those of the whole batch{first}",
+            help="keep samples apart in forward, or take what they share over all devices (nn.SyncBatchNorm for batch "
+            "normalization)",
+            evidence=Evidence(
+                found.largest,
+                "relative L2",
+                f"{worst(batches)} differ by {found.largest:.2g} ({found.samples} samples, {found.dtype})",
+                limit=found.tolerance,
+            ),
+            at=batches.mixing[:1],
+            severity=Severity.INFO if by_design else Severity.ERROR,
+            verdict=Verdict.CONFIRMED,
+        )
+
+
+def worst(batches: Batches) -> str:
+    """What differs most."""
+    found = batches.comparison
+    assert found is not None
+    return "outputs" if found.outputs >= (found.gradients or 0.0) else "gradients"

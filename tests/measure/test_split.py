@@ -1,0 +1,133 @@
+"""What `check` says of a batch that is split: the table, the inputs, and what the rules make of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import netcheck
+from netcheck.findings import Report
+from netcheck.measure.split import Size
+from tests.trace.replay import module
+
+
+def plain() -> nn.Module:
+    return nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, 4))
+
+
+def codes(report: Report) -> set[str]:
+    return {found.code for found in report if found.code.startswith("NC7")}
+
+
+def test_the_table_of_the_lecture() -> None:
+    report = netcheck.check(plain(), torch.randn(50, 10), devices=2, probe=False)
+    assert report.batches is not None
+    assert [shard.shapes for shard in report.batches.shards] == [((25, 10),), ((25, 10),)]
+    assert "device 0  forward (25, 10)\n  device 1  forward (25, 10)" in str(report)
+    assert codes(report) == set()
+
+
+def test_the_batch_is_split_only_where_somebody_asks() -> None:
+    report = netcheck.check(plain(), torch.randn(5, 10))
+    assert report.known_batches is None
+    assert "device 0" not in str(report)
+    assert report.batches is not None
+    assert report.batches.devices >= 2
+    assert report.batches.samples[0] == -(-5 // report.batches.devices)
+
+
+def test_a_rule_that_is_named_asks() -> None:
+    report = netcheck.check(plain(), torch.randn(5, 10), select=["NC701"])
+    assert [found.code for found in report] == ["NC701"]
+
+
+def test_equal_shares_of_independent_samples_have_no_findings() -> None:
+    report = netcheck.check(plain(), torch.randn(2, 10), devices=4, batch_size=32)
+    assert codes(report) == set()
+    assert report.batches is not None
+    assert report.batches.equal
+    assert report.batches.mixing == ()
+    assert report.batches.engine
+    entry = json.loads(json.dumps(report.to_dict()["batches"]))
+    assert entry["equal"] is True
+    assert entry["shards"][3] == {"device": 3, "samples": 8, "shapes": [[8, 10]], "loss": None}
+
+
+def test_50_over_4() -> None:
+    report = netcheck.check(plain(), torch.randn(2, 10), devices=4, batch_size=50)
+    assert codes(report) == {"NC701", "NC711"}
+    assert report.batches is not None
+    assert report.batches.samples == (13, 13, 13, 11)
+    assert report.batches.sampler == (13, 13, 13, 13)
+    assert report.batches.duplicates == 2
+    assert report.batches.equal
+
+
+def test_one_cause_one_finding() -> None:
+    model = module(lambda self, x: self.layer(x - x.mean(0)), layer=nn.Linear(10, 4))
+    report = netcheck.check(model, torch.randn(8, 10), devices=2)
+    assert codes(report) == {"NC705"}
+    (found,) = (each for each in report if each.code == "NC705")
+    assert found.location is not None
+    assert found.location.file == __file__
+    assert found.evidence.value > 0.01
+
+
+def test_a_loss_on_each_device() -> None:
+    model = module(lambda self, x: self.layer(x).square().mean(), layer=nn.Linear(10, 4))
+    report = netcheck.check(model, torch.randn(8, 10), devices=2)
+    assert report.batches is not None
+    assert all(shard.loss is not None and shard.loss > 0 for shard in report.batches.shards)
+    assert "  loss " in str(report)
+    assert codes(report) == set()
+
+
+def test_a_model_without_values_is_split_on_paper() -> None:
+    with torch.device("meta"):
+        model = plain()
+    report = netcheck.check(model, torch.randn(8, 10), devices=4)
+    assert report.batches is not None
+    assert report.batches.samples == (2, 2, 2, 2)
+    assert report.batches.equal is None
+    assert any("whether samples mix was not judged" in sentence for sentence in report.skipped)
+
+
+def test_a_dropped_batch_is_said() -> None:
+    model = module(lambda self, x, mask: self.layer(x * mask), layer=nn.Linear(10, 4))
+    report = netcheck.check(model, (torch.randn(8, 10), torch.ones(1, 10)), devices=4)
+    assert report.batches is not None
+    assert report.batches.dropped == 6
+    assert codes(report) == {"NC703"}
+    assert "6 of 8 samples reach no device" in str(report)
+
+
+@pytest.mark.parametrize("value", [3, None, "word"])
+def test_a_model_without_a_batch_cannot_be_split(value: Any) -> None:
+    model = module(lambda self, n: self.layer.weight.sum(), layer=nn.Linear(3, 3))
+    report = netcheck.check(model, (value,), devices=2)
+    assert report.batches is not None
+    assert report.batches.shards == ()
+    assert "no argument has a batch" in " ".join(report.skipped)
+
+
+def test_large_batches_are_run_in_part() -> None:
+    size = Size(flops=1e9, activations=1e6)
+    assert size.affordable(8, 4) == 8
+    assert size.affordable(1000, 4) == 16
+    assert size.affordable(1001, 4) == 17
+    assert Size(0.0, 0.0).affordable(1000, 4) == 1000
+
+
+def test_the_model_and_the_random_numbers_are_left_as_they_were() -> None:
+    model = nn.Sequential(nn.Linear(10, 16), nn.BatchNorm1d(16), nn.Dropout(), nn.Linear(16, 4))
+    x = torch.randn(8, 10)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state = torch.random.get_rng_state()
+    netcheck.check(model, x, devices=2)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
