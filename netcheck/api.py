@@ -52,7 +52,7 @@ def assert_clean(model: Any, inputs: Any = None, **options: Any) -> None:
     __tracebackhide__ = True  # pytest shows the test's line, not this one
     report = check(model, inputs, **options)
     if not report.ok:
-        raise AssertionError(f"netcheck found faults:\n\n{report}")
+        raise AssertionError(f"netcheck found faults in {report.model}\n\n{report}")
 
 
 def rules() -> tuple[Rule, ...]:

@@ -28,6 +28,7 @@ ORDER = [
     "worker",
     "cli",
     "pytest_plugin",
+    "lightning",
     "__main__",
 ]
 

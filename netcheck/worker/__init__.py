@@ -23,10 +23,11 @@ from netcheck.findings import Report
 from netcheck.rules.base import require_settings
 from netcheck.settings import Settings
 from netcheck.source.targets import Target
+from netcheck.worker.child import Worker
 from netcheck.worker.limits import Limits
-from netcheck.worker.pool import Event, check_all
+from netcheck.worker.pool import ENGINE, FORKS, Event, check_all
 
-__all__ = ["Event", "Limits", "check_all", "check_targets"]
+__all__ = ["Event", "Keeper", "Limits", "check_all", "check_targets"]
 
 
 def check_targets(settings: Settings, progress: Callable[[Event], None] | None = None) -> list[Report]:
@@ -57,3 +58,24 @@ def require_one(targets: Sequence[Target], settings: Settings) -> None:
     if len(targets) > 1:
         names = ", ".join(target.name for target in targets[:3])
         raise UsageError(f"--weights belongs to one model, and there are {len(targets)}: name one of {names}")
+
+
+class Keeper:
+    """Checks targets as they come, in a worker that is kept from one to the next: torch is imported once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.limits = Limits(seconds=settings.timeout, memory=settings.memory or Limits().memory)
+        self.worker = Worker(ENGINE, 1, FORKS)
+
+    def check(self, target: Target) -> Report:
+        """The report on one target.
+
+        Raises:
+            UsageError: the worker cannot be started.
+        """
+        return self.worker.run(target, self.settings, self.limits, lambda phase: None)
+
+    def stop(self) -> None:
+        """End the worker."""
+        self.worker.stop()
