@@ -122,6 +122,7 @@ def check(
     Exit codes: 0 nothing as bad as --fail-on, 1 findings, 2 netcheck could not do what was asked.
     """
     from netcheck import engine
+    from netcheck.launch import launched
     from netcheck.report import output
     from netcheck.report.terminal import wants_colour
     from netcheck.rules.base import require_settings
@@ -136,6 +137,9 @@ def check(
         show(gather.shown(gathered))
         return 0
     reports = watched(settings)
+    launch = launched()
+    if launch is not None and launch.rank:  # the first of the processes that torchrun started reports for all
+        return 0
     if settings.output_file is not None:
         output.save(output.rendered(reports, settings, colour=bool(settings.colour)), settings.output_file)
     else:

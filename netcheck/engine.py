@@ -39,6 +39,7 @@ from netcheck.errors import (
     UsageError,
 )
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
+from netcheck.launch import launched
 from netcheck.rules import base, thresholds, verdicts
 from netcheck.rules.ignores import is_ignored
 from netcheck.settings import Settings, models, parse_bytes
@@ -466,8 +467,11 @@ def judge_cost(report: Report, graph: ModelGraph, settings: Settings) -> Iterato
 
 def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings: Settings) -> Batches | None:
     """How a batch splits over the devices; None, and a sentence in the report, where that cannot be told."""
+    from netcheck.measure.distributed import Ranks
     from netcheck.measure.split import DEFAULT_DEVICES, accelerators, split
 
+    launch = launched()
+    default = launch.ranks if launch else max(accelerators(), DEFAULT_DEVICES)
     progress.phase("split")
     try:
         with in_training(graph.model):
@@ -475,10 +479,11 @@ def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings
                 graph,
                 example.args,
                 example.kwargs,
-                devices=settings.devices or max(accelerators(), DEFAULT_DEVICES),
+                devices=settings.devices or default,
                 samples=settings.batch_size,
                 run=settings.probe,
                 seed=settings.seed,
+                ranks=Ranks(launch, report.target or report.model),
             )
     except Exception as error:  # of the user's model, or of netcheck: what the rules find stands
         report.skipped.append(f"how a batch splits could not be told: {exception_text(error)}")
@@ -493,9 +498,9 @@ def judge_batches(report: Report, graph: ModelGraph, settings: Settings) -> Iter
     rules = [rule for rule in selected if isinstance(rule, base.BatchRule)]
     named = [r for r in rules if any(base.match_length(r, selector) > 0 for selector in settings.chosen)]
     several = settings.batch_size is not None and accelerators() > 1
-    if settings.devices is None and not several:
-        rules = named
-    batches = report.batches if rules or settings.devices is not None else None
+    asked = settings.devices is not None or several or launched() is not None
+    rules = rules if asked else named
+    batches = report.batches if rules or asked else None
     if batches is None:
         return
     if batches.unjudged:

@@ -91,6 +91,7 @@ class Comparison:
         unused: parameters that no output's gradient reached.
         losses: the output on each device, where it is one number.
         engine: what ran it.
+        stalled: what DistributedDataParallel raised for want of the unused parameters' gradients; "" if it did not.
         failure: what a device raised, or why ranks did not end; "" if all went well.
     """
 
@@ -103,6 +104,7 @@ class Comparison:
     unused: tuple[str, ...] = ()
     losses: tuple[float, ...] = ()
     engine: str = ""
+    stalled: str = ""
     failure: str = ""
 
     @property

@@ -26,10 +26,14 @@ from netcheck.load.randomness import seeded
 from netcheck.measure.axes import BatchAxes
 from netcheck.measure.batch_figures import Comparison
 from netcheck.measure.chance import Chanceless, chanceless_copy
+from netcheck.measure.distributed import UNFINISHED, Job, Ranks
 from netcheck.measure.mixing import default_dtype
+from netcheck.measure.ranks import Outcome
 from netcheck.measure.scatter import chunk_sizes
 from netcheck.trace import structure
 
+# How a rank ends whose partner is gone.
+_MISSED_ANOTHER = ("Connection closed", "Connection reset", "Broken pipe", "Timed out", "did not end")
 MEETING_SECONDS = 60.0  # that a thread waits for the others at a synchronized layer
 
 
@@ -47,18 +51,26 @@ class Result:
 
 
 def compare(
-    axes: BatchAxes, samples: int, devices: int, *, dtype: torch.dtype = torch.float64, seed: int = 0
+    axes: BatchAxes,
+    samples: int,
+    devices: int,
+    *,
+    dtype: torch.dtype = torch.float64,
+    seed: int = 0,
+    ranks: Ranks | None = None,
 ) -> Comparison:
     """Run a batch as a whole and in the shards that `devices` get, and compare.
+
+    With `ranks`, the shards run under DistributedDataParallel in processes, where that can be; otherwise one after the other.
 
     Raises:
         CannotCompareError: the model cannot be copied, or does not run on the CPU in either precision.
     """
     try:
-        return _Comparison(axes, samples, devices, dtype, seed).made()
+        return _Comparison(axes, samples, devices, dtype, seed).made(ranks)
     except CannotCompareError:
         if dtype is torch.float64:
-            return compare(axes, samples, devices, dtype=torch.float32, seed=seed)
+            return compare(axes, samples, devices, dtype=torch.float32, seed=seed, ranks=ranks)
         raise
 
 
@@ -79,8 +91,8 @@ class _Comparison:
             if buffer is not None
         ]
 
-    def made(self) -> Comparison:
-        """The comparison."""
+    def made(self, ranks: Ranks | None) -> Comparison:
+        """The comparison, on `ranks` if there are any."""
         with default_dtype(self.dtype), seeded(self.seed), torch.enable_grad():
             whole_outputs, given = self.whole_outputs()
             try:
@@ -96,7 +108,42 @@ class _Comparison:
                 for outputs, start, size in zip(shard_outputs, self.starts, self.sizes, strict=True)
             ]
             found = self.figures(whole, shards, batch)
-            return replace(found, synced=self.synced(whole, cotangents, batch, given))
+            found = replace(found, synced=self.synced(whole, cotangents, batch, given))
+            if ranks is None or not whole.gradients or len(self.sizes) == 1:
+                return found
+            self.restore()
+
+            def loss(outputs: Sequence[torch.Tensor], rank: int) -> torch.Tensor | None:
+                return mean_product(outputs, cotangents, batch, self.starts[rank], self.sizes[rank])
+
+            weights = [size / self.samples for size in self.sizes]
+            job = Job(self.model, self.run, self.cut(given), weights, loss)
+            return self.on_ranks(ranks, job, found, whole, batch)
+
+    def on_ranks(
+        self, ranks: Ranks, job: Job, found: Comparison, whole: Result, batch: Sequence[int | None]
+    ) -> Comparison:
+        """The figures from ranks of DistributedDataParallel; those in `found`, which replicas gave, if they cannot run."""
+        results = ranks(job)
+        if results is None:
+            return found
+        stalled = ""
+        failure = failure_of(results.outcomes)
+        if UNFINISHED in failure and found.unused:
+            stalled, failure = failure, ""
+            results = ranks(job, find_unused=True) or results
+            failure = failure_of(results.outcomes)
+        found = replace(found, engine=results.engine, stalled=stalled, failure=failure)
+        if failure:
+            return found
+        values = [outcome.value for outcome in results.outcomes]
+        outputs = joined_outputs([value["outputs"] for value in values], batch, job.weights)
+        theirs = [gradient for name, gradient in whole.gradients.items() if name in values[0]["weighted"]]
+        mean, plain = (
+            difference([values[0][kind][n] for n in whole.gradients if n in values[0][kind]], theirs)
+            for kind in ("weighted", "plain")
+        )
+        return replace(found, outputs=difference(outputs, whole.outputs), gradients=mean, mean_of_means=plain)
 
     def whole_outputs(self) -> tuple[list[torch.Tensor], Any]:
         """The outputs for all samples at once, and the arguments: mixed anew, or the example's rows where that fails."""
@@ -120,17 +167,18 @@ class _Comparison:
         if len(batches) > 1 and layers:
             self.restore()
             with Meeting(len(batches)).at(layers) as meeting:
-                return meeting.each(lambda device: self.run(batches[device]))
+                return meeting.each(lambda device: self.run(self.model, batches[device]))
         outputs = []
         for batch in batches:
             self.restore()
-            outputs.append(self.run(batch))
+            outputs.append(self.run(self.model, batch))
         return outputs
 
-    def run(self, given: Any) -> list[torch.Tensor]:
+    def run(self, model: nn.Module, given: Any) -> list[torch.Tensor]:
+        """The floating-point tensors of the output; `model` is this comparison's, perhaps wrapped."""
         args, kwargs = given
         with torch.enable_grad(), Chanceless():
-            result = self.model(*args, **kwargs)
+            result = model(*args, **kwargs)
         return [tensor for _, tensor in structure.tensors(result) if tensor.is_floating_point()]
 
     def restore(self) -> None:
@@ -151,15 +199,9 @@ class _Comparison:
     ) -> Result:
         """One run's outputs and its gradients of <c, y>, which is a mean where the output has a batch."""
         parameters = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-        terms = []
-        for output, cotangent, axis in zip(outputs, cotangents, batch, strict=True):
-            if output.requires_grad:
-                part = cotangent if axis is None else cotangent.narrow(axis, start, size)
-                if part.shape == output.shape:
-                    terms.append((part * output).sum() / (1 if axis is None else size))
-        if not terms or not parameters:
+        total = mean_product(outputs, cotangents, batch, start, size)
+        if total is None or not parameters:
             return Result([output.detach() for output in outputs], {})
-        total = torch.stack(terms).sum()
         found = torch.autograd.grad(total, list(parameters.values()), allow_unused=True, retain_graph=True)
         gradients = dict(zip(parameters, found, strict=True))
         return Result(
@@ -212,6 +254,32 @@ class _Comparison:
             engine="replicas on the CPU",
             failure=f"forward on a share of {self.sizes[-1]} of {self.samples} samples raised {text}",
         )
+
+
+def mean_product(
+    outputs: Sequence[torch.Tensor],
+    cotangents: Sequence[torch.Tensor],
+    batch: Sequence[int | None],
+    start: int,
+    size: int,
+) -> torch.Tensor | None:
+    """<c, y>, a mean over samples where the output has a batch; None if no output has a gradient."""
+    terms = []
+    for output, cotangent, axis in zip(outputs, cotangents, batch, strict=True):
+        if output.requires_grad:
+            part = cotangent if axis is None else cotangent.narrow(axis, start, size)
+            if part.shape == output.shape:
+                terms.append((part * output).sum() / (1 if axis is None else size))
+    return torch.stack(terms).sum() if terms else None
+
+
+def failure_of(outcomes: Sequence[Outcome]) -> str:
+    """What became of the ranks, if one failed: of several, one that did not only miss another."""
+    failed = [(rank, each.failure) for rank, each in enumerate(outcomes) if each.failure]
+    if not failed:
+        return ""
+    rank, text = min(failed, key=lambda each: sum(sign in each[1] for sign in _MISSED_ANOTHER))
+    return f"rank {rank} of {len(outcomes)} {text}"
 
 
 def batch_axis(whole: torch.Tensor, parts: Sequence[torch.Tensor]) -> int | None:

@@ -19,6 +19,7 @@ import torch
 from netcheck.errors import TraceError
 from netcheck.measure.axes import BatchAxes
 from netcheck.measure.batch_figures import Batches, Comparison, Operation, Shard
+from netcheck.measure.distributed import Ranks
 from netcheck.measure.mixing import WHOLE, UnjudgedError, find_mixing
 from netcheck.measure.scatter import CannotScatterError, chunk_sizes, sampler_shares, scatter
 from netcheck.measure.shards import CannotCompareError, compare
@@ -51,6 +52,7 @@ def split(
     samples: int | None = None,
     run: bool = True,
     seed: int = 0,
+    ranks: Ranks | None = None,
 ) -> Batches:
     """How a batch of `samples` splits over `devices`.
 
@@ -62,6 +64,7 @@ def split(
         samples: of the batch; None means as many as the arguments hold.
         run: whether to run the shards for real; otherwise only what shapes tell is found.
         seed: of the numbers that are drawn for it.
+        ranks: processes to run the shards in; None: replicas, one after the other.
     """
     axes = BatchAxes(graph.model, args, kwargs)
     if not axes.batch:
@@ -71,7 +74,7 @@ def split(
         return found
     if not can_run_for_real(graph.model):
         return replace(found, unjudged="the model has no values, or too many to run it here")
-    return on_samples(graph, axes, found, seed)
+    return on_samples(graph, axes, found, seed, ranks)
 
 
 def on_paper(graph: ModelGraph, axes: BatchAxes, devices: int, samples: int) -> Batches:
@@ -119,7 +122,9 @@ def shard_of(device: int, given: tuple[Any, Any], axes: BatchAxes) -> Shard:
     return Shard(device, next((shape[0] for shape in shapes if shape), 0), tuple(shapes))
 
 
-def on_samples(graph: ModelGraph, axes: BatchAxes, found: Batches, seed: int) -> Batches:
+def on_samples(
+    graph: ModelGraph, axes: BatchAxes, found: Batches, seed: int, ranks: Ranks | None
+) -> Batches:
     """What running the model tells."""
     size = Size.of(graph, axes.batch)
     if 2 * WHOLE * size.flops > _MOST_FLOPS or 2 * WHOLE * size.activations > _MOST_BYTES:
@@ -130,7 +135,7 @@ def on_samples(graph: ModelGraph, axes: BatchAxes, found: Batches, seed: int) ->
         found = replace(found, mixing=tuple(in_graph(node, graph) for node in mixing))
     except UnjudgedError as error:
         found = replace(found, unjudged=str(error))
-    comparison = compared(axes, found, size, seed)
+    comparison = compared(axes, found, size, seed, ranks)
     if isinstance(comparison, str):
         return replace(found, unjudged=found.unjudged or comparison)
     shards = found.shards
@@ -162,7 +167,9 @@ class Size:
         return most // devices * devices + samples % devices
 
 
-def compared(axes: BatchAxes, found: Batches, size: Size, seed: int) -> Comparison | str:
+def compared(
+    axes: BatchAxes, found: Batches, size: Size, seed: int, ranks: Ranks | None
+) -> Comparison | str:
     """The shards against the whole batch; or why they could not be compared."""
     samples = size.affordable(found.batch_size, found.devices)
     flops = _PASSES * samples * size.flops
@@ -170,7 +177,7 @@ def compared(axes: BatchAxes, found: Batches, size: Size, seed: int) -> Comparis
         return "one sample takes too much to run it here"
     dtype = torch.float64 if flops <= _EXACT_FLOPS else torch.float32
     try:
-        return compare(axes, samples, found.devices, dtype=dtype, seed=seed)
+        return compare(axes, samples, found.devices, dtype=dtype, seed=seed, ranks=ranks)
     except CannotCompareError as error:
         return str(error)
 

@@ -76,13 +76,14 @@ class UnusedParameter(BatchRule):
         members = {member.path: member for member in graph.members}
         total = sum(1 for parameter in graph.model.parameters() if parameter.requires_grad)
         named = ", ".join(unused[:3]) + (f" and {len(unused) - 3} more" if len(unused) > 3 else "")
+        stalled = "; its second step raised" if batches.comparison and batches.comparison.stalled else ""
         yield self.finding(
             f"{named} {'get' if len(unused) > 1 else 'gets'} no gradient: DistributedDataParallel waits for "
             f"{'them' if len(unused) > 1 else 'it'}",
             help="use or delete them, freeze them with requires_grad_(False), or wrap the model with "
             "find_unused_parameters=True",
             evidence=Evidence(
-                len(unused), "parameters", f"{len(unused)} of {total} parameters without a gradient", limit=0
+                len(unused), "parameters", f"{len(unused)} of {total} parameters without a gradient{stalled}", limit=0
             ),
             at=[members[name] for name in unused if name in members],
             verdict=Verdict.CONFIRMED,

@@ -1,0 +1,32 @@
+"""Whether netcheck was started as one of several processes by torchrun. Imports no torch.
+
+torchrun --nproc-per-node 2 -m netcheck model.py     two processes check the same models together; the first one reports
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """This process among those that were started together."""
+
+    rank: int
+    ranks: int
+    address: str
+    port: int
+
+
+def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
+    """The place among processes that a launcher gave this one; None without a launcher, or alone."""
+    try:
+        rank, ranks, address, port = (environment[name] for name in _NEEDED)
+        found = Launch(int(rank), int(ranks), address, int(port))
+    except (KeyError, ValueError):
+        return None
+    return found if found.ranks > 1 and 0 <= found.rank < found.ranks else None
