@@ -24,6 +24,7 @@ MODEL = re.compile(r"(?<=<!-- class: )(\S+) (\w+)( -->\n```python\n)(?:.*?)(?=``
 OUTPUT = re.compile(r"(?<=<!-- output: )([^\n]+?)( -->\n```text\n)(?:.*?)(?=```\n)", re.DOTALL)
 RULES = re.compile(r"(?<=<!-- rules -->\n\n)(?:\|[^\n]*\n)*\n?")
 SHELL = re.compile(r"^```sh\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
+PRE_COMMIT = re.compile(r"(?<=<!-- pre-commit -->\n```yaml\n)(?:.*?)(?=```\n)", re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 
 
