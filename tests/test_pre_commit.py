@@ -129,7 +129,7 @@ def test_the_declared_hooks(project: Project, tmp_path: Path) -> None:
         ["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=True
     ).stdout.strip()
     config = FROM_REPOSITORY.replace("/path/to/netcheck", str(repository)).replace(
-        "rev: main", f"rev: {revision}"
+        "rev: v0.1.0", f"rev: {revision}"
     )
     (project.folder / ".pre-commit-config.yaml").write_text(config)
     assert project.pre_commit("validate-config")[0] == 0
