@@ -17,6 +17,8 @@ from netcheck.findings import Report, Severity
 from netcheck.rules import base
 from netcheck.rules.base import BatchRule, Example, MeasuredRule, Notice, Rule, StaticRule, registry
 
+HEADINGS = {f"## {each}" for each in ("What it does", "Why is this bad?", "When it is fine", "Evidence", "References",
+                                      "What to do")}  # fmt: skip
 PRELUDE = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n"
 EXAMPLES = [
     pytest.param(rule, example, flagged, id=f"{rule.code}-{'bad' if flagged else 'good'}-{example.title}")
@@ -84,6 +86,7 @@ def test_a_rule_says_what_a_rule_must_say(rule: Rule) -> None:
     assert isinstance(rule.severity, Severity)
     assert rule.summary.endswith(".")
     assert "## Why is this bad?" in rule.documentation
+    assert {line for line in rule.documentation.splitlines() if line.startswith("## ")} <= HEADINGS
     if isinstance(rule, Notice):
         assert "## What to do" in rule.documentation
     else:

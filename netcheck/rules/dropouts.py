@@ -1,9 +1,9 @@
 """What the rules about dropout share: how much is dropped, and when.
 
-nn.Dropout(0.1)                                    a module: its p, and its training flag F.dropout(x,
-0.1, self.training)                   a function: its arguments F.scaled_dot_product_attention(...,
-dropout_p)     inside of attention; nn.LSTM(dropout=...) between its layers x * (torch.rand_like(x) > 0.1)
-written out: the rate stands in the user's arithmetic
+nn.Dropout(0.1)                                    a module: its p, and its training flag
+F.dropout(x, 0.1, self.training)                   a function: its arguments
+F.scaled_dot_product_attention(..., dropout_p)     inside of attention; nn.LSTM(dropout=...) between its layers
+x * (torch.rand_like(x) > 0.1)                     written out: the rate stands in the user's arithmetic
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """What stands before and after an operation, looked at through what does not matter to the asker.
 
-origin(node)               what an operation works on; of a composite (x * sigmoid(x)) what all its parts come
-from before(node, through)      the nearest operation before it that is of no kind in `through` ends(node,
-through)        the nearest operations after it that are of no kind in `through`, on all ways results(graph,
-through)    what each result of forward is, by that measure
-weight_layers_after(node)       the weight layers that a value still passes
+origin(node)                   what an operation works on; of a composite (x * sigmoid(x)) what all its parts come from
+before(node, through)          the nearest operation before it that is of no kind in `through`
+ends(node, through)            the nearest operations after it that are of no kind in `through`, on all ways
+results(graph, through)        what each result of forward is, by that measure
+weight_layers_after(node)      the weight layers that a value still passes
 """
 
 from __future__ import annotations

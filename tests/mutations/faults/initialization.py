@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from netcheck.rules.neighbours import weight_layers_after
+from netcheck.trace.graph import Node
 from netcheck.trace.kinds import Kind
 from tests.mutations.faults.nonlinearity import DEPTH, NARROW, in_narrow, stack, width
 from tests.mutations.faults.registry import fault
@@ -19,10 +21,11 @@ def default_init(subject: Subject) -> None:
 
 @fault("NC502", "the weights of a hidden layer filled with a number")
 def constant_weights(subject: Subject) -> None:
-    ends = set(subject.graph.outputs)
-    path = subject.pick(
-        Kind.CONV, Kind.LINEAR, where=lambda n: n not in ends and n.module.weight.shape[0] > 1
-    ).path
+    def is_hidden(node: Node) -> bool:
+        """The last layer may start anywhere: its units get different gradients."""
+        return bool(weight_layers_after(node, most=0)) and node.module.weight.shape[0] > 1
+
+    path = subject.pick(Kind.CONV, Kind.LINEAR, where=is_hidden).path
     nn.init.constant_(subject[path].weight, 0.01)
     subject.places.append(path)
 

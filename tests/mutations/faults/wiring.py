@@ -13,8 +13,9 @@ from torch import nn
 
 from netcheck.trace.graph import Node
 from netcheck.trace.kinds import Kind
+from tests.mutations.faults.nonlinearity import width
 from tests.mutations.faults.registry import fault
-from tests.mutations.subject import Subject
+from tests.mutations.subject import NoPlace, Subject
 
 
 class Wrapped(nn.Module):
@@ -194,6 +195,29 @@ for style, wrapper in {"detach()": Detached, "no_grad": Blind, ".data": Data, "r
     @fault("NC905", style)
     def cut_off(subject: Subject, wrapper: Callable[[nn.Module], nn.Module] = wrapper) -> None:
         wrap(subject, wrapper)
+
+
+class OverSamples(nn.Module):
+    """A recurrence before a head, without batch_first."""
+
+    def __init__(self, n: int, head: nn.Module, cell: type[nn.Module]) -> None:
+        super().__init__()
+        self.rnn = cell(n, n)
+        self.head = head
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C) -> what the head gives."""
+        return self.head(self.rnn(x.unsqueeze(1).expand(-1, 6, -1))[0][:, -1])
+
+
+for cell in (nn.LSTM, nn.GRU):
+
+    @fault("NC908", f"{cell.__name__} over the batch")
+    def over_samples(subject: Subject, cell: type[nn.Module] = cell) -> None:
+        head = subject.head
+        if len(head.inputs[0].shape or ()) != 2:
+            raise NoPlace
+        subject.replace(head.path, OverSamples(width(subject), subject[head.path], cell))
 
 
 class PlainTensor(Wrapped):

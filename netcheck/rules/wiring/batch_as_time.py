@@ -1,0 +1,412 @@
+"""NC908: a recurrence or an attention that runs over the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.batch_dimension import previous
+from netcheck.trace.kinds import Kind
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph
+    from netcheck.trace.node import Node
+
+# What leaves the first two dimensions of a sequence where they are, if the shape says so, too.
+_IN_PLACE = frozenset((
+    Kind.PART, Kind.IDENTITY, Kind.CAST, Kind.ACTIVATION, Kind.NORM, Kind.DROPOUT, Kind.LINEAR, Kind.ADD, Kind.GATE,
+    Kind.SCALE, Kind.SHIFT, Kind.POINTWISE, Kind.CAT, Kind.RECURRENT, Kind.ATTENTION,
+))  # fmt: skip
+_PERMUTE = frozenset(("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"))
+
+
+class BatchAsTime(StaticRule):
+    """A recurrent or attention layer takes the batch for time: it runs from sample to sample, not from step to step.
+
+    ## What it does
+    nn.RNN, nn.LSTM, nn.GRU, nn.MultiheadAttention and nn.Transformer take sequences as (steps, batch, features) unless they
+    were built with `batch_first=True`. Two things show that a model means it the other way round. Convolutions or poolings
+    made the sequence, and its first dimension is still their batch. Or, after the layer, the model picks one index of the
+    dimension that the layer takes for the batch, or reduces it: `out[:, -1]`, meant as the last step, is the last sample.
+
+    ## Why is this bad?
+    No shape is wrong, so nothing complains. The state of one sample goes on into the next: predictions depend on who else is
+    in the batch and in which order, the layer never sees two steps of one sequence, and with a batch of one, as at test
+    time, it has nothing to run over.
+
+    ## When it is fine
+    Sequences that stand as the layer takes them, (steps, batch, features). Batches of one, of which `out[:, 0]` is the
+    sequence itself. Where the input alone would tell, as in a tagger on (steps, batch) of tokens, nothing is said.
+
+    ## Evidence
+    How many samples the layer takes for steps, read off the recorded shapes.
+
+    ## References
+    - PyTorch documentation of nn.LSTM and nn.TransformerEncoderLayer: batch_first.
+    """
+
+    code = "NC908"
+    name = "batch-as-time"
+    severity = Severity.WARNING
+    BAD = (
+        Example(
+            "an LSTM without batch_first; its last step is taken from dimension 1",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(5, 16, num_layers=2), nn.Linear(16, 1)
+
+    def forward(self, x):
+        out, _ = self.lstm(x)
+        return self.head(out[:, -1, :])
+
+model = Net()
+""",
+            "4x7x5",
+        ),
+        Example(
+            "a GRU with batch_first whose last step is taken from dimension 0",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gru, self.head = nn.GRU(5, 16, batch_first=True), nn.Linear(16, 1)
+
+    def forward(self, x):
+        return self.head(F.relu(self.gru(x)[0])[-1])
+
+model = Net()
+""",
+            "4x7x5",
+        ),
+        Example(
+            "a transformer without batch_first, averaged over dimension 1",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(40, 16), nn.Linear(16, 3)
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32), 2)
+
+    def forward(self, ids):
+        return self.head(self.encoder(self.embed(ids)).mean(dim=1))
+
+model = Net()
+""",
+            "long:4x7",
+        ),
+        Example(
+            "convolutions over time, then a recurrence over the batch",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.rnn, self.head = nn.Conv1d(3, 16, 5), nn.RNN(16, 16), nn.Linear(16, 4)
+
+    def forward(self, x):
+        steps = F.relu(self.conv(x)).permute(0, 2, 1)
+        return self.head(self.rnn(steps)[0])
+
+model = Net()
+""",
+            "4x3x20",
+        ),
+        Example(
+            "attention over the samples instead of the patches",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 4, 4)
+        self.attention, self.head = nn.MultiheadAttention(16, 2), nn.Linear(16 * 16, 4)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        return self.head((x + self.attention(x, x, x)[0]).flatten(1))
+
+model = Net()
+""",
+            "4x3x16x16",
+        ),
+        Example(
+            "the class token of a transformer without batch_first is looked for in dimension 1",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.token, self.head = nn.Parameter(torch.zeros(1, 1, 16)), nn.Linear(16, 3)
+        self.layers = nn.ModuleList(nn.TransformerEncoderLayer(16, 2, 32) for _ in range(2))
+
+    def forward(self, x):
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1)
+        for layer in self.layers:
+            x = layer(x)
+        return self.head(x.select(1, 0))
+
+model = Net()
+""",
+            "4x7x16",
+        ),
+    )
+    GOOD = (
+        Example(
+            "batch_first, and the last step from dimension 1",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(5, 16, batch_first=True), nn.Linear(16, 1)
+
+    def forward(self, x):
+        return self.head(self.lstm(x)[0][:, -1])
+
+model = Net()
+""",
+            "4x7x5",
+        ),
+        Example(
+            "steps first, and the last one from dimension 0",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(5, 16), nn.Linear(16, 1)
+
+    def forward(self, x):
+        return self.head(self.lstm(x)[0][-1])
+
+model = Net()
+""",
+            "7x4x5",
+        ),
+        Example(
+            "the columns of a text line's features as steps",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.lstm = nn.Conv2d(1, 16, 3, padding=1), nn.LSTM(16, 16, bidirectional=True)
+        self.head = nn.Linear(32, 11)
+
+    def forward(self, x):
+        columns = F.relu(self.conv(x)).mean(2).permute(2, 0, 1)  # (W, N, C)
+        return self.head(self.lstm(columns)[0])
+
+model = Net()
+""",
+            "4x1x8x20",
+        ),
+        Example(
+            "transposed for the transformer, and back",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(40, 16), nn.Linear(16, 3)
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32), 2)
+
+    def forward(self, ids):
+        x = self.encoder(self.embed(ids).transpose(0, 1)).transpose(0, 1)
+        return self.head(x.mean(dim=1))
+
+model = Net()
+""",
+            "long:4x7",
+        ),
+        Example(
+            "the last hidden state",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gru, self.head = nn.GRU(5, 16, batch_first=True), nn.Linear(16, 1)
+
+    def forward(self, x):
+        _, last = self.gru(x)
+        return self.head(last[-1])
+
+model = Net()
+""",
+            "4x7x5",
+        ),
+        Example(
+            "single steps are put together again: of a batch of one, dimension 1 holds nothing else",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(5, 16), nn.Linear(16, 1)
+
+    def forward(self, x):
+        return self.head(self.lstm(x.unsqueeze(1))[0][:, 0])
+
+model = Net()
+""",
+            "7x5",
+        ),
+        Example(
+            "attention pooling with a learned query over steps-first tokens",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.attention = nn.Conv2d(3, 16, 4, 4), nn.MultiheadAttention(16, 2)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x):
+        x = self.stem(x).flatten(2).permute(2, 0, 1)
+        x = torch.cat([x.mean(0, keepdim=True), x])
+        return self.head(self.attention(x[:1], x, x)[0].squeeze(0))
+
+model = Net()
+""",
+            "4x3x16x16",
+        ),
+    )
+
+    def check(self, graph: ModelGraph) -> Iterable[Finding]:
+        """One finding for the layers that the batch reaches as time, one for those whose samples are picked as steps."""
+        found = [mistake for node in graph if (mistake := mistake_of(node)) is not None]
+        for picked in (False, True):
+            alike = [mistake for mistake in found if (mistake.reader is not None) == picked]
+            if not alike:
+                continue
+            first = alike[0]
+            name, samples = first.node.target, (first.node.shape or (0,))[first.steps]
+            readers = dict.fromkeys(mistake.reader for mistake in alike if mistake.reader is not None)
+            yield self.finding(
+                first.text,
+                help=first.cure,
+                evidence=Evidence(
+                    samples, "samples", f"{name} takes dimension {first.steps} for time; it has {samples} entries", limit=1
+                ),
+                at=[*(mistake.node for mistake in alike), *readers],
+                verdict=Verdict.CONFIRMED,
+                count=len(alike),
+            )
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A layer that runs over the batch.
+
+    Attributes:
+        node: the layer.
+        steps: the dimension that it takes for time.
+        reader: the operation after it that takes the other dimension for time; None where what comes before tells.
+    """
+
+    node: Node
+    steps: int
+    reader: Node | None
+
+    @property
+    def text(self) -> str:
+        """The fact."""
+        name = self.node.target
+        if self.reader is None:
+            return f"{name} runs over dimension {self.steps} of {self.node.shape}, which is the batch of the layers before it"
+        read = "picks one entry of" if self.reader.kind is Kind.INDEX else "reduces"
+        return (
+            f"{name} runs over dimension {self.steps}, and {self.reader.target} {read} dimension {1 - self.steps} of its "
+            "result: one of the two takes the batch for time"
+        )
+
+    @property
+    def cure(self) -> str:
+        """What to write instead."""
+        if self.steps == 1:
+            return "take the step from dimension 1: `out[:, -1]`; or build the layer without batch_first for (steps, batch, ...)"
+        return f"build it with batch_first: `{self.node.target}(..., batch_first=True)`; or transpose to (steps, batch, features)"
+
+
+def mistake_of(node: Node) -> Mistake | None:
+    """What is wrong with a sequence layer; None if it is none, or nothing is."""
+    steps = steps_of(node)
+    if steps is None or not node.shape or len(node.shape) != 3 or min(node.shape[:2]) < 2:
+        return None
+    if steps == 0 and comes_from_images(node):
+        return Mistake(node, 0, None)
+    reader = reader_of(node, 1 - steps)
+    return Mistake(node, steps, reader) if reader is not None else None
+
+
+def steps_of(node: Node) -> int | None:
+    """The dimension that a recurrent or attention layer runs over; None if the node is no such layer."""
+    if not node.live or not node.depends:
+        return None
+    if node.module is not None and (node.kind is Kind.RECURRENT or (node.kind is Kind.ATTENTION and node.detail == "module")):
+        return int(bool(getattr(node.module, "batch_first", False)))
+    return 0 if node.function == "multi_head_attention_forward" else None
+
+
+def comes_from_images(node: Node) -> bool:
+    """Whether the first dimension is still that of a convolution, pooling or batch normalization: the batch."""
+    source = node.inputs[0] if node.inputs else None
+    while source is not None and not is_in_batches(source):
+        source = previous(source)
+    return source is not None
+
+
+def is_in_batches(node: Node) -> bool:
+    """Whether an operation's first dimension can be nothing but the batch."""
+    if len(node.shape or ()) < 3:
+        return False
+    return node.kind is Kind.CONV or (node.kind is Kind.NORM and node.detail in ("batch", "instance"))
+
+
+def reader_of(layer: Node, batch: int) -> Node | None:
+    """The operation behind a layer that picks one entry of its batch dimension, or reduces it."""
+    shape = (layer.shape or ())[:2]
+    pending, seen = [user for user in layer.users if not is_state(user)], {layer}
+    while pending:
+        user = pending.pop(0)
+        if user in seen:
+            continue
+        seen.add(user)
+        if takes_apart(user, batch):
+            return user
+        kept = user.kind in _IN_PLACE and (user.shape or ())[:2] == shape and len(user.shape or ()) == 3
+        if kept and not is_over_dimension_zero_or_one(user):
+            pending += user.users
+    return None
+
+
+def is_state(node: Node) -> bool:
+    """Whether a node takes the state, or the attention weights, out of a layer's results, and not the sequence."""
+    return node.kind is Kind.PART and node.function == "getitem" and node.argument(1, "index") != 0
+
+
+def is_over_dimension_zero_or_one(node: Node) -> bool:
+    """Whether a concatenation joins sequences, or a transposition of square sizes keeps the shape."""
+    if node.kind is Kind.CAT:
+        return node.argument(1, "dim", 0) in (0, 1, -2, -3)
+    return node.function in _PERMUTE
+
+
+def takes_apart(node: Node, dimension: int) -> bool:
+    """Whether a node picks one index of a dimension (x[:, -1], x.select(1, 0)), or reduces it and no other."""
+    if node.kind is Kind.INDEX:
+        return picks_one(node, dimension)
+    if node.kind is not Kind.REDUCE or node.function.startswith("cum"):
+        return False
+    dims = node.argument(1, "dim")
+    dims = tuple(dims) if isinstance(dims, tuple | list) else (dims,)
+    return len(dims) == 1 and dims[0] in (dimension, dimension - 3)
+
+
+def picks_one(node: Node, dimension: int) -> bool:
+    """Whether an index takes one entry of a dimension and all of those before it."""
+    if node.function == "select":
+        return node.argument(1, "dim") in (dimension, dimension - 3) and isinstance(node.argument(2, "index"), int)
+    if node.function != "getitem" or len(node.inputs) != 1:
+        return False
+    index: Any = node.fx.args[1]
+    index = index if isinstance(index, tuple) else (index,)
+    if len(index) <= dimension or any(each is None or each is Ellipsis for each in index[: dimension + 1]):
+        return False
+    return type(index[dimension]) is int and all(each == slice(None) for each in index[:dimension])

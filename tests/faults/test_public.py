@@ -1,0 +1,101 @@
+"""Faults of the kinds that public repositories have, in models written as people write them: each is found, at its place.
+
+A model may have other faults by its nature (a list of layers holds a list of dropouts): those are named beside it. What is
+neither is a false alarm.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+import pytest
+import torch
+
+import netcheck
+from netcheck.findings import Severity
+
+IMAGES = torch.zeros(4, 3, 16, 16)
+DIGITS = torch.zeros(4, 1, 28, 28)
+
+
+def ids(limit: int, *shape: int) -> torch.Tensor:
+    return torch.arange(torch.Size(shape).numel()).remainder(limit).view(shape)
+
+
+def rows(*shape: int) -> torch.Tensor:
+    return torch.linspace(-1, 1, torch.Size(shape).numel()).view(shape)
+
+
+# What builds the model, its input, the fault's code, and the codes of other warnings that are true of it.
+CASES = [
+    ("residual.resnet", IMAGES, "", ()),
+    ("residual.resnet_inplace", IMAGES, "NC403", ("NC104",)),
+    ("residual.ResidualMLP", rows(8, 20), "NC403", ()),
+    ("residual.resnet_self_sum", IMAGES, "NC404", ()),
+    ("residual.Encoder", rows(4, 7, 10), "NC404", ("NC103",)),
+    ("residual.resnet_double_skip", IMAGES, "NC405", ()),
+    ("residual.DoubleWrapped", rows(4, 16), "NC405", ()),
+    ("residual.resnet_relu_before_add", IMAGES, "NC406", ()),
+    ("residual.DenseResNet", rows(8, 12), "NC406", ()),
+    ("residual.resnet_late_skip", IMAGES, "NC407", ()),
+    ("residual.PreNormMixer", rows(4, 4, 20), "NC407", ()),
+    ("residual.resnet_forgotten_shortcut", IMAGES, "NC904", ()),
+    ("residual.BottleneckNet", IMAGES, "NC904", ()),
+    ("dropouts.LeNet", DIGITS, "NC202", ()),
+    ("dropouts.GCN", (rows(9, 16), rows(9, 9)), "NC202", ()),
+    ("dropouts.BuiltInForward", rows(4, 64), "NC202", ()),
+    ("dropouts.BuiltInForwardAttention", rows(4, 6, 32), "NC202", ()),
+    ("dropouts.MaskedByHand", rows(4, 32), "NC202", ()),
+    ("dropouts.FlashAttention", rows(4, 6, 32), "NC202", ()),
+    ("dropouts.DropoutInList", rows(4, 20), "NC202", ("NC901",)),
+    ("heads.MnistNet", DIGITS, "NC107", ()),
+    ("heads.TextClassifier", ids(100, 4, 9), "NC107", ()),
+    ("heads.TwiceLog", rows(4, 1, 8, 8), "NC107", ()),
+    ("heads.SoftmaxThenLog", rows(4, 16), "NC107", ()),
+    ("heads.BinaryClassifier", rows(4, 12), "NC108", ()),
+    ("heads.Sentiment", ids(50, 4, 9), "NC108", ()),
+    ("heads.OverBatch", rows(4, 8), "NC109", ()),
+    ("heads.OverBatchAttention", rows(4, 6, 16), "NC109", ()),
+    ("heads.TwoLinears", rows(4, 30), "NC103", ()),
+    ("heads.Spectrogram", rows(4, 16, 20), "NC103", ()),
+    ("heads.LinearStack", rows(4, 100), "NC103", ()),
+    ("heads.PReLUHead", rows(4, 20), "NC106", ()),
+    ("heads.PReLUDecoder", rows(4, 24), "NC106", ()),
+    ("heads.DoubleActivation", IMAGES, "NC104", ()),
+    ("heads.DoubleSquash", rows(4, 10), "NC104", ()),
+    ("lost.ListOfLayers", rows(4, 16), "NC901", ()),
+    ("lost.DictOfHeads", rows(4, 10), "NC901", ()),
+    ("lost.ParametersInList", rows(4, 8), "NC906", ()),
+    ("lost.TensorAttribute", rows(4, 16), "NC906", ()),
+    ("lost.PositionalEncoding", rows(4, 7, 16), "NC906", ()),
+    ("lost.UnusedLayers", IMAGES, "NC902", ("NC304",)),
+    ("lost.UnusedDecoder", rows(4, 16), "NC902", ()),
+    ("lost.DetachedBranch", IMAGES, "NC905", ()),
+    ("lost.NoGradEncoder", rows(4, 20), "NC905", ()),
+    ("lost.ThroughArgmax", rows(4, 12), "NC905", ()),
+    ("lost.TimeFirst", rows(4, 7, 5), "NC908", ()),
+    ("lost.ConvGRU", rows(4, 3, 20), "NC908", ()),
+    ("lost.TransformerClassifier", ids(40, 4, 7), "NC908", ()),
+    ("lost.BiasBeforeNorm", IMAGES, "NC302", ()),
+    ("lost.BiasBeforeFunctionalNorm", rows(4, 10), "NC302", ()),
+    ("weights.XavierReLU", rows(4, 128), "NC501", ("NC401",)),
+    ("weights.FanOut", rows(4, 64), "NC501", ()),
+    ("weights.DecoderFanOut", IMAGES, "NC501", ()),
+]
+
+
+@pytest.mark.parametrize(("name", "inputs", "code", "others"), CASES, ids=lambda value: value if type(value) is str else "")
+def test_a_fault_is_found_at_its_place(name: str, inputs: object, code: str, others: tuple[str, ...]) -> None:
+    file, _, builder = name.partition(".")
+    module = importlib.import_module(f"tests.faults.public.{file}")
+    torch.manual_seed(0)
+    report = netcheck.check(getattr(module, builder)(), inputs, probe=False)
+    assert report.summary is not None, str(report)
+    assert {finding.code for finding in report.at_least(Severity.WARNING)} <= {code, *others}, str(report)
+    found = [finding for finding in report if finding.code == code]
+    assert bool(found) == bool(code), str(report)
+    for finding in found:
+        assert finding.evidence.text
+        assert finding.location is not None
+        assert finding.location.file == inspect.getsourcefile(module)
