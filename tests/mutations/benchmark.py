@@ -85,8 +85,8 @@ def check(subject: Subject, code: str) -> Report:
     """What one rule says of a broken model."""
     report = Report(model=type(subject.model).__name__)
     example = ExampleInputs(subject.args, subject.kwargs, "inputs: given")
-    source = engine.Source(lambda: (subject.model, None), lambda model: example)
-    return engine.examine(report, source, Settings(select=(code,)))
+    source = engine.Source(lambda: engine.Built(subject.model), lambda model: example)
+    return engine.examine(report, source, Settings(select=(code,), probe=False))
 
 
 def spoken_of(host: Host) -> set[str]:
