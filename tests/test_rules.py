@@ -18,7 +18,7 @@ from netcheck.rules import base
 from netcheck.rules.base import BatchRule, Example, MeasuredRule, Notice, Rule, StaticRule, registry
 
 HEADINGS = {f"## {each}" for each in ("What it does", "Why is this bad?", "When it is fine", "Evidence", "References",
-                                      "What to do")}  # fmt: skip
+                                      "What to do", "What is not in the sum")}  # fmt: skip
 PRELUDE = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n"
 EXAMPLES = [
     pytest.param(rule, example, flagged, id=f"{rule.code}-{'bad' if flagged else 'good'}-{example.title}")
