@@ -61,13 +61,15 @@ def severity_of(gain: float, error: float = HOPELESS) -> Severity:
     return Severity.ERROR if abs(gain) > error else Severity.WARNING
 
 
-def evidence(diagnosis: Diagnosis) -> Evidence:
-    """The static gain as built and with the cause removed."""
+def evidence(diagnosis: Diagnosis, change: str = "", remedy: float = 0.0) -> Evidence:
+    """The static gain as built and with the cause removed, or with another change, which gives the gain `remedy`."""
     text = (
         f"static gain {decades(diagnosis.gain)} decades over {len(diagnosis.layers)} weight layers, "
         f"budget ±{diagnosis.budget:.0f}"
     )
-    if diagnosis.cause is not None:
+    if change:
+        text += f"; with {change} {decades(remedy)}"
+    elif diagnosis.cause is not None:
         text += f"; with {REMEDIES[diagnosis.cause]} {decades(diagnosis.remedy)}"
     return Evidence(round(diagnosis.gain, 2), "decades", text, limit=diagnosis.budget)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from netcheck.trace import behaviour
 from netcheck.trace.gain import Change, Layer, Network, following_activation, recommended_square
 from netcheck.trace.kinds import Kind, is_weight_layer
-from netcheck.trace.weights import is_constant
+from netcheck.trace.weights import is_constant, trained_matrices
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -70,11 +70,12 @@ class Diagnosis:
 def diagnose(graph: ModelGraph) -> Diagnosis:
     """Estimate the gain, and find its cause where it is outside the budget."""
     network = Network(graph)
+    constant = constant_layers(network)  # a fault of its own, where it is one
+    filled = {node: recommended(node) for node, value in constant.items() if value}
+    network.stats.update(filled)
     estimate = network.estimate()
-    if abs(estimate.gain) > _NOTHING_PASSES:  # that a layer is constant is a fault of its own
-        for node, layer in network.stats.items():
-            if layer.weight is not None and is_constant(layer.weight.matrix):
-                network.stats[node] = recommended(node)
+    if abs(estimate.gain) > _NOTHING_PASSES:
+        network.stats.update({node: recommended(node) for node in constant})
         estimate = network.estimate()
     layers = tuple(node for node in network.layers if node is not network.head)
     budget = WARN + (RESIDUAL_SLACK if graph.plain_depth < graph.depth / 2 else 0.0)
@@ -84,6 +85,15 @@ def diagnose(graph: ModelGraph) -> Diagnosis:
     sufficient = [cause for cause, gain in remedies.items() if abs(gain) <= WARN]
     cause = sufficient[0] if sufficient else min(remedies, key=lambda cause: abs(remedies[cause]), default=None)
     return Diagnosis(estimate.gain, budget, remedies, cause, layers, network)
+
+
+def constant_layers(network: Network) -> dict[Node, float]:
+    """The layers that train and whose weights all have one value, with that value."""
+    return {
+        node: float(layer.weight.matrix[0, 0])
+        for node, layer in network.stats.items()
+        if layer.weight is not None and is_constant(layer.weight.matrix) and trained_matrices(node)
+    }
 
 
 def changes(network: Network) -> dict[Cause, Change]:

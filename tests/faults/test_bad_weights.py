@@ -24,3 +24,45 @@ def test_numbers_that_are_none_are_found_and_break_nothing(value: float) -> None
     assert finding.severity == "error"
     assert finding.evidence.value == len(list(model.parameters()))
     assert finding.location is not None
+
+
+def test_constant_weights_are_the_only_cause_that_is_named() -> None:
+    model = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 4))
+    nn.init.constant_(model[2].weight, 0.001)
+    report = netcheck.check(model, torch.randn(4, 16), probe=False)
+    assert [finding.code for finding in report] == ["NC502"], str(report)
+
+
+class MaskedLinear(nn.Linear):
+    """Keeps each weight with probability 1 - p, by a mask that it draws itself."""
+
+    p = 0.8
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        kept = (torch.rand_like(self.weight) > self.p).float()
+        return nn.functional.linear(x, self.weight * kept / (1 - self.p), self.bias)
+
+
+class DroppedLinear(nn.Linear):
+    """The same by dropout of the weights."""
+
+    p = 0.8
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(x, nn.functional.dropout(self.weight, self.p, self.training), self.bias)
+
+
+@pytest.mark.parametrize("layer", [MaskedLinear, DroppedLinear])
+def test_where_dropconnect_drops_too_much_the_help_says_so(layer: type[nn.Linear]) -> None:
+    torch.manual_seed(0)
+    layers = [part for _ in range(10) for part in (layer(64, 64), nn.ReLU())]
+    for linear in layers[::2]:
+        nn.init.kaiming_normal_(linear.weight)
+    report = netcheck.check(nn.Sequential(*layers, nn.Linear(64, 10)), torch.randn(8, 64), probe=False)
+    [finding] = [finding for finding in report if finding.code == "NC501"]
+    assert "DropConnect drops 80% of the weights" in finding.message
+    assert "drop a smaller share" in finding.help
+    assert "with no weight dropped 0.0" in finding.evidence.text
+    for linear in layers[::2]:
+        linear.p = 0.2
+    assert not list(netcheck.check(nn.Sequential(*layers, nn.Linear(64, 10)), torch.randn(8, 64), probe=False))

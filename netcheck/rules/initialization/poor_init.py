@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity
 from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
@@ -177,6 +178,9 @@ model = nn.Sequential(*[Block() for _ in range(20)], nn.LayerNorm(64), nn.Linear
     def overrun(self, diagnosis: Diagnosis) -> Finding:
         """All layers that lose (or amplify) as one finding."""
         at_fault = layers_at_fault(diagnosis)
+        masked = masked_shares(at_fault)
+        if masked and abs(without_masks(diagnosis, masked)) <= diagnosis.budget:
+            return self.masked(diagnosis, masked)
         built, wanted, activation, initializer = summary(at_fault, diagnosis)
         source = " (PyTorch's default)" if abs(built - _DEFAULT) < 0.02 else ""
         return self.finding(
@@ -188,12 +192,28 @@ model = nn.Sequential(*[Block() for _ in range(20)], nn.LayerNorm(64), nn.Linear
             severity=depth_budget.severity(diagnosis, self.limit("error")),
         )
 
+    def masked(self, diagnosis: Diagnosis, shares: dict[Node, float]) -> Finding:
+        """Weights that are well initialized, of which a random mask drops so many that the rest are too large."""
+        layers, share = list(shares), median(shares.values())
+        built = median(gain_of(node, diagnosis) for node in layers)
+        factor = (1 - share) ** -0.5
+        return self.finding(
+            f"DropConnect drops {share:.0%} of the weights and makes the rest larger: std·√fan_in = {built:.2g} in training "
+            f"instead of {built / factor:.2g}; {depth_budget.fate(diagnosis)}",
+            help="drop a smaller share of the weights: p = 0.1 raises std·√fan_in by 5%, p = 0.3 by 20%, "
+            f"p = {share:.2g} by {factor - 1:.0%}",
+            evidence=depth_budget.evidence(diagnosis, "no weight dropped", without_masks(diagnosis, shares)),
+            at=layers,
+            severity=depth_budget.severity(diagnosis, self.limit("error")),
+        )
+
     def far_off(self, graph: ModelGraph, diagnosis: Diagnosis) -> Iterator[Finding]:
         """Layers inside a sufficient budget whose own gain is off by more than a factor of two."""
         layers = [
             node
             for node in unavoidable_layers(graph, diagnosis)
-            if diagnosis.network.following[node] is not None and is_far_off(node, diagnosis)
+            if not has_one_value(node)  # that is a fault of its own
+            and diagnosis.network.following[node] is not None and is_far_off(node, diagnosis)
         ]
         if abs(diagnosis.gain) < _NOTABLE:
             layers = [node for node in layers if not is_default(node, diagnosis)]
@@ -217,6 +237,40 @@ model = nn.Sequential(*[Block() for _ in range(20)], nn.LayerNorm(64), nn.Linear
 def gain_of(node: Node, diagnosis: Diagnosis) -> float:
     """A layer's std * sqrt(fan_in) as built."""
     return float(diagnosis.network.stats[node].square ** 0.5)
+
+
+def has_one_value(node: Node) -> bool:
+    """Whether all weights of a layer are equal."""
+    from netcheck.trace.weights import is_constant, weight_of
+
+    weight = weight_of(node)
+    return weight is not None and is_constant(weight.matrix)
+
+
+def masked_shares(layers: list[Node]) -> dict[Node, float]:
+    """The layers whose weights a random mask thins out, with the share of them that it sets to zero."""
+    from netcheck.trace.weights import sample, weight_of
+
+    shares: dict[Node, float] = {}
+    for node in layers:
+        pending, seen = [source for source in node.inputs if not source.depends], set()
+        while pending:
+            source = pending.pop()
+            if source.kind is Kind.DROPOUT and (weight := weight_of(node)) is not None:
+                shares[node] = float((sample(weight.matrix) == 0).double().mean())
+                break
+            seen.add(source)
+            pending += [before for before in source.inputs if before not in seen]
+    return {node: share for node, share in shares.items() if 0 < share < 1}
+
+
+def without_masks(diagnosis: Diagnosis, shares: dict[Node, float]) -> float:
+    """The static gain with no weight dropped: kept ones are scaled by 1 / (1 - p), so their mean square by as much."""
+    from netcheck.trace.gain import Change, Layer
+
+    stats = diagnosis.network.stats
+    whole = {node: Layer(stats[node].square * (1 - share), stats[node].bias_square) for node, share in shares.items()}
+    return diagnosis.network.estimate(Change(layers=whole)).gain
 
 
 def is_default(node: Node, diagnosis: Diagnosis) -> bool:
