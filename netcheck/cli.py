@@ -21,6 +21,8 @@ import click
 import netcheck
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netcheck.findings import Report
     from netcheck.settings import Settings
     from netcheck.settings.options import Option
@@ -140,12 +142,25 @@ def check(
     launch = launched()
     if launch is not None and launch.rank:  # the first of the processes that torchrun started reports for all
         return 0
+    if settings.add_ignores:
+        return add_ignores(reports, settings)
     if settings.output_file is not None:
         output.save(output.rendered(reports, settings, colour=bool(settings.colour)), settings.output_file)
     else:
         colour = wants_colour(sys.stdout, settings.colour, os.environ)
         show(output.rendered(reports, settings, colour=colour), colour=colour)
     return engine.exit_code(reports, settings)
+
+
+def add_ignores(reports: Sequence[Report], settings: Settings) -> int:
+    """Write comments that suppress what would fail the run; returns 1 if some findings cannot have one."""
+    from netcheck.source.annotate import add_comments
+
+    done, left = add_comments([found for report in reports for found in report.at_least(settings.fail_on)])
+    for found in left:
+        complain(f"{found.location or found.code}: {found.code} ({found.name}) cannot have a comment there")
+    show(f"Added comments for {len(done)} of {len(done) + len(left)} findings.\n")
+    return int(bool(left))
 
 
 def watched(settings: Settings) -> list[Report]:

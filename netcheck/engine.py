@@ -40,7 +40,7 @@ from netcheck.errors import (
 )
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
 from netcheck.launch import launched
-from netcheck.rules import base, thresholds, verdicts
+from netcheck.rules import base, suppressions, thresholds, verdicts
 from netcheck.rules.ignores import is_ignored
 from netcheck.settings import Settings, models, parse_bytes
 from netcheck.settings.patterns import matches_file
@@ -115,7 +115,9 @@ def check(
 
     report = Report(model=getattr(model, "__name__", type(model).__name__))
     source = Source(lambda: built_from(model, origin_of(model), seed), lambda module: example_inputs(module, inputs))
-    return examine(report, source, settings)
+    examine(report, source, settings)
+    suppressions.unused([report], (), settings)
+    return report
 
 
 def plan(names: Sequence[str], settings: Settings | None = None) -> tuple[list[Target], list[Report]]:
@@ -518,7 +520,7 @@ def finish(report: Report, findings: list[Finding], settings: Settings) -> Repor
     # `--select NC1` must not hide that a model could not be checked: only `--ignore` does.
     kept = {rule.code for rule in base.select(("ALL", *settings.chosen), settings.ignore)}
     file, _, symbol = report.target.rpartition(":")
-    for found in findings:
+    for found in suppressions.suppressed(report, findings, settings):
         if found.code in kept and not is_ignored(found, (report.model, symbol), file, settings):
             report.findings.append(found)
         elif report.summary is None:

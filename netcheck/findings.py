@@ -162,6 +162,31 @@ class Summary:
     tensors: str = "fake"  # "fake": nothing was computed; "real": values were needed, so it ran on the CPU
 
 
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """What one selector of a `# netcheck: ignore[...]` comment did for one model.
+
+    Attributes:
+        file: the absolute path of the comment's file.
+        line: the comment's place.
+        column: the same.
+        selector: what it names; "" where the comment names none and means all rules.
+        used: whether it suppressed a finding.
+        reached: whether it could have: the model runs through what it is about, and its rules were judged.
+        own: whether it stands in the model's own class or in what built the model.
+        known: whether there is such a rule.
+    """
+
+    file: str
+    line: int
+    column: int
+    selector: str
+    used: bool
+    reached: bool
+    own: bool
+    known: bool
+
+
 @dataclass
 class Report:
     """What one check of one model found.
@@ -174,6 +199,8 @@ class Report:
         inputs: one line that says which example input was used and how it was found.
         skipped: what was not checked, a sentence each.
         target: how the user named the model (`model.py:Net`), "" for a model that was given as an object.
+        suppressed: findings that comments in the source suppress.
+        suppressions: what each of these comments did.
     """
 
     model: str
@@ -184,6 +211,8 @@ class Report:
     skipped: list[str] = field(default_factory=list)
     target: str = ""
     seconds: float = 0.0
+    suppressed: list[Finding] = field(default_factory=list)
+    suppressions: list[Suppression] = field(default_factory=list)
 
     # What the measurements of later stages fill in: None where they were not made.
     gradients: Any = None

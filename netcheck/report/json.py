@@ -19,6 +19,7 @@ A model:
     batches     how a batch splits over devices, or null where nobody asked
     findings    list of findings, worst first
     gradients   what the probe measured, or null if there was none; decades are log10
+    suppressed  list of findings that comments in the source suppress; they do not count
     skipped     list of str: what was not checked, a sentence each
 
 Gradients:
@@ -161,6 +162,7 @@ def model_entry(report: Report) -> dict[str, Any]:
         "cost": None if report.cost is None else cost_entry(report.cost),
         "batches": None if report.known_batches is None else batches_entry(report.known_batches),
         "findings": [finding.to_dict() for finding in by_importance(report.findings)],
+        "suppressed": [finding.to_dict() for finding in report.suppressed],
         "skipped": report.skipped,
     }
     return {key: plain(value) for key, value in entry.items()}

@@ -172,6 +172,8 @@ def closing(reports: Sequence[Report], paint: Painter, root: Path, *, verbose: b
     ]
     if failed:
         lines.append(f"Could not check {counted(len(failed), 'model')}: {listed(failed, verbose=verbose)}.")
+    if suppressed := sum(found.counts for report in reports for found in report.suppressed):
+        lines.append(f"Suppressed {counted(suppressed, 'finding')} by comments in the source.")
     skipped = [
         f"{name_of(display_path(report.target or report.model, root))} ({printable(reason)})"
         for report in reports

@@ -136,6 +136,28 @@ class Crashed(Notice):
     severity = Severity.ERROR
 
 
+class UnusedSuppression(Notice):
+    """An ignore comment, or a part of one, that suppresses nothing.
+
+    ## Why is this bad?
+    It says that something is wrong where nothing is, and it would hide the fault the day there is one.
+
+    ## When it is said
+    Where the rule was run on the code that the comment is about, and found nothing there in any model of the run. A
+    comment in a class that several files use is only judged when the files with these models are checked together:
+    `netcheck src/` rather than one file.
+
+    ## What to do
+    Remove the comment, or what is named as unused from it. If the finding is still there, the comment is on the wrong
+    line: it belongs on the line that the finding points to, on the line of forward that runs the part, on the first line
+    of the class, or alone on the line above one of these.
+    """
+
+    code = "NC009"
+    name = "unused-suppression"
+    severity = Severity.INFO
+
+
 class RuleFailed(Notice):
     """A rule raised an exception on this model; what the other rules found stands.
 

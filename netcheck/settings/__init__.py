@@ -72,6 +72,7 @@ class Settings:
         batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs.
         devices: over how many devices a batch is split; None means the machine's accelerators, and two if it has fewer.
         device_memory: bytes that the device has; None means what the accelerator has, if there is one.
+        add_ignores: write comments that suppress the findings into the source instead of reporting them.
         timeout: seconds that the check of one target may take.
         memory: bytes that the check of one target may take; None means its share of most that the machine has.
         jobs: how many targets are checked at a time.
@@ -184,6 +185,13 @@ class Settings:
         Size(),
         "Memory of the device, such as 24GiB: training must fit it. By default the accelerator's own.",
         metavar="SIZE",
+    )
+    add_ignores: bool = option(
+        False,
+        Switch(),
+        "Write a comment into the source for each finding that would fail the run, and report nothing.",
+        by_project=False,
+        result=False,
     )
     timeout: float = option(
         300.0,

@@ -21,6 +21,7 @@ from netcheck import engine
 from netcheck.errors import UsageError
 from netcheck.findings import Report
 from netcheck.rules.base import require_settings
+from netcheck.rules.suppressions import unused
 from netcheck.settings import Settings
 from netcheck.source.targets import Target
 from netcheck.worker.child import Worker
@@ -42,7 +43,9 @@ def check_targets(settings: Settings, progress: Callable[[Event], None] | None =
     memory = settings.memory or Limits().memory // settings.jobs
     limits = Limits(seconds=settings.timeout, memory=memory)
     checked = check_all(targets, settings, jobs=settings.jobs, limits=limits, progress=progress)
-    return [*checked, *unchecked]
+    reports = [*checked, *unchecked]
+    unused(reports, {target.file for target in targets if target.discovered}, settings)
+    return reports
 
 
 def require_one(targets: Sequence[Target], settings: Settings) -> None:

@@ -118,7 +118,7 @@ def check_here(
             progress(said[0])
         try:
             report = run(target, settings)
-            report.graph = None  # it holds live modules
+            report.become_plain()
         except (Exception, SystemExit) as error:
             report = outcome.report_of(target, error)
         if progress is not None:
