@@ -39,6 +39,8 @@ class Graph:
     lost: list[Any] = field(default_factory=list)
     reads: list[Any] = field(default_factory=list)
     calls: list[Any] = field(default_factory=list)
+    origin: Any = None
+    model: Any = field(default_factory=nn.Identity)
 
     def summary(self) -> Summary:
         return Summary(1, 1, 1, 1, 1)

@@ -50,11 +50,11 @@ def suppressed(report: Report, findings: Sequence[Finding], settings: Settings) 
     """
     graph = report.graph
     places = [place for found in findings for place in found.locations]
-    top = [] if graph is None else [place for place in (graph.built_at(""), class_place(graph)) if place is not None]
-    files = dict.fromkeys([*(place.file for place in (*top, *places)), *(source_files(graph) if graph else ())])
+    files = dict.fromkeys([*(place.file for place in places), *(source_files(graph) if graph else ())])
     remarks = [Remark(comment) for file in files for comment in comments(file)]
     if not remarks:
         return list(findings)
+    top = [] if graph is None else [place for place in (graph.built_at(""), class_place(graph)) if place is not None]
     kept = [found for found in findings if not hits(found, graph, remarks, top)]
     report.suppressed = [found for found in findings if found not in kept]
     if report.summary is None:
@@ -93,14 +93,14 @@ def class_place(graph: ModelGraph) -> Location | None:
 
 
 def source_files(graph: ModelGraph) -> list[str]:
-    """The files of the classes of a model's modules, without those of installed packages."""
+    """The files of a model's own definition and of its modules' classes, without those of installed packages."""
     from netcheck.load.guard import is_installed
 
-    files: dict[str, None] = {}
+    files = {graph.origin.file} if graph.origin else set()
     for kind in {type(module) for module in graph.model.modules()}:
         if kind.__module__.partition(".")[0] != "torch":
             try:
-                files[inspect.getsourcefile(kind) or ""] = None
+                files.add(inspect.getsourcefile(kind) or "")
             except (TypeError, OSError):  # built in, or defined in a session that has no file
                 continue
     return sorted(file for file in files if file and not is_installed(file))
