@@ -142,7 +142,7 @@ class UnusedSuppression(Notice):
     ## Why is this bad?
     It says that something is wrong where nothing is, and it would hide the fault the day there is one.
 
-    ## When it is said
+    ## What it does
     Where the rule was run on the code that the comment is about, and found nothing there in any model of the run. A
     comment in a class that several files use is only judged when the files with these models are checked together:
     `netcheck src/` rather than one file.

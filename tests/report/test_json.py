@@ -76,6 +76,7 @@ def test_the_keys_are_the_documented_ones() -> None:
         "cost",
         "batches",
         "findings",
+        "suppressed",
         "skipped",
     ]
     assert list(entry) == expected
