@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 import netcheck
 
@@ -28,6 +30,30 @@ if TYPE_CHECKING:
     from netcheck.settings.options import Option
 
 
+def complete_file(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Leave it to the shell, which knows the files."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def complete_rule(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The rules whose code or name begins so."""
+    from netcheck.rules.base import registry
+
+    names = [(name, rule.summary) for rule in registry() for name in (rule.code, rule.name)]
+    return [
+        CompletionItem(name, help=summary)
+        for name, summary in names
+        if name.lower().startswith(incomplete.lower())
+    ]
+
+
+def complete_rules(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The last of several rules with commas between."""
+    before, comma, last = incomplete.rpartition(",")
+    found = complete_rule(ctx, parameter, last)
+    return [CompletionItem(f"{before}{comma}{item.value}", help=item.help) for item in found]
+
+
 class Commands(click.Group):
     """A group whose command `check` may be left out, and whose errors are one sentence."""
 
@@ -35,6 +61,14 @@ class Commands(click.Group):
         """Put `check` in front of arguments that start with neither a command nor an option of this group."""
         own = {*self.commands, *(name for option in self.get_params(ctx) for name in option.opts)}
         return super().parse_args(ctx, args if not args or args[0] in own else ["check", *args])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What may follow the first word: a command, and what may follow `check`, which may be left out."""
+        checking = self.commands["check"]
+        inner = click.Context(checking, info_name="check", parent=ctx)
+        arguments = complete_file(inner, checking.params[0], incomplete)
+        options = checking.shell_complete(inner, incomplete) if incomplete.startswith("-") else arguments
+        return [*super().shell_complete(ctx, incomplete), *options]
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run, and exit with 0, 1 or 2; 130 after Ctrl-C."""
@@ -102,6 +136,8 @@ def flag(one: Option) -> click.Option:
         more["type"] = click.Path(path_type=Path)
     elif isinstance(kind, Whole | Number):
         more["type"] = click.INT if isinstance(kind, Whole) else click.FLOAT
+    if one.metavar == "RULES":
+        more["shell_complete"] = complete_rules
     # The default is shown, not set: what the command line does not say, the configuration file may.
     shown = "" if one.default is None or isinstance(kind, Switch) or kind.many else kind.write(one.default)
     text = one.help + (f"  [default: {shown.strip(chr(34))}]" if shown else "")
@@ -109,10 +145,14 @@ def flag(one: Option) -> click.Option:
 
 
 @cli.command(cls=CommandWithSettings, short_help="Check models.")
-@click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
-@click.option("--config", metavar="FILE", help="Read FILE instead of the closest pyproject.toml with [tool.netcheck].")
+@click.argument("targets", metavar="TARGET...", nargs=-1, required=True, shell_complete=complete_file)
+@click.option(
+    "--config", metavar="FILE", help="Read FILE instead of the closest pyproject.toml with [tool.netcheck]."
+)
 @click.option("--isolated", is_flag=True, help="Read no configuration file and no NETCHECK_ variable.")
-@click.option("--show-settings", is_flag=True, help="Print the settings and where each comes from, and check nothing.")
+@click.option(
+    "--show-settings", is_flag=True, help="Print the settings and where each comes from, and check nothing."
+)
 def check(
     targets: tuple[str, ...], config: str | None, isolated: bool, show_settings: bool, **options: Any
 ) -> int:
@@ -175,16 +215,30 @@ def watched(settings: Settings) -> list[Report]:
 
 
 @cli.command(short_help="Print the documentation of a rule.")
-@click.argument("rule", metavar="CODE|NAME", required=False)
+@click.argument("rule", metavar="CODE|NAME", required=False, shell_complete=complete_rule)
 @click.option("--all", "everything", is_flag=True, help="Print the documentation of all rules.")
-def rule(rule: str | None, everything: bool) -> None:
+@click.option(
+    "--format",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    help="How to write it.  [default: text]",
+)
+def rule(rule: str | None, everything: bool, format: str) -> None:
     """Print the documentation of a rule: what it looks for, why, and what to write instead."""
+    from netcheck.report import rule_json, rule_text
     from netcheck.report import rules as documentation
+    from netcheck.report.terminal import wants_colour
     from netcheck.rules import base
 
     if (rule is None) != everything:
         raise click.UsageError("name one rule by its code or its name, or give --all.")
-    show(documentation.pages(base.registry() if rule is None else [base.find(rule)]))
+    chosen = base.registry() if rule is None else [base.find(rule)]
+    if format == "text":
+        colour = wants_colour(sys.stdout, None, os.environ)
+        columns = shutil.get_terminal_size((rule_text.WIDEST, 24)).columns
+        show(rule_text.pages(chosen, colour=colour, columns=columns), colour=colour)
+    else:
+        show(documentation.pages(chosen) if format == "markdown" else rule_json.render(chosen))
 
 
 @cli.command(short_help="List all rules.")

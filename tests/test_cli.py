@@ -224,10 +224,26 @@ def test_help(arguments: list[str]) -> None:
 
 def test_rule_prints_the_documentation() -> None:
     for name in ("NC001", "nc001", "cannot-load"):
-        assert invoke("rule", name).stdout.startswith("# cannot-load (NC001)\n")
+        assert invoke("rule", name).stdout.startswith("cannot-load (NC001)\n")
     everything = invoke("rule", "--all").stdout
     for rule in netcheck.rules():
-        assert f"# {rule.name} ({rule.code})\n" in everything
+        assert f"{rule.name} ({rule.code})\n" in everything
+    assert "```" not in everything
+    assert "\n## " not in everything
+    assert max(map(len, invoke("rule", "NC501", env={"COLUMNS": "60"}).stdout.splitlines())) < 100
+
+
+def test_rule_in_other_formats() -> None:
+    page = invoke("rule", "poor-init", "--format", "markdown").stdout
+    assert page.startswith("# poor-init (NC501)\n")
+    assert "```python\n" in page
+    (entry,) = json.loads(invoke("rule", "poor-init", "--format", "json").stdout)
+    assert (entry["code"], entry["name"], entry["severity"]) == ("NC501", "poor-init", "error")
+    assert entry["documentation"] == page
+    assert entry["bad"]
+    assert set(entry["bad"][0]) == {"title", "source", "inputs"}
+    every = json.loads(invoke("rule", "--all", "--format", "json").stdout)
+    assert [one["code"] for one in every] == [rule.code for rule in netcheck.rules()]
 
 
 def test_rules_prints_the_catalogue() -> None:
@@ -293,7 +309,7 @@ def test_what_needs_no_torch_imports_none(arguments: list[str]) -> None:
 def test_a_real_process() -> None:
     done = run("rule", "needs-arguments")
     assert done.returncode == 0
-    assert done.stdout.startswith(b"# needs-arguments (NC002)")
+    assert done.stdout.startswith(b"needs-arguments (NC002)")
     done = run("--select", "nonsense", "model.py")
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"netcheck: unknown rule 'nonsense'")

@@ -1,8 +1,8 @@
 """How a batch splits over devices, for a person.
 
-    batch of 50 over 2 devices, replicas on the CPU: outputs and gradients equal (float64)
-    device 0  forward (25, 10)
-    device 1  forward (25, 10)
+batch of 50 over 2 devices, replicas on the CPU: outputs and gradients equal (float64)
+device 0  forward (25, 10)
+device 1  forward (25, 10)
 """
 
 from __future__ import annotations

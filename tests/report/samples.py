@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from netcheck.findings import Evidence, Finding, Layer, Location, Report, Severity, Summary, Verdict
+from netcheck.measure.batch_figures import Batches, Comparison, Input, Operation, Shard
 from netcheck.measure.cost_figures import Cost, LayerCost, Memory
 from netcheck.measure.measurement import Gradients, NodeProfile, Slope
 
@@ -79,6 +80,19 @@ def cost(**changes: object) -> Cost:
     return Cost(**{**values, **changes})  # type: ignore[arg-type]
 
 
+def batches(**changes: object) -> Batches:
+    """A batch of 5 over 3 devices of which two get two samples; a batch normalization mixes them."""
+    values = {
+        "batch_size": 5,
+        "devices": 3,
+        "shards": tuple(Shard(i, n, ((n, 64),)) for i, n in enumerate((2, 2, 1))),
+        "inputs": (Input("x", (5, 64), 0),),
+        "mixing": (Operation("norm", "nn.BatchNorm1d", "normalization", "batch", "layers.3"),),
+        "comparison": Comparison(5, "float64", 0.25, 0.5, 0.5, engine="replicas on the CPU"),
+    }
+    return Batches(**{**values, **changes})  # type: ignore[arg-type]
+
+
 def report(folder: Path, **changes: object) -> Report:
     """A deep tanh net with a finding of each kind, measured and costed; its source is written into `folder`."""
     file = folder / "model.py"
@@ -130,6 +144,7 @@ def report(folder: Path, **changes: object) -> Report:
         "inputs": "x float32 (2, 64), inferred",
         "target": f"{file}:TanhStack",
         "gradients": gradients(),
+        "known_batches": batches(),
         "known_cost": cost(),
     }
     return Report(**{**values, **changes})  # type: ignore[arg-type]

@@ -10,8 +10,10 @@ import pytest
 
 import netcheck
 from netcheck.findings import Evidence, Layer, Location, Report, Summary
+from netcheck.measure.batch_figures import Shard
 from netcheck.report.html import fragment, render
 from netcheck.report.page import charts, markup, memory, outline, source, views
+from netcheck.report.page import split as splitting
 
 from . import hostile, samples
 
@@ -51,10 +53,13 @@ def test_the_page_says_what_the_text_says(tmp_path: Path) -> None:
         "measured gain −10.0 decades, budget ±3",
         "<code>nn.init.xavier_uniform_(layer.weight, gain=5/3)</code>",
         "layers.0 ... layers.19 (20)",
-        "confirmed: measured",
+        "confirmed: a fact",
         "3 passes of 32 samples",
         "0 ... 19",
         "Memory of one training step with Adam: 50.0 MiB",
+        "batch of 5 over 3 devices, replicas on the CPU: outputs and gradients differ by 0.5 (float64).",
+        "<code>nn.BatchNorm1d in layers.3</code>",
+        "<code>(2, 64)</code>",
         "<title>netcheck: 1 error, 1 info</title>",
     ):
         assert part in page, part
@@ -207,6 +212,19 @@ def test_memory_bars() -> None:
     assert figures.rows[0][-1] == "20.0 MiB"
     assert memory.figures(samples.cost(device_memory=None)).limit is None
     assert memory.figures(samples.cost(memory={})).bars == ()
+
+
+def test_many_devices_are_cut() -> None:
+    shards = tuple(Shard(i, 1, ()) for i in range(100))
+    split = splitting.split(
+        samples.batches(batch_size=100, shards=shards, comparison=None, duplicates=4, sampler=(2, 2))
+    )
+    assert (len(split.devices), split.left_out) == (64, 36)
+    first, second = split.sentences
+    assert first == "batch of 100 over 3 devices"
+    assert second == "DistributedSampler  2 samples for each process, 4 samples twice"
+    refused = splitting.split(samples.batches(shards=(), refusal="why", comparison=None))
+    assert refused.sentences[1] == "nn.DataParallel raises: why"
 
 
 def test_gauges() -> None:

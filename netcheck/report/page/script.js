@@ -74,7 +74,7 @@ if (filters) {
   apply();
 }
 
-// A link to a rule unfolds it; on paper everything is unfolded.
+// A link to a rule unfolds it; on paper everything is unfolded but tables of what is drawn.
 const unfold = () => {
   const target = location.hash && document.getElementById(location.hash.slice(1));
   if (target && target.tagName === "DETAILS") target.open = true;
@@ -83,7 +83,7 @@ addEventListener("hashchange", unfold);
 unfold();
 let folded = [];
 addEventListener("beforeprint", () => {
-  folded = [...document.querySelectorAll("details:not([open])")];
+  folded = [...document.querySelectorAll("details:not([open], .values)")];
   folded.forEach((details) => (details.open = true));
 });
 addEventListener("afterprint", () => folded.forEach((details) => (details.open = false)));

@@ -9,6 +9,7 @@ from pathlib import Path
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
 from netcheck.report import text
 from netcheck.report.page import charts, markup, memory, outline
+from netcheck.report.page import split as splitting
 from netcheck.report.page.source import SourceLine, lines_at
 from netcheck.report.profile import numbers
 from netcheck.report.selection import could_not_check
@@ -19,8 +20,8 @@ PLAIN = Painter(False)
 MOST_PLACES = 12  # further places of one finding
 LONGEST = 2000  # characters of one message or help
 VERDICTS = {
-    Verdict.SUSPECTED: "the structure and the weights say so; nothing was measured",
-    Verdict.CONFIRMED: "measured, or read off the graph or the weights",
+    Verdict.SUSPECTED: "an estimate from the structure and the weights",
+    Verdict.CONFIRMED: "a fact of this model, not an estimate",
     Verdict.CLEARED: "measured to do no harm here, so it fails nothing",
 }
 
@@ -78,6 +79,7 @@ class ModelView:
     chart: charts.Chart | None
     measured: tuple[str, ...]
     tree: tuple[outline.Row, ...]
+    split: splitting.Split | None
     cost: memory.Figures | None
     failed: bool
 
@@ -146,6 +148,7 @@ def model_view(report: Report, anchor: str, root: Path) -> ModelView:
         chart=chart,
         measured=tuple(measured),
         tree=outline.outline(report.summary.layers, marked) if report.summary else (),
+        split=splitting.split(report.known_batches) if report.known_batches is not None else None,
         cost=memory.figures(report.cost) if report.cost is not None else None,
         failed=could_not_check(report),
     )
