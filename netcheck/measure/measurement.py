@@ -97,6 +97,8 @@ class Gradients:
         fresh_inputs: False if the given inputs were used as they are.
         seed: of the first pass.
         remarks: what was done otherwise than asked, a sentence each.
+        pooled: decades of the gain that averaging over more positions before the head takes than the budget was measured
+            with (see `netcheck.trace.gain.forgiven`).
     """
 
     gain: float
@@ -121,6 +123,12 @@ class Gradients:
     dead: Mapping[str, float] = field(default_factory=dict)
     unreached: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    pooled: float = 0.0
+
+    @property
+    def held_gain(self) -> float:
+        """The gain that is held against the model: without what pooling takes beyond the budget's own nets."""
+        return self.gain + self.pooled
 
     @property
     def conditions(self) -> str:

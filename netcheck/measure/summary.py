@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from netcheck.measure.measurement import Gradients, NodeProfile, ParameterProfile, Slope
+from netcheck.trace.gain import forgiven
 from netcheck.trace.kinds import is_weight_layer
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def summarized(
         dead={node.node: node.dead for node in profile if node.dead},
         unreached=tuple(name for name in passes[0].unreached if all(name in one.unreached for one in passes)),
         remarks=plan.remarks,
+        pooled=forgiven(stage.wires.head),
     )
 
 

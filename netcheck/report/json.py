@@ -24,6 +24,7 @@ A model:
 
 Gradients:
 
+    pooled                   float, decades of the gain that averaging over many positions takes: not held against it
     gain, gain_spread        float, signed decades from the head's input to the first activations; largest less smallest
     profile                  list of operations in execution order: node, path, operation, kind (str), mean, rms, dead,
                              saturated, gradient_rms, gradient_norm (float or null), is_weight_layer (bool)

@@ -38,6 +38,8 @@ def numbers(gradients: Gradients) -> str:
     parts = [f"{signed(gradients.gain, 1)} decades"]
     if gradients.slope is not None:
         parts[0] += f" ({signed(gradients.slope.per_layer, 2)} a weight layer)"
+    if gradients.pooled:
+        parts.append(f"{signed(-gradients.pooled, 1)} of it by averaging over positions, which is not held against it")
     if gradients.homogeneity is not None:
         parts.append(f"|g|/|w| within {gradients.homogeneity:.1f} decades")
     if gradients.effective_rank is not None:

@@ -45,7 +45,7 @@ def verdict(found: Finding, gradients: Gradients, highest: Severity, error: floa
     """
     if found.evidence.unit != "decades" or math.isnan(gradients.gain):
         return found
-    gain = gradients.gain
+    gain = gradients.held_gain
     text = f"{found.evidence.text}; measured gain {decades(gain)}"
     measured = replace(found, evidence=replace(found.evidence, text=text))
     same_direction = (gain < 0) == (found.evidence.value < 0)

@@ -29,10 +29,17 @@ from netcheck.trace.moments import (
     first_moments,
     normalized,
     passed_on,
+    softmax_size,
+    window_of,
 )
 from netcheck.trace.regions import constant_value
 from netcheck.trace.values import TooCostly
 from netcheck.trace.weights import Weight, has_values, mean_square, sample, weight_of
+
+_POSITIONS = 64  # the most that a net of the calibration averages over before its head
+_PASSING = frozenset((
+    Kind.RESHAPE, Kind.INDEX, Kind.PART, Kind.DROPOUT, Kind.IDENTITY, Kind.CAST, Kind.NORM, Kind.SCALE, Kind.SHIFT,
+))  # fmt: skip
 
 if TYPE_CHECKING:
     from netcheck.trace.behaviour import Activation
@@ -92,6 +99,11 @@ class Network:
         self.scales = {node: scale_of(node) for node in self.nodes if node.kind in (Kind.SCALE, Kind.SHIFT, Kind.NORM)}
 
     @cached_property
+    def forgiven(self) -> float:
+        """Decades of the gain that are a matter of counting: see `forgiven`."""
+        return forgiven(self.head)
+
+    @cached_property
     def as_built(self) -> Estimate:
         """The estimate with nothing changed."""
         return self.estimate()
@@ -143,7 +155,7 @@ class Network:
         """The gain from the head's input to the first float activations."""
         if self.head is None:
             return 0.0
-        start = next((source for source in paths.sources(self.head)), None)
+        start = next(iter(paths.sources(self.head)), None)
         if start is None:
             return 0.0
         square: dict[Node, float] = {start: 0.0}  # log10 of the gradient's squared norm
@@ -157,7 +169,43 @@ class Network:
             for source in sources:
                 arriving = square[node] + 2 * factor[node, source]
                 square[source] = add_logs(square.get(source), arriving)
-        return 0.5 * max(first) if first else 0.0
+        return 0.5 * max(first) + self.forgiven if first else 0.0
+
+
+def forgiven(head: Node | None) -> float:
+    """Decades by which averaging over positions before the head takes more of the gradient's norm than the budget knows.
+
+    The gradient of a mean over n positions is 1 / sqrt(n) of what it was. But a layer whose weights all positions share adds
+    up what comes from each, and is as little starved by it as by the mean over a batch. The budget was measured on nets that
+    average over at most 64 positions, which it counts; what more positions take, it does not.
+    """
+    node = next(iter(paths.sources(head)), None) if head is not None else None
+    positions = 1.0
+    while node is not None:
+        window, source = averaging(node)
+        positions *= window
+        node = source
+    return max(0.0, 0.5 * math.log10(positions / _POSITIONS))
+
+
+def averaging(node: Node) -> tuple[float, Node | None]:
+    """How many positions a node averages, and what it takes them from; (1, None) if it does more than hand a signal on."""
+    source = next(iter(paths.sources(node)), None)
+    if source is not None and node.kind in (Kind.POOL, Kind.REDUCE) and node.detail not in ("max", "sum", ""):
+        return window_of(node, source), source
+    if node.kind is Kind.MATMUL:  # weighted by a softmax (attention pooling)
+        softmaxes = {part: softmax_behind(part) for part in paths.sources(node)}
+        weights = next(filter(None, softmaxes.values()), None)
+        values = next((part for part, softmax in softmaxes.items() if softmax is None), None)
+        return (float(softmax_size(weights)), values) if weights is not None else (1.0, None)
+    return 1.0, source if node.kind in _PASSING else None
+
+
+def softmax_behind(node: Node) -> Node | None:
+    """The softmax that gave a value, reshaped at most."""
+    while node.kind in _PASSING and paths.sources(node):
+        node = paths.sources(node)[0]
+    return node if node.kind is Kind.SOFTMAX else None
 
 
 def add_logs(a: float | None, b: float) -> float:

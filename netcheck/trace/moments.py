@@ -161,15 +161,19 @@ def joined(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Nod
 def averaged(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
     """The mean, sum or maximum over a window, or over whole dimensions."""
     source, before = next(iter(given.items()))
-    window = max(1.0, math.prod(source.shape or (1,)) / max(1, math.prod(node.shape or (1,))))
-    if node.kind is Kind.POOL:
-        window = max(window, float(kernel_size(node)))
+    window = window_of(node, source)
     if node.detail in ("max", ""):
         return replace(before), {source: 1.0}
     left = before.s + (before.q - before.s) / window
     if node.detail == "sum":
         return Moments(left * window**2, before.s * window**2, before.m * window), {source: window}
     return Moments(left, before.s, before.m), {source: 1 / window}
+
+
+def window_of(node: Node, source: Node) -> float:
+    """How many elements of `source` a pooling or a reduction takes for one of its own."""
+    window = max(1.0, math.prod(source.shape or (1,)) / max(1, math.prod(node.shape or (1,))))
+    return max(window, float(kernel_size(node))) if node.kind is Kind.POOL else window
 
 
 def kernel_size(node: Node) -> int:
@@ -192,23 +196,32 @@ def attended(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[N
 
 
 def soft(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
-    """Softmax: about uniform at initialization; almost no gradient gets through."""
-    size = node.shape[-1] if node.shape else 1
+    """Softmax: about uniform at initialization, and almost no gradient gets through; its logarithm hands all of it on."""
+    size = softmax_size(node)
+    if node.detail == "log":
+        return Moments(math.log(size) ** 2 + 1, math.log(size) ** 2, -math.log(size)), dict.fromkeys(given, 1.0)
     return Moments(1 / size**2, 1 / size**2, 1 / size), dict.fromkeys(given, 1 / size**2)
 
 
+def softmax_size(node: Node) -> int:
+    """The elements that a softmax goes over."""
+    dim = node.option("dim", 1, -1)
+    return (node.shape or (1,))[dim if isinstance(dim, int) and abs(dim) < len(node.shape or (1,)) else -1]
+
+
 def matrix_product(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
-    """Of two activations: attention's scores, or its average of the values."""
+    """Of two activations, (.., r, n) @ (.., n, c): attention's scores, or its average of the values.
+
+    The gradient at x is g y^T: each of its r n elements is a sum of c products, r c of which make the norm of g.
+    """
     parts = list(given.items())
     if len(parts) < 2 or not parts[0][0].shape or not parts[1][0].shape:
         return parts[0][1], dict.fromkeys(given, 1.0)
     (x, a), (y, b) = parts[:2]
-    inner = (x.shape or (1,))[-1]
+    inner = (x.shape or (1,))[-1]  # n
     coherent = inner * a.m * b.m
     q = inner * a.q * b.q + coherent**2
-    rows = (x.shape or (1, 1))[-2] if len(x.shape or ()) > 1 else 1
-    columns = (y.shape or (1, 1))[-1]
-    return Moments(q, inner * a.s * b.s + coherent**2, coherent), {x: columns * b.q, y: rows * a.q}
+    return Moments(q, inner * a.s * b.s + coherent**2, coherent), {x: inner * b.q, y: inner * a.q}
 
 
 STEPS: dict[Kind, Step] = {

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+import netcheck
 from netcheck.trace import trace
 from netcheck.trace.budget import diagnose
 from netcheck.trace.gain import Network
@@ -104,3 +105,35 @@ def test_what_gives_only_its_shape_gets_no_gradient() -> None:
     model = nn.Sequential(*(Squeeze(32) for _ in range(12)), nn.Conv2d(32, 10, 1))
     x = torch.randn(16, 32, 8, 8)
     assert Network(trace(model, (x,))).estimate().gain == pytest.approx(measured(model, x), abs=0.35)
+
+
+def pooled(positions: int, head: nn.Module) -> tuple[nn.Module, torch.Tensor]:
+    """Two convolutions, an average over all positions and a classifier; tanh keeps the map from being of one sign."""
+    body = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.Tanh(), nn.Conv2d(32, 32, 3, padding=1), nn.Tanh())
+    return nn.Sequential(body, head, nn.Flatten(), nn.Linear(32, 10)), torch.randn(2, 3, positions, positions)
+
+
+class AttentionPool(nn.Module):
+    """softmax(w x) x over the tokens of a map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weigh = nn.Linear(32, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.flatten(2).transpose(1, 2)  # (N, T, C)
+        return (self.weigh(x).softmax(1).transpose(1, 2) @ x).squeeze(1)
+
+
+@pytest.mark.parametrize("head", [nn.AdaptiveAvgPool2d(1), AttentionPool()], ids=["average", "attention"])
+def test_averaging_over_many_positions_is_not_held_against_a_net(head: nn.Module) -> None:
+    nets = [pooled(positions, head) for positions in (8, 32, 128)]
+    gains = [diagnose(trace(model, (x,))).gain for model, x in nets]
+    assert gains[1:] == pytest.approx([gains[0]] * 2, abs=0.05)
+    model, x = pooled(128, head)
+    forgiven = Network(trace(model, (x,))).forgiven
+    assert forgiven == pytest.approx(math.log10(128 / 8))
+    report = netcheck.check(model, x)
+    assert report.gradients is not None
+    assert report.gradients.pooled == pytest.approx(forgiven)
+    assert report.gradients.held_gain == pytest.approx(report.gradients.gain + forgiven)

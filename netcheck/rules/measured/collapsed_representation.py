@@ -141,4 +141,4 @@ model = nn.Sequential(*[Block() for _ in range(50)], nn.Linear(64, 10))
 
     def second_symptom(self, gradients: Gradients) -> bool:
         """Whether the gain or the predictability of the gradient is off as well."""
-        return abs(gradients.gain) > _LOST or (gradients.unpredictability or 0.0) > _TURNED
+        return abs(gradients.held_gain) > _LOST or (gradients.unpredictability or 0.0) > _TURNED

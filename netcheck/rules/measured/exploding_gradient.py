@@ -103,7 +103,7 @@ model = nn.Sequential(*[layer() for _ in range(6)], nn.Linear(64, 4))
         """The gain against its budget."""
         from netcheck.rules.measured import profiles
 
-        gain = gradients.gain
+        gain = gradients.held_gain
         if not gain > depth_budget.BUDGET:
             return
         where = profiles.steepest(gradients, graph, falling=False)

@@ -30,7 +30,7 @@ def gain_text(gradients: Gradients) -> str:
         else ""
     )
     limit = f"budget ±{depth_budget.BUDGET:.0f}"
-    return f"measured gain {depth_budget.decades(gradients.gain)}{passes} decades{each}, {limit}"
+    return f"measured gain {depth_budget.decades(gradients.held_gain)}{passes} decades{each}, {limit}"
 
 
 def arrives(gain: float) -> str:

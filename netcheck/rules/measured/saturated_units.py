@@ -119,7 +119,7 @@ model = nn.Sequential(Gated(), nn.Linear(32, 4))
         if not flat:
             return
         worst = max(shares[node] for node in flat)
-        gain = gradients.gain
+        gain = gradients.held_gain
         vanishes = gain < -depth_budget.BUDGET
         name = depth_budget.name_of(flat)
         measured = f"{worst:.0%} of the values saturated, limit {most:.0%}; measured gain {depth_budget.decades(gain)}"

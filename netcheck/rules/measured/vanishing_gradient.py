@@ -132,7 +132,7 @@ model = nn.Sequential(*[Block() for _ in range(10)], nn.Linear(32, 4))
         """The gain against its budget."""
         from netcheck.rules.measured import profiles
 
-        gain = gradients.gain
+        gain = gradients.held_gain
         if not gain < -depth_budget.BUDGET:
             return
         where = profiles.steepest(gradients, graph, falling=True)

@@ -182,13 +182,13 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
             return depth_budget.verdict(found, gradients, self.severity)
         turned = gradients.unpredictability
         noisy = shattered(gradients)
-        if abs(gradients.gain) > depth_budget.BUDGET or noisy:
+        if abs(gradients.held_gain) > depth_budget.BUDGET or noisy:
             verdict = Verdict.CONFIRMED
-        elif abs(gradients.gain) <= depth_budget.HARMLESS and turned is not None:
+        elif abs(gradients.held_gain) <= depth_budget.HARMLESS and turned is not None:
             verdict = Verdict.CLEARED
         else:
             return found
-        numbers = [f"gain {depth_budget.decades(gradients.gain)}"]
+        numbers = [f"gain {depth_budget.decades(gradients.held_gain)}"]
         numbers += [] if turned is None else [f"1 − cosine {turned:.2f} of the gradient over a small step"]
         numbers += [f"effective rank {gradients.effective_rank:.2f}"] if noisy else []
         text = f"{found.evidence.text}; measured: {', '.join(numbers)}"
