@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from netcheck.rules.neighbours import weight_layers_after
 from netcheck.trace.graph import Node
 from netcheck.trace.kinds import Kind
 from tests.mutations.faults.nonlinearity import Functional, after_head, before_head
@@ -14,8 +15,13 @@ from tests.mutations.subject import Subject
 
 
 def is_map(node: Node) -> bool:
-    """Whether a node gives feature maps with an extent."""
-    return node.shape is not None and len(node.shape) == 4 and node.shape[-1] > 2
+    """Whether a node gives feature maps with an extent, and more follows than a convolutional classifier.
+
+    Published models (SqueezeNet, FCN, DeepLab) drop single elements in front of that.
+    """
+    if node.shape is None or len(node.shape) != 4 or node.shape[-1] <= 2:
+        return False
+    return len(weight_layers_after(node, most=2)) > 2
 
 
 @fault("NC201", "nn.Dropout after a convolution")
