@@ -79,7 +79,8 @@ class Gradients:
         gain_spread: the largest gain of a pass less the smallest, in decades.
         profile: one entry an operation that matters, in execution order.
         parameters: one entry a trained parameter that got a gradient, in the model's order.
-        homogeneity: P90 - P10 of log10(|g| / |w|) over the weights with a non-zero gradient, in decades; None of fewer than 3.
+        homogeneity: P90 - P10 of log10(|g| / |w|) over the weights with a non-zero gradient, in decades, without those in
+            branches that a small trained scale still holds back; None of fewer than 3, or if most are held back.
         effective_rank: of the head's input over the samples of a batch: the exponential of the entropy of its spectrum, over
             the largest possible; 0 to 1. None if there are no samples to compare.
         between_sample_variance: share of the mean square of the head's input that differs between samples, 0 to 1.

@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from netcheck.measure.measurement import Gradients, NodeProfile, ParameterProfile, Slope
+from netcheck.measure.watch import parameter_names
 from netcheck.trace.gain import forgiven
-from netcheck.trace.kinds import is_weight_layer
+from netcheck.trace.kinds import Kind, is_weight_layer
 
 if TYPE_CHECKING:
     from netcheck.measure.gradients import Experiment, Pass
     from netcheck.trace.graph import ModelGraph, Node
 
 NO_NOISE = 1e-12  # share of the mean square below which samples differ by rounding alone
+NEARLY_SHUT = 0.1  # a scale below which a branch adds a hundredth of the variance of an unscaled one, or less
 ENOUGH = 8  # samples, below which a rank tells nothing
 
 
@@ -38,6 +40,7 @@ def summarized(
     parameters = parameter_profiles(passes)
     norms = layer_norms(profile)
     matrices = matrix_names(graph)
+    shut = matrices & held_back(graph)
     gains = [one.gain for one in passes]
     spectra = [spectrum(one) for one in passes]
     stage = experiment.stage
@@ -47,7 +50,9 @@ def summarized(
         gain_spread=spread(gains),
         profile=profile,
         parameters=parameters,
-        homogeneity=homogeneity([p.relative for p in parameters if p.name in matrices]),
+        homogeneity=homogeneity([p.relative for p in parameters if p.name in matrices - shut])
+        if 2 * len(shut) <= len(matrices)
+        else None,
         effective_rank=middle_of(
             effective_rank(values, one) for values, one in zip(spectra, passes, strict=True)
         ),
@@ -112,6 +117,40 @@ def matrix_names(graph: ModelGraph) -> set[str]:
     """The parameters that multiply: biases and the scales of norms start at constants and tell nothing."""
     parameters = graph.model.named_parameters(remove_duplicate=False)
     return {name for name, value in parameters if value.dim() > 1}
+
+
+def held_back(graph: ModelGraph) -> set[str]:
+    """The names of the parameters in residual branches that a trained scale of less than `NEARLY_SHUT` multiplies.
+
+    As in a branch that starts at zero, the scale learns first, and lets their gradient through when it has grown.
+    """
+    return {
+        name
+        for residual in graph.residuals
+        if any(0 < trained_scale(node) < NEARLY_SHUT for node in residual.branch.nodes)
+        for node in residual.branch.nodes
+        for name in parameter_names(node)
+    }
+
+
+def trained_scale(node: Node) -> float:
+    """The rms of the parameter that an operation scales its input by; 1 for any other."""
+    if node.function != "mul":
+        return 1.0
+    scales = [parameter_behind(source) for source in node.inputs if source.kind is Kind.PARAMETER]
+    return min((rms_of(scale) for scale in scales if isinstance(scale, torch.Tensor)), default=1.0)
+
+
+def parameter_behind(node: Node) -> Any:
+    """The parameter that a node reads, or reads a view of; None if it is made of several."""
+    while node.op != "get_attr" and len(node.inputs) == 1:
+        node = node.inputs[0]
+    return node.graph.recording.attributes.get(str(node.fx.target))
+
+
+def rms_of(tensor: torch.Tensor) -> float:
+    """Of a parameter, on whatever device."""
+    return float(tensor.detach().double().square().mean().sqrt())
 
 
 def layer_norms(profile: Sequence[NodeProfile]) -> list[float]:

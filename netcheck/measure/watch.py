@@ -43,7 +43,7 @@ class Wires:
         head: the last weight layer.
         slot: which argument of the head its input is, by position or name; None if it is inside another one.
         starts: the embeddings that ways begin at.
-        units: of each activation, the dimension that its units lie along.
+        units: of each activation that is flat at 0 somewhere, the dimension that its units lie along.
         limits: of each saturating activation, the outputs beyond which its slope is below a tenth of its steepest.
         tables: the parameters that embeddings look rows up in; most rows of their gradients are zeros.
         followable: whether a follower hears all that is needed.
@@ -76,7 +76,11 @@ class Wires:
             head=head,
             slot=slot,
             starts={node.name: node for node in embeddings},
-            units={node.name: unit_dimension(node) for node in activations if node.shape and len(node.shape) > 1},
+            units={
+                node.name: unit_dimension(node)
+                for node in activations
+                if node.shape and len(node.shape) > 1 and can_die(node.activation)
+            },
             limits={name: found for name, found in ranges.items() if found is not None},
             tables=frozenset(name for node in embeddings for name in parameter_names(node)),
             followable=heard and not any(isinstance(node.fx.target, torch._ops.OpOverload) for node in graph),
@@ -122,6 +126,14 @@ def unit_dimension(node: Node) -> int:
             break
         source = next(iter(paths.sources(source)), None)
     return -1
+
+
+def can_die(activation: behaviour.Activation | None) -> bool:
+    """Whether an activation is 0 and flat over some range: a SiLU's 0 has a slope, and gets a gradient."""
+    if activation is None:
+        return True  # CReLU and the like, which are no function of one number
+    values, slopes = behaviour.evaluated(activation.function, torch.linspace(-12, 12, 481, dtype=torch.float64))
+    return int(((values == 0) & (slopes == 0)).sum()) > 1
 
 
 def linear_range(activation: behaviour.Activation | None) -> tuple[float, float] | None:

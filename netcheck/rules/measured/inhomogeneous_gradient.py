@@ -14,27 +14,30 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph
 
 
-_FAR = 4.0  # decades between the 10th and the 90th percentile
+_FAR = 5.0  # decades between the 10th and the 90th percentile
 
 
 class InhomogeneousGradient(MeasuredRule):
-    """Some weights get gradients ten thousand times larger, for their size, than others.
+    """Some weights get gradients a hundred thousand times larger, for their size, than others.
 
     ## What it does
     Takes |g| / |w| of every weight matrix on the way to the head's input, leaves out those whose gradient is zero, and
-    compares the 10th with the 90th percentile. More than 4 decades between them is a warning.
+    compares the 10th with the 90th percentile. More than 5 decades between them is a warning. Weights in a branch that ends
+    in a small trained scale (below 0.1: layer scale) are left out too, since the scale learns first; where most weights are
+    in such branches, nothing is compared.
 
     ## Why is this bad?
-    |g| / |w| is how fast a weight turns at a given learning rate. Over four decades no single rate moves one end without
+    |g| / |w| is how fast a weight turns at a given learning rate. Over five decades no single rate moves one end without
     freezing or wrecking the other.
 
     ## When it is fine
-    The extremes alone say nothing: a layer scale that starts at 1e-6 is 8 decades off, and ConvNeXt trains; that is why
-    percentiles are compared. Optimizers that normalize by layer (LARS, LAMB, Adam in part) even it out.
+    The extremes alone say nothing; that is why percentiles are compared. Optimizers that normalize by layer (LARS, LAMB, Adam
+    in part) even it out.
 
     ## Evidence
-    EfficientNet at its own initialization spans 3.4 decades and MobileNetV3 3.2; both train. On 560 small nets more than 4
-    decades had precision 1.00 for "does not train with SGD", at a recall of 0.14.
+    Of 72 models of torchvision and timm at their own initialization the widest is FocalNet with 4.7 decades (a product of
+    gates), then CrossViT 3.8, EfficientNet 3.5 and MobileNetV3 3.1; all of them train. Before the weights under a layer scale
+    were left out, FastViT had 9.4.
 
     ## References
     - You, Gitman and Ginsburg 2017, Large Batch Training of Convolutional Networks (LARS).

@@ -19,6 +19,7 @@ _NOTE = 18  # plain depth from which it is worth a word: He et al. 2015 lose acc
 _WARN = 30
 _TURNED = 0.75  # 1 - cosine of the gradient before and after a small step
 _FEW_DIRECTIONS = 0.2  # effective rank of the head's input
+_GROWN = 1.0  # decades of gain: what is added to the gradient on its way back outweighs it tenfold
 
 
 class NoSkipConnection(StaticRule):
@@ -29,6 +30,11 @@ class NoSkipConnection(StaticRule):
     around, so ResNet-50, with 50 layers, has a plain depth of 6. Of these the longest sequence without a residual sum
     between counts: from 18 layers it is reported as info; from 30 as a warning, if rectifiers or normalizations stand between
     them (what shatters gradients), otherwise as info.
+
+    Where the model was run, the warning is confirmed if the gain is outside its budget, or if a step of a thousandth of the
+    weights turns the gradient by more than 75 degrees (1 − cosine > 0.75) and either the head sees few directions (effective
+    rank < 0.2) or the gradient grows more than tenfold on its way back: the first is a net that orders its inputs, the second
+    one that scatters them. It is cleared if the gain is within 2 decades, the head sees enough directions, and neither holds.
 
     ## Why is this bad?
     Even where initialization and normalization keep the size of the gradient, its direction becomes noise: in a plain net
@@ -43,7 +49,9 @@ class NoSkipConnection(StaticRule):
     Small nets of 30 and 50 layers without skips, inside the depth budget, that trained with SGD: with ReLU, leaky ReLU and
     GELU 1 of 19; with tanh behind norms 2 of 11; but with hardtanh, maxout or no activation 7 of 8, so these are only noted.
     At depth 15, 10 of 10 BatchNorm nets trained; with skips 64 of 64 at any depth. On ImageNet a plain 34-layer net has a
-    higher training error than a plain 18-layer one.
+    higher training error than a plain 18-layer one. Of 560 small nets, 35 had
+    this warning and a gain within 3 decades: of 24 confirmed by the measurement none trained with SGD, of 9 cleared 7 did (the
+    limits were chosen on one half of the nets; on the other it was none of 12, and 2 of 3).
 
     ## References
     - He et al. 2015, Deep Residual Learning, section 4.1.
@@ -184,7 +192,7 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
         noisy = shattered(gradients)
         if abs(gradients.held_gain) > depth_budget.BUDGET or noisy:
             verdict = Verdict.CONFIRMED
-        elif abs(gradients.held_gain) <= depth_budget.HARMLESS and turned is not None:
+        elif abs(gradients.held_gain) <= depth_budget.HARMLESS and turned is not None and not ordered(gradients):
             verdict = Verdict.CLEARED
         else:
             return found
@@ -230,9 +238,16 @@ def shatters(plain: list[Node]) -> bool:
     return 2 * kinked > len(plain)
 
 def shattered(gradients: Gradients) -> bool:
-    """Whether a small step turns the gradient, and samples have come to lie along few directions: neither alone says much."""
-    rank = gradients.effective_rank
-    return (gradients.unpredictability or 0.0) > _TURNED and rank is not None and rank < _FEW_DIRECTIONS
+    """Whether a small step turns the gradient, and samples lie along few directions or the gradient grows on its way back.
+
+    A turn alone says little: residual nets with a gain of 1.2 decades turn as far, and train.
+    """
+    return (gradients.unpredictability or 0.0) > _TURNED and (ordered(gradients) or gradients.held_gain > _GROWN)
+
+
+def ordered(gradients: Gradients) -> bool:
+    """Whether samples have come to lie along few directions."""
+    return gradients.effective_rank is not None and gradients.effective_rank < _FEW_DIRECTIONS
 
 
 def longest_plain_stretch(graph: ModelGraph) -> list[Node]:
