@@ -496,3 +496,179 @@ def test_functions_are_measured_like_modules() -> None:
             return self.head(x)
 
     assert measured(Functional(), torch.randn(4, 8)).gain == pytest.approx(-3.0, abs=1e-6)
+
+
+# ---- following a real run -------------------------------------------------------------------------------------------
+
+
+class Mixed(nn.Module):
+    """Modules called twice, functions, operators, methods, an in-place activation, a custom autograd function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.shared, self.norm = nn.Linear(8, 16), nn.Linear(16, 16), nn.BatchNorm1d(16)
+        self.act, self.attention = nn.ReLU(inplace=True), nn.MultiheadAttention(16, 2, batch_first=True)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.act(self.norm(self.first(x)))
+        for _ in range(2):
+            x = x + F.gelu(self.shared(x)) * 0.5
+        x = torch.stack([x, Halved.apply(x)], 1)
+        x, _ = self.attention(x, x, x)
+        return self.head(x.mean(1).tanh())
+
+
+class Halved(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x / 2
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient / 2
+
+
+def test_a_followed_run_measures_what_a_recorded_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model, x = Mixed(), torch.randn(4, 8)
+    followed = measured(model, x)
+    monkeypatch.setattr(Stage, "follow", lambda *rest: None)
+    recorded = measured(model, x)
+    names = {node.node for node in followed.profile}
+    assert names == {node.node for node in recorded.profile}
+    assert len(names) > 10
+    assert followed == recorded
+
+
+def test_following_writes_no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stage, "record", lambda *rest: pytest.fail("the run was recorded"))
+    torch.manual_seed(0)
+    assert measured(Mixed(), torch.randn(4, 8)).profile
+
+
+def test_a_run_that_goes_another_way_is_recorded() -> None:
+    class Sized(nn.Module):
+        """Takes another way with more than four samples."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.head = nn.Linear(8, 8), nn.Linear(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = torch.relu(self.first(x))
+            return self.head(torch.relu(x) if x.shape[0] > 4 else x)
+
+    found = measured(Sized(), torch.randn(4, 8))
+    assert found.batch == 32
+    assert math.isfinite(found.gain)
+    assert [node.is_weight_layer for node in found.profile].count(True) == 2
+
+
+# ---- the user's own tensors -----------------------------------------------------------------------------------------
+
+
+def test_parameters_are_shared_where_forward_leaves_them_alone() -> None:
+    met: set[int] = set()
+
+    class Looks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Linear(8, 8), nn.Linear(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if not isinstance(x, torch._subclasses.FakeTensor):
+                met.add(self.body.weight.data_ptr())
+            return self.head(self.body(x))
+
+    model = Looks().double()
+    measured(model, torch.randn(4, 8, dtype=torch.float64))
+    assert model.body.weight.data_ptr() in met
+
+
+@pytest.mark.parametrize("kind", ["clipping embedding", "in-place update"])
+def test_parameters_that_forward_writes_to_stay_as_they_were(kind: str) -> None:
+    class Writes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Embedding(9, 8, max_norm=0.1) if kind == "clipping embedding" else nn.Linear(8, 8)
+            self.head = nn.Linear(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if kind == "in-place update":
+                with torch.no_grad():
+                    self.first.weight.clamp_(-0.01, 0.01)
+            return self.head(self.first(x))
+
+    torch.manual_seed(0)
+    model = Writes().double()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    x = torch.randint(9, (4, 5)) if kind == "clipping embedding" else torch.randn(4, 8, dtype=torch.float64)
+    assert measured(model, x).profile
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+# ---- kinds of models ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_of_half_precision(dtype: torch.dtype) -> None:
+    model = stack(32, 32, 32, 32, 4, activation=nn.Tanh)
+    expected = measured(model, torch.randn(4, 32)).gain
+    found = measured(model.to(dtype), torch.randn(4, 32).to(dtype))
+    assert found.gain == pytest.approx(expected, abs=0.05)
+    assert all(parameter.dtype is dtype for parameter in model.parameters())
+
+
+def test_a_model_that_returns_its_loss_is_probed_through_it() -> None:
+    class Loss(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = stack(16, 16, 16, 4)
+
+        def forward(self, x: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
+            logits = self.body(x)
+            return {"loss": F.cross_entropy(logits, target), "logits": logits}
+
+    model = Loss()
+    for layer in (model.body[0], model.body[2]):
+        nn.init.orthogonal_(layer.weight, gain=0.1)
+    found = measured(model, torch.randn(8, 16), torch.randint(4, (8,)))
+    assert found.gain == pytest.approx(-2.0, abs=1e-5)
+    assert found.unreached == ()
+
+
+def test_sparse_gradients_of_an_embedding() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(5000, 16, sparse=True), nn.Linear(16, 16), nn.Linear(16, 4))
+    dense_model = nn.Sequential(nn.Embedding(5000, 16), nn.Linear(16, 16), nn.Linear(16, 4))
+    dense_model.load_state_dict(model.state_dict())
+    x = torch.randint(5000, (4, 7))
+    sparse, dense = (measured(one, x).parameters[0] for one in (model, dense_model))
+    assert sparse.relative == pytest.approx(dense.relative)
+    assert dense.relative > 0
+
+
+def test_a_silu_behind_a_norm_that_starts_at_zero_is_not_dead() -> None:
+    norm = nn.BatchNorm1d(16)
+    nn.init.zeros_(norm.weight)
+    for activation, dead in ((nn.SiLU(), {}), (nn.ReLU(), {"_2": 1.0})):
+        model = nn.Sequential(nn.Linear(8, 16), norm, activation, nn.Linear(16, 4))
+        assert measured(model, torch.randn(4, 8)).dead == dead
+
+
+def test_a_layer_scale_holds_nothing_against_the_weights_behind_it() -> None:
+    class Block(nn.Module):
+        def __init__(self, scale: float) -> None:
+            super().__init__()
+            self.layer, self.scale = nn.Linear(16, 16), nn.Parameter(torch.full((16,), scale))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + self.scale * torch.relu(self.layer(x))
+
+    torch.manual_seed(0)
+    blocks = [Block(1.0 if number % 2 else 1e-6) for number in range(8)]
+    found = measured(nn.Sequential(*blocks, nn.Linear(16, 4)), torch.randn(8, 16))
+    assert found.homogeneity is not None
+    assert found.homogeneity < 2
+    assert max(p.relative for p in found.parameters if p.name == "0.layer.weight") < 1e-4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,14 @@ from netcheck.trace.kinds import Kind
 if TYPE_CHECKING:
     import torch
 
+    from netcheck.measure.measurement import Gradients
     from netcheck.trace.behaviour import Activation
     from netcheck.trace.graph import ModelGraph, Node
 
 _SIGMAS = 4.0  # a Gaussian pre-activation exceeds its mean by that much once in 30,000
 _MOST = 0.5  # share of dead units from which it is a fault
 _UNIT_KEPT = frozenset((Kind.IDENTITY, Kind.CAST, Kind.PART, Kind.DROPOUT))
+_FEW = 0.1  # measured share of dead units below which a suspicion was wrong
 _SAME = 1e-9
 _NEGATIVE = -0.05  # a median bias that is worth a look at the weights
 
@@ -217,6 +219,17 @@ model = Net()
             "8x16",
         ),
     )
+
+    def verdict(self, found: Finding, gradients: Gradients) -> Finding:
+        """By the share of units that were 0 on every sample: as many as estimated confirm it, hardly any clear it."""
+        there = (one for one in gradients.profile if one.path in found.modules and one.kind == "activation")
+        shares = [one.dead for one in there if one.dead is not None]
+        if found.verdict is Verdict.CONFIRMED or not shares:
+            return found
+        worst = max(shares)
+        text = f"{found.evidence.text}; measured: {worst:.0%} of the units 0 on every sample"
+        verdict = Verdict.CONFIRMED if worst > _MOST else Verdict.CLEARED if worst < _FEW else Verdict.SUSPECTED
+        return replace(found, verdict=verdict, evidence=replace(found.evidence, text=text))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for the rectifiers that are wholly dead, one for those that mostly are."""
