@@ -26,7 +26,9 @@ def test_numbers_that_are_none_are_found_and_break_nothing(value: float) -> None
     assert finding.location is not None
 
 
-def test_constant_weights_are_the_only_cause_that_is_named() -> None:
+@pytest.mark.parametrize("seed", range(8))
+def test_constant_weights_are_the_only_cause_that_is_named(seed: int) -> None:
+    torch.manual_seed(seed)
     model = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 4))
     nn.init.constant_(model[2].weight, 0.001)
     report = netcheck.check(model, torch.randn(4, 16), probe=False)
