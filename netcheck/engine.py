@@ -459,12 +459,20 @@ def judge_cost(report: Report, graph: ModelGraph, settings: Settings) -> Iterato
 
     rules = [r for r in base.select(settings.chosen, settings.ignore) if isinstance(r, base.CostRule)]
     memory = settings.device_memory or accelerator_memory()
-    concerned = [rule for rule in rules if rule.concerned(graph, memory)]
+    concerned = [rule for rule in rules if may_concern(rule, graph, memory)]
     cost = report.cost if concerned or settings.tells_cost else None
     if cost is None:
         return
     for rule in concerned:
         yield from guarded(rule, rule.check, cost, graph)
+
+
+def may_concern(rule: base.CostRule, graph: ModelGraph, memory: int | None) -> bool:
+    """Whether a rule wants the cost measured; a rule that fails to tell is asked again, with the cost."""
+    try:
+        return rule.concerned(graph, memory)
+    except Exception:
+        return True
 
 
 def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings: Settings) -> Batches | None:

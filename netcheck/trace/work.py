@@ -24,8 +24,9 @@ def flops_of(node: Node) -> int:
     """FLOPs of one call of a weight layer; exact for convolutions and linear layers."""
     module = node.module
     shape: tuple[int, ...] = tuple(node.shape or ())
-    given = [node.argument(1, "weight")] if module is None else list(module.parameters())
-    weights = [tuple(w.shape) for w in given if w is not None and len(w.shape or ()) > 1]
+    operands = [source for source in node.inputs if not source.depends]  # of F.linear, x @ w, einsum("...", [x, w])
+    given = [w.shape or () for w in (operands if module is None else module.parameters())]
+    weights = [tuple(each) for each in given if len(each) > 1]
     if node.kind == "conv" and weights:
         source = node.inputs[0].shape if node.detail == "transpose" else shape
         return 2 * prod(map(int, source or ())) * prod(map(int, weights[0][1:]))
