@@ -130,6 +130,7 @@ class Batches:
     Attributes:
         batch_size: samples of the batch.
         devices: that it is to be split over.
+        example_size: samples of the example that the model was traced on.
         shards: what nn.DataParallel gives each device that works; none if it would raise.
         sampler: how many samples of a data set of this size DistributedSampler gives each rank.
         duplicates: samples that it repeats so that all ranks have equally many.
@@ -147,6 +148,7 @@ class Batches:
 
     batch_size: int
     devices: int
+    example_size: int = 0
     shards: tuple[Shard, ...] = ()
     sampler: tuple[int, ...] = ()
     duplicates: int = 0

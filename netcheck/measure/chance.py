@@ -21,13 +21,28 @@ _DROPOUTS = frozenset((
 ))  # fmt: skip
 # Random factories and in-place draws, with the mean that they get instead.
 _FACTORIES = {"rand": 0.5, "rand_like": 0.5, "randn": 0.0, "randn_like": 0.0}
+_NARROW = (torch.float32, torch.float16, torch.bfloat16, torch.complex64)
 _ATTENTION = "scaled_dot_product_attention"
 
 
 class Chanceless(TorchFunctionMode):
-    """Runs random operations as their means."""
+    """Runs random operations as their means.
+
+    Attributes:
+        rounds: whether some result was of less than double precision.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounds = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = self._call(func, args, kwargs)
+        if isinstance(result, torch.Tensor) and result.dtype in _NARROW:
+            self.rounds = True
+        return result
+
+    def _call(self, func: Any, args: Any, kwargs: Any) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if name in _DROPOUTS and args and isinstance(args[0], torch.Tensor):

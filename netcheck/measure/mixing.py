@@ -142,7 +142,7 @@ class _Judge:
                 if node.op == "output":
                     break
                 if node.op == "get_attr":
-                    self._take_constant(node)
+                    self._take_constant(node, twin)
                 elif node.op != "placeholder" and not self._run(node, twin):
                     blamed.append(node)
                 for source in node.inputs:
@@ -159,10 +159,15 @@ class _Judge:
             count = sum(1 for _ in structure.tensors(value))
             self.layouts[node], layouts = layouts[:count], layouts[count:]
 
-    def _take_constant(self, node: Node) -> None:
-        value = self.whole.recording.attributes[str(node.fx.target)]
+    def _take_constant(self, node: Node, twin: Node) -> None:
+        """A parameter, buffer or constant; one that forward made outside of torch may have a batch."""
+        value, small = (
+            graph.recording.attributes[str(each.fx.target)]
+            for graph, each in ((self.whole, node), (self.part, twin))
+        )
         self.values[node] = structure.rebuild(value, lambda tensor: tensor.detach().clone())
-        self.layouts[node] = [SAME for _ in structure.tensors(value)]
+        leaves, twins = ([tensor for _, tensor in structure.tensors(each)] for each in (value, small))
+        self.layouts[node] = [constant_layout(a, b, b) for a, b in zip(leaves, twins, strict=False)]
 
     def _run(self, node: Node, twin: Node) -> bool:
         """Run an operation on the whole batch and on the parts; False if it mixes samples."""
@@ -256,8 +261,8 @@ def joined(whole: Any, parts: Sequence[Any], *, makes: bool = False) -> tuple[bo
     independent, layouts = True, list[Layout]()
     for tensor, first, second in zip(*leaves, strict=True):
         fits, layout = layout_of(tensor, first, second)
-        if makes and not (fits and layout is SAME):
-            fits, layout = True, Own((first, second))
+        if makes:
+            fits, layout = True, constant_layout(tensor, first, second)
         if layout is None:
             return False, None
         independent = independent and fits
@@ -275,6 +280,19 @@ def layout_of(whole: torch.Tensor, first: torch.Tensor, second: torch.Tensor) ->
             return True, cut
         guess = guess or cut
     return False, guess
+
+
+def constant_layout(whole: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> Layout:
+    """How to cut what forward makes without looking at the samples.
+
+    Each part has its own where these are alike (`arange(N)`, `eye(N)`); random ones are cut from the whole batch's.
+    """
+    if whole.shape == first.shape:
+        return SAME
+    halves = next(candidates(tuple(whole.shape), tuple(first.shape), tuple(second.shape)), None)
+    if halves is None or close(halves.part(whole, 0), first):
+        return Own((first, second))
+    return halves
 
 
 def candidates(

@@ -12,6 +12,7 @@ all devices here too: the shards then run in threads, which meet at every such l
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ def compare(
 class _Comparison:
     def __init__(self, axes: BatchAxes, samples: int, devices: int, dtype: torch.dtype, seed: int) -> None:
         self.axes, self.samples, self.dtype, self.seed = axes, samples, dtype, seed
+        self.rounds = False  # whether forward computes something in less than double precision
         self.sizes = chunk_sizes(samples, devices)
         self.starts = [sum(self.sizes[:device]) for device in range(len(self.sizes))]
         try:
@@ -95,6 +97,7 @@ class _Comparison:
         """The comparison, on `ranks` if there are any."""
         with default_dtype(self.dtype), seeded(self.seed), torch.enable_grad():
             whole_outputs, given = self.whole_outputs()
+            self.require_repeatable(whole_outputs, given)
             try:
                 shard_outputs = self.forward(self.cut(given))
             except Exception as error:
@@ -156,6 +159,22 @@ class _Comparison:
                 failure = failure or error
         raise CannotCompareError(f"forward raised {type(failure).__name__}: {failure}") from failure
 
+    @property
+    def precision(self) -> str:
+        """That of the least exact operation seen."""
+        return "float32" if self.rounds else str(self.dtype).removeprefix("torch.")
+
+    def require_repeatable(self, outputs: list[torch.Tensor], given: Any) -> None:
+        """Run once more, with other random numbers.
+
+        Raises:
+            CannotCompareError: the outputs are not the same.
+        """
+        with torch.no_grad():
+            again = self.forward([given])[0]
+        if difference(again, [output.detach() for output in outputs]) > (1e-9 if self.precision == "float64" else 1e-4):
+            raise CannotCompareError("forward draws random numbers of its own, and gives something else each time")
+
     def cut(self, given: Any) -> list[Any]:
         """The arguments of each shard."""
         return [self.axes.cut(given, start, size) for start, size in zip(self.starts, self.sizes, strict=True)]
@@ -177,8 +196,9 @@ class _Comparison:
     def run(self, model: nn.Module, given: Any) -> list[torch.Tensor]:
         """The floating-point tensors of the output; `model` is this comparison's, perhaps wrapped."""
         args, kwargs = given
-        with torch.enable_grad(), Chanceless():
+        with torch.enable_grad(), Chanceless() as chanceless:
             result = model(*args, **kwargs)
+        self.rounds = self.rounds or chanceless.rounds
         return [tensor for _, tensor in structure.tensors(result) if tensor.is_floating_point()]
 
     def restore(self) -> None:
@@ -218,7 +238,7 @@ class _Comparison:
         has_gradients = bool(whole.gradients)
         return Comparison(
             samples=self.samples,
-            dtype=str(self.dtype).removeprefix("torch."),
+            dtype=self.precision,
             outputs=difference(outputs, whole.outputs),
             gradients=gradient_difference(shards, weights, whole) if has_gradients else None,
             mean_of_means=gradient_difference(shards, equal_weights, whole) if has_gradients else None,
@@ -247,7 +267,7 @@ class _Comparison:
         text = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
         return Comparison(
             samples=self.samples,
-            dtype=str(self.dtype).removeprefix("torch."),
+            dtype=self.precision,
             outputs=float("inf"),
             gradients=None,
             mean_of_means=None,
@@ -308,15 +328,18 @@ def joined_outputs(
 
 def sum_of(tensors: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
     """The weighted sum."""
-    return torch.stack([tensor * weight for tensor, weight in zip(tensors, weights, strict=True)]).sum(0)
+    total = tensors[0] * weights[0]
+    for tensor, weight in zip(tensors[1:], weights[1:], strict=True):
+        total.add_(tensor, alpha=weight)
+    return total
 
 
 def gradient_difference(shards: Sequence[Result], weights: Sequence[float], whole: Result) -> float:
     """The relative difference of the shards' weighted gradients from the whole batch's, over all parameters."""
     mine, theirs = [], []
     for name, gradient in whole.gradients.items():
-        parts = [shard.gradients.get(name, torch.zeros_like(gradient)) for shard in shards]
-        mine.append(sum_of(parts, weights))
+        parts = [(shard.gradients[name], w) for shard, w in zip(shards, weights, strict=True) if name in shard.gradients]
+        mine.append(sum_of(*zip(*parts, strict=True)) if parts else torch.zeros_like(gradient))
         theirs.append(gradient)
     return difference(mine, theirs)
 
@@ -325,11 +348,16 @@ def difference(ours: Sequence[torch.Tensor], theirs: Sequence[torch.Tensor]) -> 
     """||ours - theirs|| / ||theirs|| over all tensors; infinite where shapes differ or values are not finite in one alone."""
     numerator, denominator = 0.0, 0.0
     for one, other in zip(ours, theirs, strict=True):
-        if one.shape != other.shape or not torch.equal(one.isfinite(), other.isfinite()):
+        one, other = one.detach(), other.detach()
+        if one.shape != other.shape:
             return float("inf")
-        finite = other.isfinite()
-        numerator += float((one - other)[finite].square().sum())
-        denominator += float(other[finite].square().sum())
+        off, size = float(torch.dist(one, other)), float(torch.linalg.vector_norm(other))
+        if not (math.isfinite(off) and math.isfinite(size)):  # rare, and several times slower
+            finite = other.isfinite()
+            if not torch.equal(one.isfinite(), finite):
+                return float("inf")
+            off, size = float(torch.dist(one[finite], other[finite])), float(torch.linalg.vector_norm(other[finite]))
+        numerator, denominator = numerator + off**2, denominator + size**2
     return float((numerator / denominator) ** 0.5) if denominator else float(numerator > 0)
 
 
@@ -360,7 +388,8 @@ class Meeting:
             self.given[device] = x
             self.barrier.wait()
             if device == 0:
-                self.results = list(forward(torch.cat(self.given)).split([len(each) for each in self.given]))
+                parts = forward(torch.cat(self.given)).split([len(each) for each in self.given])
+                self.results = [part.clone() for part in parts]  # what is behind may write to them
             self.barrier.wait()
             result: torch.Tensor = self.results[device]
             self.barrier.wait()

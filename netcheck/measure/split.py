@@ -20,6 +20,7 @@ from netcheck.errors import TraceError
 from netcheck.measure.axes import BatchAxes
 from netcheck.measure.batch_figures import Batches, Comparison, Operation, Shard
 from netcheck.measure.distributed import Ranks
+from netcheck.measure.hard_coded import find_hard_coded, recorded_until
 from netcheck.measure.mixing import WHOLE, UnjudgedError, find_mixing
 from netcheck.measure.scatter import CannotScatterError, chunk_sizes, sampler_shares, scatter
 from netcheck.measure.shards import CannotCompareError, compare
@@ -30,6 +31,7 @@ from netcheck.trace.work import work_of_layers
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
+    from netcheck.trace.recording import Recording
 
 DEFAULT_DEVICES = 2
 _EXACT_FLOPS = 1e11  # what is run in double precision: some ten seconds of one core
@@ -83,19 +85,25 @@ def on_paper(graph: ModelGraph, axes: BatchAxes, devices: int, samples: int) -> 
     found = Batches(
         samples,
         devices,
+        axes.batch,
         sampler=tuple(map(len, ranks)),
         duplicates=sum(map(len, ranks)) - samples,
         norms=tuple(operation(node, graph, axes.batch) for node in graph if normalizes_batch(node)),
     )
     share = min(chunk_sizes(samples, devices))
-    fault = first_fault(axes, {samples, share} - {axes.batch} or {2 * axes.batch})
+    sizes = {samples, share} - {axes.batch} or {2 * axes.batch}
+    recording, fault = at_sizes(axes, sizes)
     if fault is not None:
         size, error = fault
         # A share may be too small for a model that runs at any batch of some size.
-        if size < axes.batch and first_fault(axes, {2 * axes.batch + 1}) is None:
+        if size < axes.batch and at_sizes(axes, {2 * axes.batch + 1})[1] is None:
             found = replace(found, share_fault=f"forward on a share of {size} of {samples} samples: {error}")
         else:
             found = replace(found, size_fault=f"at a batch of {size}: {error}", fault_at=error.location)
+            recording = recorded_until(axes, size)
+    if recording is not None and not found.share_fault:
+        fixed = find_hard_coded(graph, recording, axes.batch)
+        found = replace(found, fixed=None if fixed is None else operation(fixed, graph))
     found = replace(found, inputs=tuple(axes.inputs(samples)))
     whole = axes.resized(samples)
     try:
@@ -106,14 +114,18 @@ def on_paper(graph: ModelGraph, axes: BatchAxes, devices: int, samples: int) -> 
     return replace(found, shards=tuple(shards))
 
 
-def first_fault(axes: BatchAxes, sizes: Collection[int]) -> tuple[int, TraceError] | None:
-    """The largest of these batch sizes at which forward does not run, and how it fails."""
+def at_sizes(
+    axes: BatchAxes, sizes: Collection[int]
+) -> tuple[Recording | None, tuple[int, TraceError] | None]:
+    """What forward does at the largest of these batch sizes; and the largest at which it does not run, and how it fails."""
+    recording = None
     for size in sorted(sizes, reverse=True):
         try:
-            axes.graph_at(size)
+            graph = axes.graph_at(size)
         except TraceError as error:
-            return size, error
-    return None
+            return recording, (size, error)
+        recording = recording or graph.recording
+    return recording, None
 
 
 def shard_of(device: int, given: tuple[Any, Any], axes: BatchAxes) -> Shard:

@@ -73,7 +73,7 @@ A cost:
 
 Batches:
 
-    batch_size, devices   int
+    batch_size, devices, example_size   int, samples of the batch and of the example that was traced
     shards         what nn.DataParallel gives each device that works: device, samples (int), shapes (list of list of int),
                    loss (float or null)
     sampler        list of int, samples of each process by DistributedSampler; duplicates (int) of them come twice

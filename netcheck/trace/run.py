@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -83,18 +83,35 @@ def attempt_fake(
     *,
     hear_all: bool = False,
     training: bool | None = None,
+    device: torch.device | None = None,
+    started: Callable[[Recorder], None] | None = None,
 ) -> Recorder:
     """Record forward on fake tensors: shapes and dtypes without values.
+
+    Args:
+        model: as for `trace`.
+        args: positional arguments of forward.
+        kwargs: keyword arguments of forward.
+        hear_all: also hear operations that no torch function announces.
+        training: as for `trace`.
+        device: pretend that the model and its inputs are there; None: where they are.
+        started: called with the recorder before forward runs, for who wants to see how far it came.
 
     Raises:
         TraceError: forward raised, or a parameter cannot be faked (some quantized and sparse layouts).
     """
     own = Fakes()
-    device = device_of(model)
+    place = device or device_of(model)
     try:
-        with silent_fakes(), substituted(model, own.make) as census, set_mode(model, training):
+        with (
+            silent_fakes(),
+            substituted(model, lambda tensor: own.make(tensor, device)) as census,
+            set_mode(model, training),
+        ):
             recorder = Recorder(census, fakes=own)
-            own_args, own_kwargs = structure.rebuild((args, kwargs), lambda tensor: own.make(tensor, device))
+            if started is not None:
+                started(recorder)
+            own_args, own_kwargs = structure.rebuild((args, kwargs), lambda tensor: own.make(tensor, place))
             modes = (own.mode, Unannounced(recorder)) if hear_all else (own.mode,)
             run_recorded(model, recorder, own_args, own_kwargs, modes=modes, examples=(args, kwargs))
     except (NotImplementedError, RuntimeError) as error:  # from fake(): this tensor cannot be faked

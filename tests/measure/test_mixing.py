@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -58,6 +59,20 @@ def drop_path(self: Any, x: torch.Tensor) -> torch.Tensor:
 
 def drop_path_by_floor(self: Any, x: torch.Tensor) -> torch.Tensor:
     return x + self.layer(x) * (0.8 + torch.rand(x.shape[0], 1)).floor_()
+
+
+def numpy_mask(self: Any, x: torch.Tensor) -> torch.Tensor:
+    keep = torch.from_numpy(np.random.rand(*x.shape) > 0.3)
+    return self.layer(x) * keep
+
+
+def numpy_positions(self: Any, x: torch.Tensor) -> torch.Tensor:
+    return self.layer(x)[torch.from_numpy(np.arange(len(x)))]
+
+
+def sorted_and_back(self: Any, x: torch.Tensor) -> torch.Tensor:
+    order = x[:, 0].argsort()
+    return self.layer(x[order])[order.argsort()]
 
 
 def masked(self: Any, x: torch.Tensor) -> torch.Tensor:
@@ -168,6 +183,8 @@ CASES: dict[str, Case] = {
     "a batch folded behind time, and back": (custom(folded_behind_time), SEQUENCE, []),
     "pixel unshuffle": (nn.PixelUnshuffle(2), MAP, []),
     "every other sample": (simple(lambda x: x[::2]), VECTOR, ["operator.getitem"]),
+    "a random mask from numpy": (custom(numpy_mask), VECTOR, []),
+    "positions from numpy": (custom(numpy_positions), VECTOR, []),
     "a boolean mask": (custom(masked), VECTOR, []),
     "the mean of what a mask leaves": (custom(masked_mean), VECTOR, ["Tensor.mean"]),
     "the batch size as a number": (simple(lambda x: x / x.size(0)), VECTOR, ["Tensor.div"]),

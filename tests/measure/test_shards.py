@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import netcheck
 from netcheck.measure.axes import BatchAxes
-from netcheck.measure.shards import compare
+from netcheck.measure.shards import CannotCompareError, compare
 from tests.trace.replay import module
 
 Forward = Callable[[Any, torch.Tensor], Any]
@@ -71,7 +73,7 @@ def test_mixed_samples_differ(forward: Forward) -> None:
 
 
 def test_batch_norm_differs_and_synchronized_does_not() -> None:
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
     found = compared(net, 7, 3, 3, 8, 8)
     assert not found.equal
     assert found.synced is not None
@@ -84,6 +86,33 @@ def test_batch_norm_differs_and_synchronized_does_not() -> None:
 def test_a_loss_is_averaged_and_has_the_gradient_of_the_whole() -> None:
     model = layered(lambda self, x: F.mse_loss(self.layer(x), x[:, :3]))
     assert compared(model, 7, 3, 6).equal
+
+
+def test_samples_that_are_sorted_and_put_back_are_equal() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        order = x[:, 0].argsort()
+        return self.layer(x[order])[order.argsort()]
+
+    assert compared(layered(forward), 8, 2, 6).equal
+    report = netcheck.check(layered(forward), torch.randn(8, 6), devices=2, select=["NC7"])
+    assert [found.code for found in report] == ["NC709"]  # the other layer
+
+
+def test_single_precision_inside_is_judged_as_such() -> None:
+    found = compared(layered(lambda self, x: self.layer(x).float().softmax(-1)), 8, 2, 6)
+    assert found.dtype == "float32"
+    assert found.tolerance == 1e-4
+    assert found.equal
+
+
+def test_random_numbers_that_cannot_be_turned_off_are_not_compared() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x) * random.random()
+
+    with pytest.raises(CannotCompareError, match="draws random numbers of its own"):
+        compared(layered(forward), 8, 2, 6)
+    report = netcheck.check(layered(forward), torch.randn(8, 6), devices=2, select=["NC7"])
+    assert "draws random numbers" in " ".join(report.skipped)
 
 
 def test_parameters_that_no_output_needs_are_named() -> None:

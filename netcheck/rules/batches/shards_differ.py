@@ -100,7 +100,9 @@ class ShardsDiffer(BatchRule):
             evidence=Evidence(
                 found.largest,
                 "relative L2",
-                f"{worst(batches)} differ by {found.largest:.2g} ({found.samples} samples, {found.dtype})",
+                f"{worst(batches)} differ by {found.largest:.2g} ({found.samples} samples, {found.dtype})"
+                if found.largest < float("inf")
+                else f"{worst(batches)} of other shapes, or not finite ({found.samples} samples)",
                 limit=found.tolerance,
             ),
             at=batches.mixing[:1],
