@@ -13,6 +13,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from netcheck.rules.base import Notice, registry
@@ -25,6 +26,8 @@ OUTPUT = re.compile(r"(?<=<!-- output: )([^\n]+?)( -->\n```text\n)(?:.*?)(?=```\
 RULES = re.compile(r"(?<=<!-- rules -->\n\n)(?:\|[^\n]*\n)*\n?")
 SHELL = re.compile(r"^```sh\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 PRE_COMMIT = re.compile(r"(?<=<!-- pre-commit -->\n```yaml\n)(?:.*?)(?=```\n)", re.DOTALL)
+GITHUB = re.compile(r"(?<=<!-- github -->\n```yaml\n)(?:.*?)(?=```\n)", re.DOTALL)
+GITLAB = re.compile(r"(?<=<!-- gitlab -->\n```yaml\n)(?:.*?)(?=```\n)", re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 
 
@@ -46,6 +49,11 @@ def class_source(file: Path, name: str) -> str:
 def run(command: str, **options: str) -> subprocess.CompletedProcess[str]:
     """Run a command of README in the repository, with this Python, whether or not netcheck is installed for it."""
     program, *arguments = shlex.split(command, comments=True)
+    if "--netcheck" in arguments and not entry_points(group="pytest11", name="netcheck"):
+        arguments += [
+            "-p",
+            "netcheck.pytest_plugin",
+        ]  # which pytest finds by itself where netcheck is installed
     return subprocess.run(
         [sys.executable, "-m", program.removeprefix(".venv/bin/"), *arguments],
         cwd=ROOT,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.readme import PYTHON, README, ROOT, SHELL, regenerated, run
+from netcheck.settings import FORMATS
+from tests import zoo
+from tests.readme import GITHUB, GITLAB, PYTHON, README, ROOT, SHELL, regenerated, run
 
 TEXT = README.read_text()
 LINES = [line for block in SHELL.findall(TEXT) for line in block.splitlines()]
@@ -36,13 +39,69 @@ def test_a_command_runs_and_exits_as_it_says(command: str) -> None:
 
 
 def test_the_python_examples_run() -> None:
-    shown, example = PYTHON.findall(TEXT)
+    shown, example, _ = PYTHON.findall(TEXT)
     assert shown.startswith("class TanhStack")
-    done = subprocess.run(
-        [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = run_python(example)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("warning NC501 ")
+
+
+def test_the_example_of_lightning_runs() -> None:
+    *_, example = PYTHON.findall(TEXT)
+    assert "NetcheckCallback" in example
+    zoo.declare_torchvision_operators()  # Lightning imports torchvision where it is installed
+    pytest.importorskip("pytorch_lightning")
+    done = run_python(f"from tests import zoo\nzoo.declare_torchvision_operators()\n{example}")
+    assert done.returncode == 0, done.stderr
+
+
+def run_python(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_every_format_is_named() -> None:
+    section = TEXT[TEXT.index("### Formats") : TEXT.index("### In CI")]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`([\w-]+)`", row)} == set(FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "schema"),
+    [(GITHUB, "vendor.github-workflows"), (GITLAB, "vendor.gitlab-ci")],
+    ids=["github", "gitlab"],
+)
+def test_a_recipe_for_ci_is_one(recipe: re.Pattern[str], schema: str, tmp_path: Path) -> None:
+    pytest.importorskip("check_jsonschema")
+    (text,) = recipe.findall(TEXT)
+    file = tmp_path / "recipe.yml"
+    file.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        line
+        for recipe in (GITHUB, GITLAB)
+        for line in re.findall(r"netcheck --.* src\b", recipe.findall(TEXT)[0])
+    ],
+)
+def test_what_a_recipe_runs_works(command: str, tmp_path: Path) -> None:
+    changed = command.replace(" src", " examples/lecture/relu.py").replace(
+        "--output-file ", f"--output-file {tmp_path}/"
+    )
+    done = run(changed)
+    assert done.returncode == (0 if "--exit-zero" in command else 1), done.stderr
+    (written,) = [file.read_text() for file in tmp_path.iterdir()] or [done.stdout]
+    assert "NC501" in written
 
 
 def test_two_commands_do_all_setup() -> None:
