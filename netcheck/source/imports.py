@@ -71,12 +71,28 @@ def find(path: str, target: str, rest: tuple[str, ...], depth: int) -> list[Scop
 
 def starred(files: FileIndex, parts: tuple[str, ...], depth: int) -> list[Scope]:
     """What a name means that may come from `from x import *`."""
-    target = files.imports.get("*")
-    if target is None or depth == 0:
-        return []
-    return find(
-        files.file.path, target.removesuffix("*").rstrip(".") or target.removesuffix("*"), parts, depth
-    )
+    for target in reversed(files.stars):
+        if depth > 0 and (found := find(files.file.path, target, parts, depth)):
+            return found
+    return []
+
+
+def imported_as(files: FileIndex, name: str, depth: int = LONGEST) -> str:
+    """The full dotted name that a name of a file has by its imports, or by those of a file that it imports `*` from.
+
+    `nn` is torch.nn; a name that nothing imports is itself.
+    """
+    if name in files.imports:
+        return files.imports[name]
+    for target in reversed(files.stars if depth > 0 else ()):
+        level = len(target) - len(target.lstrip("."))
+        module = module_file(os.path.dirname(os.path.abspath(files.file.path)), level, target[level:])
+        if module is None and level == 0:
+            return f"{target}.{name}"
+        other = index(module) if module is not None else None
+        if other is not None and (found := imported_as(other, name, depth - 1)) != name:
+            return found
+    return name
 
 
 @lru_cache(maxsize=8192)

@@ -31,6 +31,7 @@ from netcheck.source.builders import (
     values_of,
 )
 from netcheck.source.history import END, class_history, history
+from netcheck.source.imports import imported_as
 from netcheck.source.recipe import Item, One, Recipe, ones, parse_items
 from netcheck.source.scopes import SELF, FunctionNode, Scope, index
 
@@ -301,7 +302,7 @@ def callee_names(function: ast.expr, scope: Scope) -> list[str]:
             return [name.rpartition(".")[2] for name in aliased if name]
     head, _, tail = dotted(function).partition(".")
     if not tail:
-        head = file_index(scope).imports.get(head, head)
+        head = imported_as(file_index(scope), head)
     name = (tail or head).rpartition(".")[2]
     return [name] if name else []
 

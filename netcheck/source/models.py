@@ -14,7 +14,7 @@ import sys
 from functools import lru_cache
 
 from netcheck.source.builders import dotted, family, file_index, returned
-from netcheck.source.imports import definitions
+from netcheck.source.imports import definitions, imported_as
 from netcheck.source.scopes import FunctionNode, Scope, is_super, own_statements
 
 NOT_MODULES = (
@@ -55,10 +55,7 @@ def external_name(expression: ast.expr, scope: Scope) -> str:
     `nn.Linear` is torch.nn.Linear.
     """
     head, _, tail = dotted(expression).partition(".")
-    imports = file_index(scope).imports
-    if head not in imports and "*" in imports and head:
-        return f"{imports['*'].removesuffix('*')}{head}"
-    full = imports.get(head, head)
+    full = imported_as(file_index(scope), head)
     return f"{full}.{tail}" if tail else full
 
 

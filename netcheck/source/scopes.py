@@ -129,9 +129,18 @@ class FileIndex:
             elif isinstance(node, ast.ImportFrom):
                 module = "." * node.level + (node.module or "")
                 for alias in node.names:
+                    if alias.name == "*":
+                        continue
                     joint = "" if module.endswith(".") else "."
                     found[alias.asname or alias.name] = f"{module}{joint}{alias.name}"
         return found
+
+    @cached_property
+    def stars(self) -> tuple[str, ...]:
+        """The modules that `from module import *` is done of, in order: (".parts", "torch.nn")."""
+        nodes = (node for node in ast.walk(self.file.tree) if isinstance(node, ast.ImportFrom))
+        starred = (node for node in nodes if any(alias.name == "*" for alias in node.names))
+        return tuple("." * node.level + (node.module or "") for node in starred)
 
     def classes(self) -> Iterator[Scope]:
         """The scopes that are classes."""

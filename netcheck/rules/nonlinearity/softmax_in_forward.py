@@ -37,7 +37,8 @@ class SoftmaxInForward(StaticRule):
     and the gradient shrinks. On a log-softmax it only computes everything twice.
 
     ## When it is fine
-    With `NLLLoss` after a log-softmax. Where probabilities are the product (a policy to
+    With `NLLLoss` after a log-softmax: where the file does not tell which loss is used, a log-softmax is info. Where
+    probabilities are the product (a policy to
     sample from, a model that says in its documentation or by the name of its result that it returns them):
     then it is info. Next to the logits. In attention, where the weights are used.
 
@@ -265,20 +266,21 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10), nn.Sigmoi
         """The finding for results that went through a softmax."""
         node = nodes[0]
         classes = softmax.size(node) or 2
-        what, severity = softmax.name(node), Severity.INFO if says_so(node) else Severity.WARNING
+        what, known = softmax.name(node), uses(node, _CROSS_ENTROPY)
+        harmless = says_so(node) or (node.detail == "log" and not known)  # NLLLoss, in another file, may want it
         if what == "softmax":
             text = f"least cross-entropy of {classes} classes on probabilities: {least_loss(classes):.2f}"
         else:
             text = "cross-entropy of a log_softmax equals that of the logits: it is computed twice"
-        used = "this file uses CrossEntropyLoss, which" if uses(node, _CROSS_ENTROPY) else "CrossEntropyLoss"
+        used = "this file uses CrossEntropyLoss, which" if known else "CrossEntropyLoss"
         loss = "" if what == "softmax" else ", or use NLLLoss"
         return self.finding(
             f"forward returns the {what} of its logits: {used} applies log_softmax again",
             help=f"return the logits, and apply softmax where probabilities are needed{loss}",
             evidence=Evidence(least_loss(classes) if what == "softmax" else 0.0, "nats", text, limit=0.0),
             at=nodes,
-            severity=severity,
-            verdict=Verdict.CONFIRMED if uses(node, _CROSS_ENTROPY) else Verdict.SUSPECTED,
+            severity=Severity.INFO if harmless else Severity.WARNING,
+            verdict=Verdict.CONFIRMED if known else Verdict.SUSPECTED,
         )
 
 
