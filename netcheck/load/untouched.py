@@ -175,6 +175,7 @@ def preserved_globals() -> Iterator[None]:
     try:
         with (
             preserved_random_state(),
+            torch.jit.optimized_execution(False),  # else TorchScript keeps fake tensors as constants of its functions
             warnings.catch_warnings(),
             contextlib.redirect_stdout(sink),
             contextlib.redirect_stderr(sink),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import os
+import sys
 from functools import lru_cache
 
 from netcheck.source.scopes import FileIndex, FunctionNode, Scope, index, index_file
@@ -84,15 +85,16 @@ def imported_as(files: FileIndex, name: str, depth: int = LONGEST) -> str:
     """
     if name in files.imports:
         return files.imports[name]
+    guess = name  # of a module whose names cannot be looked up
     for target in reversed(files.stars if depth > 0 else ()):
         level = len(target) - len(target.lstrip("."))
         module = module_file(os.path.dirname(os.path.abspath(files.file.path)), level, target[level:])
-        if module is None and level == 0:
-            return f"{target}.{name}"
+        if module is None and level == 0 and target.partition(".")[0] not in sys.stdlib_module_names:
+            guess = f"{target}.{name}"
         other = index(module) if module is not None else None
         if other is not None and (found := imported_as(other, name, depth - 1)) != name:
             return found
-    return name
+    return guess
 
 
 @lru_cache(maxsize=8192)

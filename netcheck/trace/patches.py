@@ -39,6 +39,8 @@ def patched(hearer: Hearer) -> Iterator[None]:
         stack.enter_context(_replaced(nn.Module, "__call__", _module_call(hearer)))
         stack.enter_context(_replaced(_FUNCTION_BASE, "apply", _function_apply(hearer)))
         stack.enter_context(eager())
+        # TorchScript's optimizer would keep fake tensors as constants of the user's own function.
+        stack.enter_context(torch.jit.optimized_execution(False))
         stack.enter_context(deeper())
         yield
 

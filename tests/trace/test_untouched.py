@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import nn
 
+import netcheck
 from netcheck.errors import TraceError
 from netcheck.trace import trace
 from tests.trace.replay import module
@@ -266,3 +267,30 @@ def test_the_whole_zoo(entry: Entry) -> None:
         pytest.skip("too large to compare byte by byte here")
     args, kwargs = entry.inputs(model)
     require_untouched(model, lambda: trace(model, args, kwargs))
+
+
+class Gate(torch.jit.ScriptModule):
+    """A block that asks a random tensor for its value, in TorchScript."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.p = 0.5
+        self.layer = nn.Linear(4, 4)
+
+    def survives(self) -> bool:
+        drawn = torch.bernoulli(torch.tensor(self.p).float())
+        return torch.equal(drawn, torch.tensor(1).float())
+
+    @torch.jit.script_method
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.survives():
+            return self.layer(x) + x
+        return x
+
+
+def test_a_scripted_function_keeps_no_fake_tensors() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), Gate(), Gate())
+    for _ in range(4):  # TorchScript optimizes from the second run on
+        netcheck.infer_inputs(model)
+        trace(model, (X,))
+    assert model(X).shape == X.shape
