@@ -163,10 +163,11 @@ def check(
 
     Exit codes: 0 nothing as bad as --fail-on, 1 findings, 2 netcheck could not do what was asked.
     """
-    from netcheck import engine
+    from netcheck import baseline, engine
     from netcheck.launch import launched
     from netcheck.report import output
     from netcheck.report.terminal import wants_colour
+    from netcheck.report.text import counted
     from netcheck.rules.base import require_settings
     from netcheck.settings import gather
 
@@ -182,6 +183,10 @@ def check(
     launch = launched()
     if launch is not None and launch.rank:  # the first of the processes that torchrun started reports for all
         return 0
+    if settings.write_baseline:
+        count = baseline.write(reports, settings)
+        show(f"Wrote {counted(count, 'finding')} into {baseline.path_of(settings)}.\n")
+        return 0
     if settings.add_ignores:
         return add_ignores(reports, settings)
     if settings.output_file is not None:
@@ -194,12 +199,13 @@ def check(
 
 def add_ignores(reports: Sequence[Report], settings: Settings) -> int:
     """Write comments that suppress what would fail the run; returns 1 if some findings cannot have one."""
+    from netcheck.report.text import counted
     from netcheck.source.annotate import add_comments
 
     done, left = add_comments([found for report in reports for found in report.at_least(settings.fail_on)])
     for found in left:
         complain(f"{found.location or found.code}: {found.code} ({found.name}) cannot have a comment there")
-    show(f"Added comments for {len(done)} of {len(done) + len(left)} findings.\n")
+    show(f"Added comments for {len(done)} of {counted(len(done) + len(left), 'finding')}.\n")
     return int(bool(left))
 
 

@@ -201,6 +201,7 @@ class Report:
         target: how the user named the model (`model.py:Net`), "" for a model that was given as an object.
         suppressed: findings that comments in the source suppress.
         suppressions: what each of these comments did.
+        known: findings that the project's baseline knows.
     """
 
     model: str
@@ -213,6 +214,7 @@ class Report:
     seconds: float = 0.0
     suppressed: list[Finding] = field(default_factory=list)
     suppressions: list[Suppression] = field(default_factory=list)
+    known: list[Finding] = field(default_factory=list)
 
     # What the measurements of later stages fill in: None where they were not made.
     gradients: Any = None

@@ -15,6 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [
     "findings",
     "errors",
+    "atomic",
     "settings",
     "progress",
     "launch",
@@ -24,6 +25,7 @@ ORDER = [
     "measure",
     "rules",
     "engine",
+    "baseline",
     "api",
     "report",
     "worker",
@@ -38,6 +40,8 @@ EXCEPTIONS = {("findings", "report")}
 
 # Parts that must load without torch. The rules must too: `netcheck rules` only reads their documentation.
 WITHOUT_TORCH = {
+    "atomic",
+    "baseline",
     "findings",
     "errors",
     "settings",

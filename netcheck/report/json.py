@@ -20,6 +20,7 @@ A model:
     findings    list of findings, worst first
     gradients   what the probe measured, or null if there was none; decades are log10
     suppressed  list of findings that comments in the source suppress; they do not count
+    known       list of findings that the project's baseline knows; they do not count either
     skipped     list of str: what was not checked, a sentence each
 
 Gradients:
@@ -164,6 +165,7 @@ def model_entry(report: Report) -> dict[str, Any]:
         "batches": None if report.known_batches is None else batches_entry(report.known_batches),
         "findings": [finding.to_dict() for finding in by_importance(report.findings)],
         "suppressed": [finding.to_dict() for finding in report.suppressed],
+        "known": [finding.to_dict() for finding in report.known],
         "skipped": report.skipped,
     }
     return {key: plain(value) for key, value in entry.items()}

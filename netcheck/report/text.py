@@ -172,6 +172,8 @@ def closing(reports: Sequence[Report], paint: Painter, root: Path, *, verbose: b
     ]
     if failed:
         lines.append(f"Could not check {counted(len(failed), 'model')}: {listed(failed, verbose=verbose)}.")
+    if known := sum(len(report.known) for report in reports):
+        lines.append(f"Left out {counted(known, 'finding')} that the baseline knows.")
     if suppressed := sum(found.counts for report in reports for found in report.suppressed):
         lines.append(f"Suppressed {counted(suppressed, 'finding')} by comments in the source.")
     skipped = [

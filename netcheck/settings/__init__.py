@@ -72,6 +72,8 @@ class Settings:
         batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs.
         devices: over how many devices a batch is split; None means the machine's accelerators, and two if it has fewer.
         device_memory: bytes that the device has; None means what the accelerator has, if there is one.
+        baseline: the file of findings that are known and left out; None means none are.
+        write_baseline: write that file instead of reporting.
         add_ignores: write comments that suppress the findings into the source instead of reporting them.
         timeout: seconds that the check of one target may take.
         memory: bytes that the check of one target may take; None means its share of most that the machine has.
@@ -186,6 +188,20 @@ class Settings:
         "Memory of the device, such as 24GiB: training must fit it. By default the accelerator's own.",
         metavar="SIZE",
     )
+    baseline: Path | None = option(
+        None,
+        File(),
+        "Leave out the findings that FILE knows, and drop from it what is fixed (but not where CI is set).",
+        metavar="FILE",
+        result=False,
+    )
+    write_baseline: bool = option(
+        False,
+        Switch(),
+        "Write all findings into the file of --baseline, by default netcheck-baseline.json, and report nothing.",
+        by_project=False,
+        result=False,
+    )
     add_ignores: bool = option(
         False,
         Switch(),
@@ -253,6 +269,8 @@ class Settings:
             raise UsageError(
                 f"--statistics does not go with --format {self.format}: choose one of {', '.join(WITH_STATISTICS)}"
             )
+        if self.write_baseline and self.add_ignores:
+            raise UsageError("--write-baseline and --add-ignores contradict each other: give one of them")
         if self.verbose and self.quiet:
             raise UsageError("--verbose and --quiet contradict each other: give one of them")
         if self.output_file is not None and self.output_file.is_dir():

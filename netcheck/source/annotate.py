@@ -14,11 +14,10 @@ import ast
 import io
 import os
 import re
-import shutil
-import tempfile
 import tokenize
 from collections.abc import Iterable, Iterator
 
+from netcheck.atomic import replace_file
 from netcheck.findings import Finding, Location
 from netcheck.source.parse import Unreadable, parse_bytes, read
 from netcheck.source.suppress import MARK
@@ -100,16 +99,3 @@ def is_comment(raw: bytes, line: int) -> bool:
         )
     except (tokenize.TokenError, SyntaxError):
         return False
-
-
-def replace_file(file: str, raw: bytes) -> None:
-    """Put new content in the place of a file, at once, with the permissions that it had."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(file), prefix=".netcheck-")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(raw)
-        shutil.copymode(file, temporary)
-        os.replace(temporary, file)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from netcheck import engine
+from netcheck import baseline, engine
 from netcheck.errors import UsageError
 from netcheck.findings import Report
 from netcheck.rules.base import require_settings
@@ -45,6 +45,8 @@ def check_targets(settings: Settings, progress: Callable[[Event], None] | None =
     checked = check_all(targets, settings, jobs=settings.jobs, limits=limits, progress=progress)
     reports = [*checked, *unchecked]
     unused(reports, {target.file for target in targets if target.discovered}, settings)
+    if settings.baseline is not None and not settings.write_baseline:
+        baseline.apply(reports, settings)
     return reports
 
 

@@ -77,6 +77,7 @@ def test_the_keys_are_the_documented_ones() -> None:
         "batches",
         "findings",
         "suppressed",
+        "known",
         "skipped",
     ]
     assert list(entry) == expected

@@ -243,7 +243,7 @@ def test_added_comments_suppress_and_a_second_run_adds_none() -> None:
     Path("added.py").write_text(plain())
     arguments = ["added.py", "--no-probe", "--isolated", "--add-ignores"]
     first = CliRunner().invoke(cli, arguments)
-    assert (first.exit_code, first.output) == (0, "Added comments for 1 of 1 findings.\n")
+    assert (first.exit_code, first.output) == (0, "Added comments for 1 of 1 finding.\n")
     assert "range(24)  # netcheck: ignore[NC501]" in Path("added.py").read_text()
     Path("again.py").write_text(Path("added.py").read_text())
     second = CliRunner().invoke(cli, ["again.py", *arguments[1:]])
