@@ -78,6 +78,8 @@ class Settings:
         timeout: seconds that the check of one target may take.
         memory: bytes that the check of one target may take; None means its share of most that the machine has.
         jobs: how many targets are checked at a time.
+        cache: whether to take over what an earlier run found; the command does so unless it is told not to.
+        cache_dir: where that is kept; None means this user's folder for caches.
         seed: what the random number generators start from where models are built and probed, from 0 to 2**32 - 1 (the most
             that numpy takes).
 
@@ -229,6 +231,19 @@ class Settings:
         "Check so many targets at a time.",
         flags=("-j", "--jobs"),
         metavar="N",
+        result=False,
+    )
+    cache: bool = option(
+        False,
+        Switch(off="--no-cache"),
+        "Take over what an earlier run found where nothing has changed, or check everything. Default: --cache.",
+        result=False,
+    )
+    cache_dir: Path | None = option(
+        None,
+        File(),
+        "Keep what was found in DIR. By default in this user's folder for caches.",
+        metavar="DIR",
         result=False,
     )
     seed: int = option(

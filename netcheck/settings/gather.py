@@ -50,7 +50,7 @@ def gather(
     isolated = isolated or Switch().read(environment.get("NETCHECK_ISOLATED") or "no")
     if isolated and config:
         raise UsageError("--config and --isolated contradict each other: give one of them")
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"cache": True}
     origins: dict[str, str] = {}
     if not isolated:
         path = config or environment.get("NETCHECK_CONFIG")

@@ -76,7 +76,8 @@ def expand(
             targets.append(Target(path, symbol, module))
         elif path:
             targets += [discovered(one, module) for one in found.candidates if belongs(one.file, path)]
-            targets += [Target(relative(f, path), s, module) for f, s in known if belongs(relative(f, path), path)]
+            inside = [(file, symbol) for file, symbol in known if belongs(file, os.path.abspath(path))]
+            targets += [Target(relative(file, path), symbol, module) for file, symbol in inside]
         else:
             skipped.append(Skipped(argument, "is neither a file nor a folder nor a module that can be found"))
     once: dict[str, Target] = {}

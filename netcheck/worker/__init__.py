@@ -20,10 +20,12 @@ from collections.abc import Callable, Sequence
 from netcheck import baseline, engine
 from netcheck.errors import UsageError
 from netcheck.findings import Report
+from netcheck.launch import launched
 from netcheck.rules.base import require_settings
 from netcheck.rules.suppressions import unused
 from netcheck.settings import Settings
 from netcheck.source.targets import Target
+from netcheck.worker.cache import opened
 from netcheck.worker.child import Worker
 from netcheck.worker.limits import Limits
 from netcheck.worker.pool import ENGINE, FORKS, Event, check_all
@@ -40,14 +42,33 @@ def check_targets(settings: Settings, progress: Callable[[Event], None] | None =
     require_settings(settings)
     targets, unchecked = engine.plan(settings.targets, settings)
     require_one(targets, settings)
-    memory = settings.memory or Limits().memory // settings.jobs
-    limits = Limits(seconds=settings.timeout, memory=memory)
-    checked = check_all(targets, settings, jobs=settings.jobs, limits=limits, progress=progress)
-    reports = [*checked, *unchecked]
+    reports = [*checked(targets, settings, progress), *unchecked]
     unused(reports, {target.file for target in targets if target.discovered}, settings)
     if settings.baseline is not None and not settings.write_baseline:
         baseline.apply(reports, settings)
     return reports
+
+
+def checked(
+    targets: Sequence[Target], settings: Settings, progress: Callable[[Event], None] | None
+) -> list[Report]:
+    """A report for each target: from the cache where there is one, else from a child process."""
+    cache = None if launched() else opened(settings)
+    keys = [cache.key(target, settings) if cache else "" for target in targets]
+    reports = [cache.load(key) if cache and key else None for key in keys]
+    missing = [number for number, report in enumerate(reports) if report is None]
+    memory = settings.memory or Limits().memory // settings.jobs
+    limits = Limits(seconds=settings.timeout, memory=memory)
+    left = [targets[number] for number in missing]
+    fresh = check_all(left, settings, jobs=settings.jobs, limits=limits, progress=progress) if left else ()
+    for number, report in zip(missing, fresh, strict=True):
+        reports[number] = report
+        # Not under a key that no longer holds: the file may have changed while it was checked.
+        if cache and keys[number] == cache.key(targets[number], settings):
+            cache.store(keys[number], report)
+    if cache:
+        cache.prune()
+    return [report for report in reports if report is not None]
 
 
 def require_one(targets: Sequence[Target], settings: Settings) -> None:

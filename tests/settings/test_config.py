@@ -109,8 +109,8 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(proje
 
 def test_isolated_reads_nothing(project: Write) -> None:
     project("jobs = 2")
-    assert gather({}, isolated=True, environment={"NETCHECK_SEED": "3"}).settings == Settings()
-    assert gather({}, environment={"NETCHECK_ISOLATED": "1"}).settings == Settings()
+    assert gather({}, isolated=True, environment={"NETCHECK_SEED": "3"}).settings == Settings(cache=True)
+    assert gather({}, environment={"NETCHECK_ISOLATED": "1"}).settings == Settings(cache=True)
     assert gather({}, environment={"NETCHECK_ISOLATED": "0"}).settings.jobs == 2
     with pytest.raises(UsageError, match="contradict"):
         gather({}, isolated=True, config="pyproject.toml")
