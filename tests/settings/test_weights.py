@@ -11,6 +11,7 @@ from torch import nn
 
 from netcheck import engine, worker
 from netcheck.errors import UsageError
+from netcheck.findings import Report
 from netcheck.settings import Settings
 from netcheck.settings.gather import gather
 from netcheck.source.targets import Target
@@ -99,7 +100,12 @@ def test_weights_are_refused_before_anything_runs(net: Target, monkeypatch: pyte
 
 def test_memory_is_a_limit_of_each_target(net: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Limits] = []
-    monkeypatch.setattr(worker, "check_all", lambda *_, limits, **__: seen.append(limits) or [])
+
+    def check_all(targets: list[Target], *_: object, limits: Limits, **__: object) -> list[Report]:
+        seen.append(limits)
+        return [Report("Net") for _ in targets]
+
+    monkeypatch.setattr(worker, "check_all", check_all)
     worker.check_targets(Settings.from_options(targets=("net.py",), memory="3GiB", jobs=2))
     worker.check_targets(Settings(targets=("net.py",), jobs=2))
     assert seen[0].memory == 3 * 2**30
