@@ -117,7 +117,8 @@ class _Judge:
                 small = axes.drawn(PART, rows=rows, dtype=dtype)
                 with Chanceless():
                     self.whole = trace(self.model, *self.given)
-                    self.part = trace(self.model, *small)
+                    with seeded(1):  # so that only what is no draw is alike in both
+                        self.part = trace(self.model, *small)
         except TraceError as error:
             raise UnjudgedError(str(error)) from error
         except Exception as error:  # copying is the model's own code
