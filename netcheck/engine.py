@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 MODEL_FAULTS = (LoadError, InputError, TraceError)  # what becomes a finding
 # A search for inputs takes a second at most; this is for a machine that is busy with other things.
 INFERENCE_SECONDS = 20.0
+INFERRED = ", inferred"  # in the description of inputs that netcheck made up: their batch size means nothing
+SHARE = 8  # samples on each device of a batch whose size nobody said
 NOTHING_LOADED = ("NC001", "NC002", "NC007")  # with one of these there was no model to check
 
 
@@ -481,7 +483,7 @@ def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings
     from netcheck.measure.split import DEFAULT_DEVICES, accelerators, split
 
     launch = launched()
-    default = launch.ranks if launch else max(accelerators(), DEFAULT_DEVICES)
+    devices = settings.devices or (launch.ranks if launch else max(accelerators(), DEFAULT_DEVICES))
     progress.phase("split")
     try:
         with in_training(graph.model):
@@ -489,8 +491,8 @@ def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings
                 graph,
                 example.args,
                 example.kwargs,
-                devices=settings.devices or default,
-                samples=settings.batch_size,
+                devices=devices,
+                samples=settings.batch_size or (SHARE * devices if INFERRED in example.description else None),
                 run=settings.probe,
                 seed=settings.seed,
                 ranks=Ranks(launch, report.target or report.model),

@@ -69,7 +69,8 @@ class Settings:
         seeds: how many passes it makes, each with fresh inputs and a fresh initialization where a model can be built anew.
         optimizer: what the model will be trained with, one of `OPTIMIZERS`: Adam forgives a gradient's scale in part.
         weights: a checkpoint for the model; None means the weights that it is built with.
-        batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs.
+        batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs; of inferred
+            ones, eight on each device are split.
         devices: over how many devices a batch is split; None means the machine's accelerators, and two if it has fewer.
         device_memory: bytes that the device has; None means what the accelerator has, if there is one.
         baseline: the file of findings that are known and left out; None means none are.

@@ -173,8 +173,8 @@ def torchrun(*arguments: str, ranks: int = 2) -> subprocess.CompletedProcess[str
 
 
 def test_under_torchrun_one_report_is_printed() -> None:
-    done = torchrun("examples/lecture/data_parallel.py", "--batch-size", "30", "--exit-zero")
+    done = torchrun("examples/lecture/data_parallel.py", "--exit-zero")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Checked 2 models") == 1
     assert done.stdout.count("gloo, 2 processes of torchrun on the CPU") == 2
-    assert done.stdout.count("device 1  forward (15, 5)") == 2
+    assert done.stdout.count("device 1  forward (8, 5)") == 2

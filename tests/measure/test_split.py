@@ -131,3 +131,12 @@ def test_the_model_and_the_random_numbers_are_left_as_they_were() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_inferred_inputs_say_nothing_about_the_batch() -> None:
+    model = nn.Sequential(nn.Linear(10, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
+    report = netcheck.check(model, devices=4)
+    assert report.batches is not None
+    assert report.batches.samples == (8, 8, 8, 8)
+    assert codes(report) == {"NC705"}  # batch normalization, as information
+    assert report.ok
