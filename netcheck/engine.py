@@ -17,6 +17,7 @@ models reports on every one. Only a request that makes no sense raises (UsageErr
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import time
@@ -198,6 +199,23 @@ class Built:
     model: nn.Module
     origin: Definition | None = None
     factory: Callable[[int], nn.Module] | None = None
+
+
+def preload() -> None:
+    """Import all that a check of any model imports, so that processes forked from this one need not.
+
+    torch imports its compiler when the first fake tensors are made: over a second of CPU time.
+    """
+    import importlib
+    import pkgutil
+
+    for package in ("netcheck.load", "netcheck.trace", "netcheck.measure"):
+        path = importlib.import_module(package).__path__
+        for info in pkgutil.walk_packages(path, f"{package}."):
+            importlib.import_module(info.name)
+    with contextlib.suppress(ImportError):  # a torch built without it
+        importlib.import_module("torch._dynamo")
+    base.registry()
 
 
 @dataclass(frozen=True)

@@ -83,10 +83,13 @@ def clean_up(*_: object) -> None:
 
 
 def find_check(name: str) -> Check:
-    """Import the function that checks, and torch with it."""
+    """Import the function that checks, and torch with it, and what its module wants to have before any fork."""
     module, _, function = name.partition(":")
-    found: Check = getattr(importlib.import_module(module), function)
+    home = importlib.import_module(module)
+    found: Check = getattr(home, function)
     importlib.import_module("torch")
+    if preload := getattr(home, "preload", None):
+        preload()
     return found
 
 
