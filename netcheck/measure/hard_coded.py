@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from netcheck.trace.recording import Recording
 
 # Operations whose arguments are sizes.
-_SIZED = frozenset((
-    "view", "reshape", "expand", "repeat", "unflatten", "broadcast_to", "tile", "resize", "zeros", "ones", "full", "empty",
-    "rand", "randn", "arange", "eye", "new_zeros", "new_ones", "new_full", "new_empty", "split", "chunk", "narrow", "getitem",
+_FACTORIES = frozenset((
+    "zeros", "ones", "full", "empty", "rand", "randn", "arange", "eye", "new_zeros", "new_ones", "new_full", "new_empty",
 ))  # fmt: skip
+_SIZED = _FACTORIES | {"view", "reshape", "expand", "repeat", "unflatten", "broadcast_to", "tile", "resize", "split", "chunk",
+                       "narrow", "getitem"}  # fmt: skip
 
 
 def recorded_until(axes: BatchAxes, samples: int) -> Recording | None:
@@ -48,12 +49,17 @@ def find_hard_coded(graph: ModelGraph, recording: Recording, batch: int) -> Node
         batch: the example's batch size.
     """
     suspects = []
-    for node, other in zip(graph.nodes, recording.graph.nodes, strict=False):
+    others = list(recording.graph.nodes)
+    for node, other in zip(graph.nodes, others, strict=False):
         if node.op != other.op or (node.op == "call_function" and node.fx.target is not other.target):
             break
         call = recording.calls.get(other)
         if node.function in _SIZED and call is not None and keeps_batch(node, other, batch, shape_of(call.result)):
             suspects.append(node)
+    else:  # it came to an operation that raised, which is not recorded
+        raised = graph.nodes[len(others)] if len(others) < len(graph) else None
+        if raised is not None and raised.function in _SIZED and batch in numbers(raised.fx.args, raised.fx.kwargs):
+            suspects.append(raised)
     return suspects[0] if suspects else None
 
 
@@ -64,8 +70,8 @@ def keeps_batch(node: Node, other: fx.Node, batch: int, shape: tuple[int, ...] |
     if not stays or node.shape is None or shape is None or len(shape) != len(node.shape):
         return False
     before = next((source.shape for source in node.inputs if source.depends and source.shape), None)
-    if before is None:  # made anew: its size must be the batch's somewhere
-        return not node.depends and batch in node.shape and shape == node.shape
+    if before is None or node.function in _FACTORIES:  # made anew: its size must be the batch's somewhere
+        return batch in node.shape and shape == node.shape
     # A view that folds what the batch gains into another dimension, or a copy for so many samples.
     held = [dim for dim, size in enumerate(node.shape) if size == batch]
     at = next((dim for dim, size in enumerate(before) if size == batch), None)

@@ -186,7 +186,7 @@ def compared(
     samples = size.affordable(found.batch_size, found.devices)
     flops = _PASSES * samples * size.flops
     if flops > _MOST_FLOPS:
-        return "one sample takes too much to run it here"
+        return "a batch over so many devices takes too much to run it here"
     dtype = torch.float64 if flops <= _EXACT_FLOPS else torch.float32
     try:
         return compare(axes, samples, found.devices, dtype=dtype, seed=seed, ranks=ranks)

@@ -122,10 +122,11 @@ model = Net()
 
 def carries_over(node: Node) -> bool:
     """Whether a value that forward leaves behind comes of what was there before: it is a state."""
+    parameters = {name for name, _ in node.graph.model.named_parameters(remove_duplicate=False)}
     pending, met = [node], {node}
     while pending:
         each = pending.pop()
-        if each.op == "get_attr" and each.kind != "parameter":
+        if each.op == "get_attr" and each.target not in parameters:
             return True
         pending += [source for source in each.inputs if source not in met]
         met.update(each.inputs)
