@@ -174,6 +174,7 @@ def test_quiet(checks: Checks) -> None:
         (["--device-memory", "much", "a.py"], "'much' is not a size of memory"),
         (["-q", "-v", "a.py"], "contradict each other"),
         (["--output-file", "/no/such/place", "a.py"], "there is no directory /no/such"),
+        (["--input", "2xq", "a.py"], "cannot read the input '2xq': '2xq' is not a shape"),
         (["--select", "NC9999", "a.py"], "unknown rule 'NC9999'"),
         (["--ignore", "no-inptus", "a.py"], "unknown rule 'no-inptus': did you mean no-inputs?"),
         (["rule", "canot-load"], "unknown rule 'canot-load': did you mean cannot-load?"),

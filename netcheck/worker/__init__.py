@@ -21,6 +21,7 @@ from netcheck import baseline, engine
 from netcheck.errors import UsageError
 from netcheck.findings import Report
 from netcheck.launch import launched
+from netcheck.load.specs import parse_spec
 from netcheck.rules.base import require_settings
 from netcheck.rules.suppressions import unused
 from netcheck.settings import Settings
@@ -38,8 +39,11 @@ def check_targets(settings: Settings, progress: Callable[[Event], None] | None =
 
     Raises:
         UsageError: a target stands for nothing, or a selector matches no rule.
+        InputError: an input is malformed.
     """
     require_settings(settings)
+    for text in settings.inputs:
+        parse_spec(text)
     targets, unchecked = engine.plan(settings.targets, settings)
     require_one(targets, settings)
     reports = [*checked(targets, settings, progress), *unchecked]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -144,3 +146,20 @@ def test_a_mask_of_unknown_meaning_hides_no_row_wholly():
     assert not model(*inputs.args, **inputs.kwargs).isnan().any()
     x, mask = inputs.args
     assert not model(x, ~mask).isnan().any()
+
+
+def test_where_nothing_works_the_line_that_raised_is_named():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x):
+            raise ValueError("not today")
+
+    with pytest.raises(InputError, match="not today") as caught:
+        infer_inputs(Net())
+    place = caught.value.location
+    assert place is not None
+    assert place.file == __file__
+    assert "not today" in Path(__file__).read_text().splitlines()[place.line - 1]

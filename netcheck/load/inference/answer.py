@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from netcheck.errors import InputError
+from netcheck.load.guard import user_line
 from netcheck.load.inference.probe import Outcome
 from netcheck.load.inference.proposals import LENGTH, SAMPLES, Proposal
 from netcheck.load.inference.recorder import Consumer
@@ -85,13 +86,15 @@ def not_found(search: Search) -> InputError:
     """What was tried, and where the best try ended."""
     best = search.furthest
     runs = f"{search.probe.runs} tries" if search.probe.runs != 1 else "one try"
-    if best is None:
+    if best is None or best.error is None:
         return InputError(f"no inputs could be inferred within the time allowed ({runs})", help=WAYS_OUT)
     said = " ".join(str(best.error).split())[:200] or type(best.error).__name__
     where = f"{type(best.error).__name__}: {said}"
     tried = f"the best, {best.proposal or 'no arguments'}, ended in {where}"
     values = " (it needs values, and is too large or has none to compute with)" if best.needs_values else ""
-    error = InputError(f"no inputs could be inferred in {runs}; {tried}{values}", help=WAYS_OUT)
+    error = InputError(
+        f"no inputs could be inferred in {runs}; {tried}{values}", help=WAYS_OUT, location=user_line(best.error)
+    )
     if best.consumers and not best.needs_values:
         error.best = example(best)
     return error
