@@ -9,6 +9,7 @@
                                +-- judge               what the static rules suspect
                                +-- probed              forward and backward for real: gradients, measured
                                +-- verdicts            what of the suspicions is true, and what else there is
+                               +-- mended              what was tried and helps, where a gradient is bad
                                +-- costed              FLOPs and memory of a training step, if anyone asks
 
 What goes wrong with the user's model on the way is a finding (NC0xx), not an exception: a run over many
@@ -72,6 +73,7 @@ def check(
     probe: bool = True,
     device: str = "auto",
     seeds: int = 3,
+    remedies: bool = True,
     optimizer: str = "sgd",
     batch_size: int | None = None,
     devices: int | None = None,
@@ -89,6 +91,7 @@ def check(
             and all random number generators are afterwards as before.
         device: where to: "auto" (cuda, then mps, then cpu) or the name of a device.
         seeds: how many passes to make, each with fresh inputs, and fresh weights where `model` builds one.
+        remedies: whether to try what would help where a measured gradient is bad, on a run of the model; it stays as it is.
         optimizer: what the model will be trained with, "sgd" or "adam", which forgives a gradient's scale in part.
         batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs.
         devices: over how many devices a batch is to be split: what each would see, and whether that gives the same.
@@ -107,6 +110,7 @@ def check(
         probe=probe,
         device=device,
         seeds=seeds,
+        remedies=remedies,
         optimizer=optimizer,
         batch_size=batch_size,
         devices=devices,
@@ -257,7 +261,10 @@ def examine(
             if settings.probe:
                 report.gradients, failed = probed(report.graph, example, settings, built.factory)
                 findings += failed
-        findings += given_verdicts(suspicions, report.graph, report.gradients, settings)
+            verdict = given_verdicts(suspicions, report.graph, report.gradients, settings)
+            if settings.remedies and report.gradients is not None:
+                report.gradients, verdict = mended(report.graph, example, report.gradients, verdict)
+            findings += verdict
         findings += judge_cost(report, report.graph, settings)
         findings += judge_batches(report, report.graph, settings)
     except MODEL_FAULTS as error:
@@ -422,6 +429,19 @@ def given_verdicts(
         ]
         found += verdicts.unexplained(measured, found)
     return [verdicts.forgiven(finding) for finding in found] if settings.optimizer == "adam" else found
+
+
+def mended(
+    graph: ModelGraph, example: ExampleInputs, gradients: Gradients, found: list[Finding]
+) -> tuple[Gradients, list[Finding]]:
+    """The measurements and findings, with what was tried and helps where a gradient is measured to be bad."""
+    if not any(map(verdicts.wants_remedy, found)):
+        return gradients, found
+    from netcheck.measure.remedies import tried
+
+    progress.phase("remedies")
+    gradients = replace(gradients, remedies=tried(graph, example.args, example.kwargs, gradients))
+    return gradients, verdicts.with_remedies(found, gradients)
 
 
 def probed(

@@ -53,7 +53,14 @@ class Follower(TorchFunctionMode):
         astray: whether this run has made a call that the traced run had not made.
     """
 
-    def __init__(self, graph: ModelGraph, nodes: Iterable[Node], census: Census, heard: Heard) -> None:
+    def __init__(
+        self,
+        graph: ModelGraph,
+        nodes: Iterable[Node],
+        census: Census,
+        heard: Heard,
+        alter: Mapping[Node, Callable[[tuple[Any, ...], Any], Any]] | None = None,
+    ) -> None:
         """Make a follower for one run.
 
         Args:
@@ -61,10 +68,12 @@ class Follower(TorchFunctionMode):
             nodes: which of its operations to hear.
             census: what the model holds, as it runs now.
             heard: called with each of them, its arguments, and its result.
+            alter: for some of them, what their result is replaced by, given their arguments and it.
         """
         super().__init__()
         self.astray = False
         self._heard = heard
+        self._alter = alter or {}
         self._calls = expected_calls(graph, set(nodes))
         self._seen: Counter[Key] = Counter()
         self._names = {key: names for key, (_, names) in census.modules.items()}
@@ -98,7 +107,7 @@ class Follower(TorchFunctionMode):
         try:
             result = func(*args, **kwargs)
             op, target, args = as_written(func, name, args)
-            self._recognize((self._scope, op, target), args, kwargs, result)
+            result = self._recognize((self._scope, op, target), args, kwargs, result)
         finally:
             self._paused = False
         return result
@@ -118,7 +127,7 @@ class Follower(TorchFunctionMode):
         try:
             with _pop_mode_temporarily():
                 result = call(*args, **kwargs)
-                self._recognize((path,), args, kwargs, result)
+                result = self._recognize((path,), args, kwargs, result)
         finally:
             self._paused = False
         return result
@@ -132,7 +141,7 @@ class Follower(TorchFunctionMode):
         try:
             with _pop_mode_temporarily():
                 result = original_apply(function, args, kwargs)
-                self._recognize((self._scope, "call_function", function), args, kwargs, result)
+                result = self._recognize((self._scope, "call_function", function), args, kwargs, result)
         finally:
             self._paused = False
         return result
@@ -146,16 +155,20 @@ class Follower(TorchFunctionMode):
             return names[0]
         return next((name for name in names if name.startswith(self._scope + ".")), names[0])
 
-    def _recognize(self, key: Key, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
+    def _recognize(self, key: Key, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> Any:
+        """Tell of a call if it is one of those; gives its result, or what takes its place."""
         nodes = self._calls.get(key)
         if nodes is None or not (isinstance(result, torch.Tensor) or holds_tensor(result)):
-            return
+            return result
         number = self._seen[key]
         self._seen[key] += 1
         if number >= len(nodes):
             self.astray = True
         elif (node := nodes[number]) is not None:
+            if node in self._alter:
+                result = self._alter[node](args, result)
             self._heard(node, args, kwargs, result)
+        return result
 
 
 def expected_calls(graph: ModelGraph, wanted: set[Node]) -> dict[Key, list[Node | None]]:

@@ -3,6 +3,7 @@
     Gradients
       +-- NodeProfile          one operation: its values, its gradient
       +-- ParameterProfile     one parameter: its gradient, and how large that is beside its value
+      +-- Remedy               a change that was tried, and its gain
       +-- Slope                decades of gradient a weight layer, with the quality of the fit
 
 Gains are signed decades: -5 means that of a gradient of norm 1 at the head's input, 1e-5 arrives at the first activations.
@@ -71,6 +72,21 @@ class Slope:
 
 
 @dataclass(frozen=True, slots=True)
+class Remedy:
+    """A change that was tried and works: what it is ("init", "saturation", "no norm", "no skip"), and what was measured then.
+
+    Attributes:
+        change: which fault it mends: as in `netcheck.trace.budget.Cause`.
+        gain: with it, in decades.
+        effective_rank: of the head's input with it; None if there are no samples to compare.
+    """
+
+    change: str
+    gain: float
+    effective_rank: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Gradients:
     """What the passes of one probe measured.
 
@@ -100,6 +116,7 @@ class Gradients:
         remarks: what was done otherwise than asked, a sentence each.
         pooled: decades of the gain that averaging over more positions before the head takes than the budget was measured
             with (see `netcheck.trace.gain.forgiven`).
+        remedies: the changes that were tried and work, best first; none if nothing was confirmed.
     """
 
     gain: float
@@ -125,6 +142,7 @@ class Gradients:
     unreached: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     pooled: float = 0.0
+    remedies: tuple[Remedy, ...] = ()
 
     @property
     def held_gain(self) -> float:

@@ -29,6 +29,7 @@ from netcheck.trace.record import Recorder, Unannounced
 from netcheck.trace.run import argument_names, run_recorded
 
 if TYPE_CHECKING:
+    from netcheck.measure.remedies import Alteration
     from netcheck.trace.graph import ModelGraph, Node
 
 Listener = Watch | FiniteWatch
@@ -60,6 +61,7 @@ class Stage:
 
     Attributes:
         fresh: whether inputs are drawn; False: those of the example are used as they are.
+        alteration: what is otherwise than in the model.
     """
 
     graph: ModelGraph
@@ -68,6 +70,7 @@ class Stage:
     plan: Plan
     seed: int
     fresh: bool = True
+    alteration: Alteration | None = None
 
     @cached_property
     def by_name(self) -> dict[str, Node]:
@@ -89,8 +92,9 @@ class Stage:
             model: which model.
             moved: parameters to put in the place of some of the model's, by name.
         """
+        moved = {**(self.alteration.moved if self.alteration else {}), **(moved or {})}
         plan, shared = self.plan, leaves_its_parameters_alone(self.graph)
-        own = {id(value): moved[name] for name, value in model.named_parameters() if name in moved} if moved else {}
+        own = {id(value): moved[name] for name, value in model.named_parameters() if name in moved}
 
         def convert(tensor: torch.Tensor) -> torch.Tensor:
             dtype = plan.dtype if tensor.is_floating_point() else tensor.dtype
@@ -119,6 +123,8 @@ class Stage:
         """
         seed = (self.seed + number) % 2**32
         followed = self.follow(model, twins, listener, seed) if isinstance(listener, Watch) else None
+        if followed is None and self.alteration is not None:
+            raise ProbeError("the altered run did not make the calls of the traced one")
         result, leaves, generator = followed or self.record(model, twins, listener, seed)
         end = listener.end if isinstance(listener, Watch) else None
         if end is None and isinstance(listener, Watch) and self.wires.end is not None:
@@ -138,7 +144,8 @@ class Stage:
         if not self.wires.followable:
             return None
         leaves, args, kwargs, generator = self.inputs(seed)
-        follower = Follower(self.graph, self.wires.heard(), twins.census, watch.heard)
+        alter = self.alteration.operations if self.alteration is not None else {}
+        follower = Follower(self.graph, {*self.wires.heard(), *alter}, twins.census, watch.heard, alter)
         self.hand_over(watch, args, kwargs)
         try:
             with torch.enable_grad(), follower.running():

@@ -190,10 +190,11 @@ def spectrum(one: Pass) -> list[float]:
     """The eigenvalues of the covariance between the samples of the head's input, none below 0; empty if there are none."""
     if not one.gram or not one.finite:
         return []
-    return [
-        max(0.0, value)
-        for value in torch.linalg.eigvalsh(torch.tensor(one.gram, dtype=torch.float64)).tolist()
-    ]
+    gram = torch.tensor(one.gram, dtype=torch.float64)
+    size = float(gram.abs().max())
+    if not 0 < size < math.inf:
+        return [0.0] * len(gram) if size == 0 else []
+    return [size * max(0.0, value) for value in torch.linalg.eigvalsh(gram / size).tolist()]
 
 
 def effective_rank(values: Sequence[float], one: Pass) -> float | None:

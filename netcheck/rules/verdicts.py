@@ -2,6 +2,7 @@
 
 judged(suspicion, gradients)          confirmed, cleared, or still suspected: the rule that made it decides
 unexplained(measured, suspicions)     measured symptoms, without those whose confirmed cause is a finding already
+with_remedies(findings, gradients)    what was tried and helps, in the help of the finding that it mends
 forgiven(finding)                     one level lower where the optimizer evens out what is wrong
 """
 
@@ -12,10 +13,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Finding, Severity, Verdict
-from netcheck.rules import base
+from netcheck.rules import base, depth_budget
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
+
+
+# What the remedies of the depth budget may mend.
+MENDED = ("NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC601", "NC602", "NC606", "NC607")
 
 
 def judged(suspicion: Finding, gradients: Gradients) -> Finding:
@@ -38,6 +43,26 @@ def causes_of(found: Finding) -> tuple[str, ...]:
     """The codes of the rules that would explain a measured finding."""
     rule = rule_of(found)
     return rule.explained_by if isinstance(rule, base.MeasuredRule | base.BatchRule) else ()
+
+
+def wants_remedy(found: Finding) -> bool:
+    """Whether a finding says that a gradient, or what arrives at the head, is measured to be bad."""
+    return found.code in MENDED and found.verdict is Verdict.CONFIRMED and found.severity >= Severity.WARNING
+
+
+def with_remedies(found: Sequence[Finding], gradients: Gradients) -> list[Finding]:
+    """The findings; in the help of the most severe that asks for a remedy, those that were tried and work."""
+    worst = max(filter(wants_remedy, found), key=lambda one: one.severity, default=None)
+    if worst is None or not gradients.remedies:
+        return list(found)
+    gains = [
+        f"with {depth_budget.REMEDIES[one.change]} {depth_budget.decades(one.gain + gradients.pooled)}"
+        for one in gradients.remedies
+    ]
+    before = depth_budget.decades(gradients.held_gain)
+    advice = worst.help.partition("\nor: ")[0]  # what was estimated, where it is measured now
+    help = f"{advice}\ntried: the gain is {before} decades as built; {', '.join(gains)}"
+    return [replace(one, help=help) if one is worst else one for one in found]
 
 
 def forgiven(found: Finding) -> Finding:

@@ -67,6 +67,7 @@ class Settings:
         probe: whether to run the model forward and backward for real, and measure its gradients.
         device: where: "auto" (cuda, then mps, then cpu), or the name of a device.
         seeds: how many passes it makes, each with fresh inputs and a fresh initialization where a model can be built anew.
+        remedies: whether to try what would help where a measured gradient is bad.
         optimizer: what the model will be trained with, one of `OPTIMIZERS`: Adam forgives a gradient's scale in part.
         weights: a checkpoint for the model; None means the weights that it is built with.
         batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs; of inferred
@@ -157,6 +158,11 @@ class Settings:
         Whole(least=1, advice="give the number of passes to make, 1 or more"),
         "Make K passes, each with fresh inputs and, where the model can be built anew, fresh weights.",
         metavar="K",
+    )
+    remedies: bool = option(
+        True,
+        Switch(off="--no-remedies"),
+        "Where a measured gradient is bad, try on a run of the model what would help, or do not. Default: --remedies.",
     )
     optimizer: str = option(
         "sgd",

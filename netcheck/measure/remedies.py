@@ -1,0 +1,163 @@
+"""What would help, tried: each single change that applies to a net is made to a run of it, and measured like the net itself.
+
+    tried(graph, args, kwargs, gradients) -> Remedies, best first
+      +-- changes               as for the static estimate: initialization, rectifiers, norms, skips (`netcheck.trace.budget`)
+      +-- alteration            the same for a real run: other parameters, other results of some operations
+      +-- Experiment            one pass, under the conditions of the probe
+
+Nothing is edited: a follower hands out other results than the operations gave, and the model is as before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+
+from netcheck.errors import NetcheckError
+from netcheck.measure.gradients import Experiment, Pass
+from netcheck.measure.inputs import Example
+from netcheck.measure.measurement import Gradients, Remedy
+from netcheck.measure.passes import Stage
+from netcheck.measure.plan import Plan
+from netcheck.measure.summary import effective_rank, spectrum
+from netcheck.measure.watch import Wires
+from netcheck.trace.budget import WARN as BUDGET
+from netcheck.trace.budget import Cause, changes
+from netcheck.trace.gain import Change, Network, following_activation, recommended_square
+from netcheck.trace.kinds import Kind
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+WORKS = 1.5  # decades: half of the budget
+TURNED = 0.75  # 1 - cosine of the gradient before and after a small step
+ONE_DIRECTION, FEW_DIRECTIONS = 0.02, 0.2  # effective ranks of the head's input
+
+Alter = Callable[[tuple[Any, ...], Any], Any]  # (an operation's arguments, its result) -> what it gives instead
+
+
+@dataclass
+class Alteration:
+    """How a run differs from the model's own: parameters by name, and what some operations give instead."""
+
+    moved: dict[str, torch.Tensor] = field(default_factory=dict)
+    operations: dict[Node, Alter] = field(default_factory=dict)
+
+
+def tried(
+    graph: ModelGraph, args: Sequence[Any], kwargs: Mapping[str, Any], gradients: Gradients
+) -> tuple[Remedy, ...]:
+    """The changes with which the gain is within 1.5 decades and the head can tell samples apart, best first.
+
+    Args:
+        graph: the model, traced on these arguments.
+        args: positional arguments of forward.
+        kwargs: keyword arguments of forward.
+        gradients: what was measured of it as it is: the changed ones run under the same conditions.
+    """
+    wires = Wires.of(graph)
+    if not wires.followable:
+        return ()
+    plan = Plan(
+        torch.device(gradients.device),
+        getattr(torch, gradients.dtype),
+        gradients.batch,
+        passes=1,
+        affordable=(gradients.unpredictability or 0.0) > TURNED,
+    )
+    stage = Stage(graph, wires, Example.of(graph, tuple(args), dict(kwargs)), plan, gradients.seed, gradients.fresh_inputs)
+    found = []
+    for cause, change in changes(Network(graph)).items():
+        made = alteration(graph, cause, change, gradients.seed)
+        try:
+            one = Experiment(replace(stage, alteration=made)).one_pass(graph.model, 0)
+        except (NetcheckError, RuntimeError):  # shapes that do not fit, memory, an operation in place
+            continue
+        if works(one, gradients):
+            found.append(Remedy(cause.value, one.gain, effective_rank(spectrum(one), one)))
+    return tuple(sorted(found, key=lambda remedy: abs(remedy.gain)))
+
+
+def works(one: Pass, before: Gradients) -> bool:
+    """Whether a changed run has a healthy gain, a head that tells samples apart, and a gradient that a step does not turn.
+
+    Where the gain was not what is wrong, the head must see more than a few directions.
+    """
+    rank = effective_rank(spectrum(one), one)
+    least = ONE_DIRECTION if abs(before.gain) > BUDGET else FEW_DIRECTIONS
+    turns = one.unpredictability is not None and one.unpredictability > TURNED
+    return abs(one.gain) <= WORKS and (rank is None or rank > least) and not turns
+
+
+def alteration(graph: ModelGraph, cause: Cause, change: Change, seed: int) -> Alteration:
+    """What a change of the static estimate is for a real run."""
+    made = Alteration()
+    generator = torch.Generator().manual_seed(seed)
+    for node in change.layers:
+        made.moved.update(initialized(graph, node, change, generator))
+    made.operations.update(dict.fromkeys(change.activation, rectified))
+    made.operations.update({node: normalized(node) for node in change.normalized})
+    for node in change.skipped if cause is Cause.NO_SKIP else ():
+        if node.weight is not None:
+            made.operations.update(skip_around(node))
+    return made
+
+
+def initialized(
+    graph: ModelGraph, node: Node, change: Change, generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    """By name: a weight that is normal with the gain that the following activation asks for, a bias of zeros."""
+    parameters = dict(graph.model.named_parameters(remove_duplicate=False))
+    weight = node.weight
+    if weight is None or weight.name not in parameters:
+        return {}
+    old = parameters[weight.name].detach()
+    std = math.sqrt(recommended_square(node, change.activation) / weight.fan_in)
+    made = {weight.name: (torch.randn(old.shape, generator=generator) * std).to(old)}
+    bias = next((name for name, value in parameters.items() if value is weight.bias), None)
+    if bias is not None:
+        made[bias] = torch.zeros_like(parameters[bias])
+    return made
+
+
+def rectified(args: tuple[Any, ...], result: Any) -> Any:
+    """A ReLU in the place of an activation.
+
+    Raises:
+        RuntimeError: the activation has overwritten its input.
+    """
+    if args[0] is result:
+        raise RuntimeError("the input of an operation in place is gone")
+    return torch.relu(args[0])
+
+
+def normalized(node: Node) -> Alter:
+    """A BatchNorm without parameters behind a weight layer."""
+
+    def normalize(args: tuple[Any, ...], result: Any) -> Any:
+        if node.kind is Kind.CONV:
+            return F.batch_norm(result, None, None, training=True)
+        rows = result.reshape(-1, result.shape[-1])  # (samples and positions, units)
+        return F.batch_norm(rows, None, None, training=True).view_as(result)
+
+    return normalize
+
+
+def skip_around(node: Node) -> dict[Node, Alter]:
+    """An identity around a weight layer and the activation that follows it."""
+    kept: list[Any] = []
+    end = following_activation(node) or node
+
+    def keep(args: tuple[Any, ...], result: Any) -> Any:
+        kept[:] = args[:1]
+        return add(args, result) if end is node else result
+
+    def add(args: tuple[Any, ...], result: Any) -> Any:
+        return result + kept[0] if kept and kept[0].shape == result.shape else result
+
+    return {node: keep} | ({} if end is node else {end: add})
