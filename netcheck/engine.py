@@ -86,7 +86,8 @@ def check(
 
     Args:
         model: an nn.Module, its class, or a function without arguments that builds one.
-        inputs: example inputs: a tensor, a tuple (*args), a dict (**kwargs), or None to infer them.
+        inputs: example inputs: a tensor, a tuple (*args), a dict (**kwargs), or None to infer them; a DataLoader gives real
+            data, on which the gradients are then measured.
         probe: whether to run the model forward and backward for real, and measure its gradients; the model, its gradients
             and all random number generators are afterwards as before.
         device: where to: "auto" (cuda, then mps, then cpu) or the name of a device.
@@ -121,7 +122,7 @@ def check(
     from netcheck.trace.places import origin_of
 
     report = Report(model=getattr(model, "__name__", type(model).__name__))
-    source = Source(lambda: built_from(model, origin_of(model), seed), lambda module: example_inputs(module, inputs))
+    source = Source(lambda: built_from(model, origin_of(model), seed), lambda module: example_inputs(module, inputs, seeds))
     examine(report, source, settings)
     suppressions.unused([report], (), settings)
     return report
@@ -354,11 +355,11 @@ def farthest(module: nn.Module, error: InputError) -> NetcheckError:
     return error
 
 
-def example_inputs(module: nn.Module, inputs: Any) -> ExampleInputs:
-    """The inputs that were given as values, else inferred ones."""
+def example_inputs(module: nn.Module, inputs: Any, batches: int = 1) -> ExampleInputs:
+    """The inputs that were given as values, else inferred ones; of a loader, its first batches."""
     from netcheck.load import inputs as finding_inputs
 
-    return inferred(module) if inputs is None else finding_inputs.given(inputs)
+    return inferred(module) if inputs is None else finding_inputs.given(inputs, module, batches)
 
 
 def inferred(module: nn.Module) -> ExampleInputs:
@@ -378,9 +379,12 @@ def inferred(module: nn.Module) -> ExampleInputs:
 
 
 def specified_inputs(module: nn.Module, settings: Settings) -> ExampleInputs:
-    """The inputs that were given as text on the command line, else inferred ones."""
+    """The inputs that were given as text on the command line, or the data that it names, else inferred ones."""
+    from netcheck.load import data
     from netcheck.load import inputs as finding_inputs
 
+    if settings.input_from:
+        return finding_inputs.given(data.named(settings.input_from), module, settings.seeds)
     return finding_inputs.parse_specs(settings.inputs) if settings.inputs else inferred(module)
 
 
@@ -463,6 +467,7 @@ def probed(
             passes=settings.seeds,
             seed=settings.seed,
             rebuild=factory,
+            batches=example.batches,
         )
     except ProbeError as error:
         return None, [failure(error)]

@@ -267,6 +267,12 @@ class Report:
 
         return json_report.model_entry(self)
 
+    def plot_gradients(self, axes: Any = None) -> Any:
+        """Draw the gradient on its way through the net with matplotlib (extra `plot`); see `netcheck.report.plot`."""
+        from netcheck.report import plot
+
+        return plot.gradients(self, axes)
+
     def __str__(self) -> str:
         from netcheck.report import text
 

@@ -47,6 +47,7 @@ def probe(
     passes: int = planning.PASSES,
     seed: int = 0,
     rebuild: Rebuild | None = None,
+    batches: Sequence[tuple[tuple[Any, ...], Mapping[str, Any]]] = (),
 ) -> Gradients:
     """Measure the gradients of a traced model, in its present mode.
 
@@ -58,6 +59,7 @@ def probe(
         passes: how many to make; fewer on a CPU that they would keep busy for long.
         seed: of the first pass; the k-th uses seed + k.
         rebuild: builds the same model from a seed, with a fresh initialization.
+        batches: (args, kwargs) of real data, one a pass; none: inputs are drawn.
 
     Returns:
         The measurements. The model, its gradients and all random number generators are bit for bit as before.
@@ -67,13 +69,13 @@ def probe(
     """
     from netcheck.measure.summary import summarized
 
-    example = Example.of(graph, tuple(args), dict(kwargs or {}))
+    example = Example.of(graph, tuple(args), dict(kwargs or {}), batches)
     wires = Wires.of(graph)
     failure: NetcheckError | None = None
     for plan in planning.plans(graph, example, device, passes):
         attempt: Plan | None = plan
         while attempt is not None:
-            experiment = Experiment(Stage(graph, wires, example, attempt, seed), rebuild)
+            experiment = Experiment(Stage(graph, wires, example, attempt, seed, fresh=not batches), rebuild)
             try:
                 return summarized(graph, *experiment.run())
             except NetcheckError as error:
@@ -188,7 +190,7 @@ class Experiment:
 
     def has_samples(self, end: torch.Tensor) -> bool:
         """Whether the first dimension of the head's input is that of the samples, and there are enough to compare."""
-        samples = self.stage.plan.samples or self.stage.example.samples
+        samples = self.stage.samples
         return samples is not None and samples > 1 and end.dim() > 1 and end.shape[0] == samples
 
     def step_and_compare(self, readout: Readout, model: nn.Module, outcome: Outcome) -> None:

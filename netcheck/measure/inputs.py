@@ -6,7 +6,7 @@ with several of them does not depend on one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -31,17 +31,25 @@ class Example:
         args, kwargs: of forward.
         vocabulary: by name of an argument of forward: how many rows the embedding has that it indexes.
         samples: the first dimension that all its tensors share; None if they share none.
+        batches: (args, kwargs) of real data, in whose place no fresh inputs are drawn.
     """
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     vocabulary: Mapping[str, int]
     samples: int | None
+    batches: tuple[tuple[tuple[Any, ...], Mapping[str, Any]], ...] = ()
 
     @classmethod
-    def of(cls, graph: ModelGraph, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Example:
-        """What `graph` was traced on."""
-        return cls(args, kwargs, vocabularies(graph), shared_samples((args, kwargs)))
+    def of(
+        cls,
+        graph: ModelGraph,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        batches: Sequence[tuple[tuple[Any, ...], Mapping[str, Any]]] = (),
+    ) -> Example:
+        """What `graph` was traced on, and the real data that it is measured on."""
+        return cls(args, kwargs, vocabularies(graph), shared_samples((args, kwargs)), tuple(batches))
 
     def fresh(
         self, names: tuple[str, ...], samples: int | None, generator: torch.Generator
@@ -69,9 +77,12 @@ class Example:
             return torch.randint(self.vocabulary[name], shape, generator=generator, dtype=tensor.dtype)
         return resized(tensor, samples)
 
-    def given(self, samples: int | None) -> tuple[Any, Any]:
-        """(args, kwargs) as they were given, cut to `samples` or repeated."""
-        return structure.rebuild((self.args, dict(self.kwargs)), lambda tensor: resized(tensor, samples))  # type: ignore[no-any-return]
+    def given(self, samples: int | None, number: int = 0) -> tuple[Any, Any]:
+        """(args, kwargs) as they were given, of several batches the one with this number; cut to `samples` if they are more."""
+        args, kwargs = self.batches[number % len(self.batches)] if self.batches else (self.args, self.kwargs)
+        have = shared_samples((args, kwargs))
+        fewer = samples if samples is not None and have is not None and samples < have else None
+        return structure.rebuild((args, dict(kwargs)), lambda tensor: resized(tensor, fewer))  # type: ignore[no-any-return]
 
 
 def resized(tensor: torch.Tensor, samples: int | None) -> torch.Tensor:

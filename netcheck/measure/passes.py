@@ -121,11 +121,10 @@ class Stage:
             TraceError: forward raised.
             ProbeError: it went another way than when it was traced, or cannot be differentiated.
         """
-        seed = (self.seed + number) % 2**32
-        followed = self.follow(model, twins, listener, seed) if isinstance(listener, Watch) else None
+        followed = self.follow(model, twins, listener, number) if isinstance(listener, Watch) else None
         if followed is None and self.alteration is not None:
             raise ProbeError("the altered run did not make the calls of the traced one")
-        result, leaves, generator = followed or self.record(model, twins, listener, seed)
+        result, leaves, generator = followed or self.record(model, twins, listener, number)
         end = listener.end if isinstance(listener, Watch) else None
         if end is None and isinstance(listener, Watch) and self.wires.end is not None:
             raise ProbeError(
@@ -137,13 +136,13 @@ class Stage:
         starts = [*leaves, *(listener.starts if isinstance(listener, Watch) else ())]
         return self.backward(end, result, [start for start in starts if start.requires_grad], twins, generator)
 
-    def follow(self, model: nn.Module, twins: Twins, watch: Watch, seed: int) -> Ran | None:
+    def follow(self, model: nn.Module, twins: Twins, watch: Watch, number: int) -> Ran | None:
         """Run the model while a follower listens; None if that did not hear all, or if forward raised."""
         from netcheck.measure.plan import is_out_of_memory
 
         if not self.wires.followable:
             return None
-        leaves, args, kwargs, generator = self.inputs(seed)
+        leaves, args, kwargs, generator = self.inputs(number)
         alter = self.alteration.operations if self.alteration is not None else {}
         follower = Follower(self.graph, {*self.wires.heard(), *alter}, twins.census, watch.heard, alter)
         self.hand_over(watch, args, kwargs)
@@ -159,9 +158,9 @@ class Stage:
         watch.forget()
         return None
 
-    def record(self, model: nn.Module, twins: Twins, listener: Listener, seed: int) -> Ran:
+    def record(self, model: nn.Module, twins: Twins, listener: Listener, number: int) -> Ran:
         """Run the model while the recorder listens: slower, and it says which operation raised."""
-        leaves, args, kwargs, generator = self.inputs(seed)
+        leaves, args, kwargs, generator = self.inputs(number)
         recorder = Recorder(twins.census, listener=listener)
         if isinstance(listener, Watch):
             self.hand_over(listener, args, kwargs)
@@ -175,14 +174,25 @@ class Stage:
             value = dict(argument_names(self.graph.model, args, kwargs)).get(str(end.fx.target))
             watch.end = next((tensor for _, tensor in structure.tensors(value)), None)
 
-    def inputs(self, seed: int) -> tuple[list[torch.Tensor], tuple[Any, ...], dict[str, Any], torch.Generator]:
+    @property
+    def samples(self) -> int | None:
+        """How many a pass has; None if the inputs have no common first dimension."""
+        drawn, given = self.plan.samples, self.example.samples
+        if self.fresh or drawn is None or given is None:
+            return given if drawn is None or given is None else drawn
+        return min(drawn, given)
+
+    def inputs(self, number: int) -> tuple[list[torch.Tensor], tuple[Any, ...], dict[str, Any], torch.Generator]:
         """(the floating leaves, args and kwargs made of copies of them: forward may write to its inputs, their generator)."""
+        seed = (self.seed + number) % 2**32
         generator = torch.Generator().manual_seed(seed)
         names = tuple(
             name for name, _ in argument_names(self.graph.model, self.example.args, self.example.kwargs)
         )
-        given = self.example.given(None)
-        values = self.example.fresh(names, self.plan.samples, generator) if self.fresh else given
+        if self.fresh:
+            values = self.example.fresh(names, self.plan.samples, generator)
+        else:
+            values = self.example.given(self.plan.samples, number)
         leaves: list[torch.Tensor] = []
 
         def placed(tensor: torch.Tensor) -> torch.Tensor:

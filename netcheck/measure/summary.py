@@ -66,7 +66,7 @@ def summarized(
         nonfinite_pass=broken[1],
         device=str(plan.device),
         dtype=str(plan.dtype).removeprefix("torch."),
-        batch=(plan.samples if stage.fresh else None) or stage.example.samples,
+        batch=stage.samples,
         passes=len(passes),
         seed=stage.seed,
         fresh_initialization=experiment.rebuild is not None,

@@ -50,6 +50,7 @@ class Settings:
         targets: files, directories, `file.py:Symbol` or `package.module:Symbol`.
         root: the folder of the configuration file, from which its patterns and paths start; "" means the current one.
         inputs: example inputs as written on the command line ("2x3x32x32", "ids=long:2x16"); none: inferred.
+        input_from: data to take the inputs from and to measure on, as file.py:name or package.module:name; "" for none.
         select: codes, beginnings of codes or names of the rules to run; none means all.
         extend_select: rules to run on top of `select`.
         ignore: rules to leave out; the longer selector wins over a shorter one.
@@ -99,6 +100,14 @@ class Settings:
         flags=("--input",),
         key="input",
         metavar="SPEC",
+        by_project=False,
+        by_model=True,
+    )
+    input_from: str = option(
+        "",
+        Form(r"(.+:[\w.]+)?", "write file.py:name or package.module:name"),
+        "Take the inputs from a DataLoader, or a function that returns one, and measure on its batches: data.py:loader.",
+        metavar="NAME",
         by_project=False,
         by_model=True,
     )
