@@ -85,7 +85,9 @@ def graph(monkeypatch: pytest.MonkeyPatch) -> Graph:
         return made
 
     def example(description: str) -> Any:
-        return lambda given=None, **options: SimpleNamespace(args=("x",), kwargs={"k": given}, description=description)
+        return lambda given=None, *rest, **options: SimpleNamespace(
+            args=("x",), kwargs={"k": given}, description=description, batches=()
+        )
 
     inputs = SimpleNamespace(
         infer_inputs=example("inferred"), given=example("inputs: given"), parse_specs=example("specified")
