@@ -1,7 +1,8 @@
 """SARIF 2.1.0, the format of code scanning (OASIS standard, 2023, with errata 01).
 
     runs[0].tool.driver.rules      the rules that found something: their documentation in help.markdown, a precision
-    runs[0].results                the findings that count, worst first: level, rank, place, message, fingerprint
+    runs[0].results                the findings that count, worst first: level, rank, place, message, fingerprint;
+                                   then those that comments in the source suppress, marked as such
     runs[0].invocations            what could not be checked, as notifications
 
 Paths are relative to the repository (`%SRCROOT%`). The rank of a result, from 0 to 100, is 80 for an error, 50 for a
@@ -49,7 +50,10 @@ def render(reports: Sequence[Report], *, root: Path | None = None) -> str:
 
 def log(reports: Sequence[Report], root: Path) -> dict[str, Any]:
     """The whole document."""
-    found = worst_first(reports)
+    found = [
+        *worst_first(reports),
+        *(Entry(one, hidden) for one in reports for hidden in one.suppressed if hidden.counts),
+    ]
     codes = sorted({entry.finding.code for entry in found})
     driver = {
         "name": "netcheck",
@@ -124,6 +128,9 @@ def result(entry: Entry, rule: int, root: Path) -> dict[str, Any]:
         ],
         "occurrenceCount": max(1, found.count),
         "partialFingerprints": {"netcheck/v1": fingerprint(report, found, root)},
+        "suppressions": [{"kind": "inSource"}]
+        if any(found is hidden for hidden in report.suppressed)
+        else [],
         "properties": {
             "model": printable_text(report.model),
             "verdict": found.verdict.value,

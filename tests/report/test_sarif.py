@@ -91,6 +91,14 @@ def test_ranks_and_precision(validator: Any) -> None:
     assert precision == {"NC501": "high", "NC502": "very-high"}
 
 
+def test_suppressed_findings_are_marked(validator: Any) -> None:
+    report = Report("Net", [hostile.plain()], suppressed=[hostile.plain("NC401"), hostile.plain()])
+    (run,) = log(validator, report)["runs"]
+    suppressions = [(result["ruleId"], result.get("suppressions")) for result in run["results"]]
+    in_source = [{"kind": "inSource"}]
+    assert suppressions == [("NC501", None), ("NC401", in_source), ("NC501", in_source)]
+
+
 def test_what_could_not_be_checked_is_said(validator: Any) -> None:
     unloaded = hostile.plain("NC001", Severity.ERROR, evidence=Evidence(1.0, "", ""))
     skipped = Report("data.py", skipped=["no model"], target="data.py")
