@@ -40,20 +40,25 @@ def recorded_until(axes: BatchAxes, samples: int) -> Recording | None:
     return recorders[-1].recording if recorders else None
 
 
-def find_hard_coded(graph: ModelGraph, recording: Recording, batch: int) -> Node | None:
+def find_hard_coded(graph: ModelGraph, recording: Recording, batch: int, *, failed: bool) -> Node | None:
     """The operation of `graph` in which the example's batch size stands as a number; None if there is none.
 
     Args:
         graph: the model traced at the example's batch size.
         recording: what it does at another one.
-        batch: the example's batch size.
+        batch: the example's batch size; of 1 nothing can be told, since ones stand everywhere.
+        failed: whether forward raised there. If not, a tensor that forward makes in the same size each time is no fault.
     """
+    if batch == 1:
+        return None
     suspects = []
     others = list(recording.graph.nodes)
     for node, other in zip(graph.nodes, others, strict=False):
         if node.op != other.op or (node.op == "call_function" and node.fx.target is not other.target):
             break
         call = recording.calls.get(other)
+        if not failed and node.function in _FACTORIES:
+            continue
         if node.function in _SIZED and call is not None and keeps_batch(node, other, batch, shape_of(call.result)):
             suspects.append(node)
     else:  # it came to an operation that raised, which is not recorded

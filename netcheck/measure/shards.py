@@ -35,6 +35,7 @@ from netcheck.trace import structure
 
 # How a rank ends whose partner is gone.
 _MISSED_ANOTHER = ("Connection closed", "Connection reset", "Broken pipe", "Timed out", "did not end")
+RANDOM = "forward draws random numbers of its own, and gives something else each time"
 MEETING_SECONDS = 60.0  # that a thread waits for the others at a synchronized layer
 
 
@@ -173,7 +174,7 @@ class _Comparison:
         with torch.no_grad():
             again = self.forward([given])[0]
         if difference(again, [output.detach() for output in outputs]) > (1e-9 if self.precision == "float64" else 1e-4):
-            raise CannotCompareError("forward draws random numbers of its own, and gives something else each time")
+            raise CannotCompareError(RANDOM)
 
     def cut(self, given: Any) -> list[Any]:
         """The arguments of each shard."""

@@ -23,7 +23,7 @@ from netcheck.measure.distributed import Ranks
 from netcheck.measure.hard_coded import find_hard_coded, recorded_until
 from netcheck.measure.mixing import WHOLE, UnjudgedError, find_mixing
 from netcheck.measure.scatter import CannotScatterError, chunk_sizes, sampler_shares, scatter
-from netcheck.measure.shards import CannotCompareError, compare
+from netcheck.measure.shards import RANDOM, CannotCompareError, compare
 from netcheck.trace import structure
 from netcheck.trace.kinds import Kind
 from netcheck.trace.run import can_run_for_real
@@ -102,7 +102,7 @@ def on_paper(graph: ModelGraph, axes: BatchAxes, devices: int, samples: int) -> 
             found = replace(found, size_fault=f"at a batch of {size}: {error}", fault_at=error.location)
             recording = recorded_until(axes, size)
     if recording is not None and not found.share_fault:
-        fixed = find_hard_coded(graph, recording, axes.batch)
+        fixed = find_hard_coded(graph, recording, axes.batch, failed=bool(found.size_fault))
         found = replace(found, fixed=None if fixed is None else operation(fixed, graph))
     found = replace(found, inputs=tuple(axes.inputs(samples)))
     whole = axes.resized(samples)
@@ -149,6 +149,8 @@ def on_samples(
         found = replace(found, unjudged=str(error))
     comparison = compared(axes, found, size, seed, ranks)
     if isinstance(comparison, str):
+        if comparison == RANDOM:  # what seemed to mix samples may have drawn other numbers for them
+            found = replace(found, mixing=())
         return replace(found, unjudged=found.unjudged or comparison)
     shards = found.shards
     if len(comparison.losses) == len(shards) and comparison.samples == found.batch_size:

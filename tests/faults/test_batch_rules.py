@@ -61,6 +61,8 @@ def test_a_batch_size_in_forward_is_found_with_its_line(case: str) -> None:
         (lambda self, x: self.rnn(x, x.new_zeros(1, len(x), 5))[0], (8, 4, 6)),
         (lambda self, x: self.layer(x) @ self.table.T, (8, 6)),
         (lambda self, x: self.layer(x).view(-1, 4, 6).mean(1), (4, 4, 6)),
+        (lambda self, x: self.layer(x) + torch.zeros(6).view(1, 6), (1, 6)),
+        (lambda self, x: self.layer(x) + torch.zeros(6), (6, 6)),
     ],
 )
 def test_sizes_from_the_input_are_left_alone(forward: Forward, shape: tuple[int, ...]) -> None:

@@ -113,6 +113,7 @@ def test_random_numbers_that_cannot_be_turned_off_are_not_compared() -> None:
         compared(layered(forward), 8, 2, 6)
     report = netcheck.check(layered(forward), torch.randn(8, 6), devices=2, select=["NC7"])
     assert "draws random numbers" in " ".join(report.skipped)
+    assert report.findings == []
 
 
 def test_parameters_that_no_output_needs_are_named() -> None:
