@@ -141,6 +141,9 @@ def plan(names: Sequence[str], settings: Settings | None = None) -> tuple[list[T
     def left_out(file: str) -> bool:
         return any(matches_file(file, pattern, settings.root) for pattern in settings.exclude)
 
+    for entry in settings.models:
+        if entry.head.endswith(models.ENDINGS) and not os.path.isfile(entry.file(settings.root)):
+            raise UsageError(f"the settings name the model {entry.target}: there is no such file")
     files = [(entry.file(settings.root), entry.symbol) for entry in settings.models]
     found = expand(names, [(file, symbol) for file, symbol in files if file and not left_out(file)], left_out)
     unchecked = []

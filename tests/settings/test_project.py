@@ -151,3 +151,16 @@ def test_unknown_rules_in_the_settings_are_bad_usage(project: Path) -> None:
             assert (done.exit_code, done.stdout) == (2, "")
             assert sentence in done.stderr
             assert done.stderr.count("\n") == 1
+
+
+def test_an_entry_for_a_file_that_is_not_there_is_bad_usage(project: Path) -> None:
+    write(project, '[[tool.netcheck.model]]\ntarget = "src/nte.py:Net"\n')
+    done = run(project, "legacy")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "netcheck: the settings name the model src/nte.py:Net: there is no such file\n"
+
+
+def test_an_entry_counts_where_its_file_is_checked_and_nowhere_else(project: Path) -> None:
+    write(project, '[[tool.netcheck.model]]\ntarget = "src/net.py:Net"\nkwargs = { width = 64, classes = 2 }\n')
+    assert findings(project / "legacy", ".") == {"bad.py:model": ["NC103"]}
+    assert findings(project / "src", ".") == {"net.py:Net": ["NC501"]}

@@ -117,6 +117,11 @@ def test_a_second_target_costs_little_beyond_its_check(tmp_path):
     assert steps[len(steps) // 2] < 0.3
 
 
+def test_a_child_imports_next_to_nothing_itself(tmp_path):
+    reports = run(targets(tmp_path, NET, NET), check="real_support:imports")
+    assert all(int(report.inputs) < 60 for report in reports), [report.inputs for report in reports]
+
+
 def test_progress_tells_file_and_phase(tmp_path):
     events: list[Event] = []
     here = threading.get_ident()
