@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -88,9 +88,26 @@ def find_check(name: str) -> Check:
     home = importlib.import_module(module)
     found: Check = getattr(home, function)
     importlib.import_module("torch")
-    if preload := getattr(home, "preload", None):
-        preload()
+    with tempfile.TemporaryDirectory(prefix="netcheck-") as folder, elsewhere(folder):
+        if preload := getattr(home, "preload", None):
+            preload()
     return found
+
+
+@contextlib.contextmanager
+def elsewhere(folder: str) -> Iterator[None]:
+    """Have temporary files made in a folder, and forget afterwards that anybody knew it: torch's compiler makes a cache
+    there when it is imported, and writes its place into the environment.
+    """
+    environment, before = dict(os.environ), tempfile.tempdir
+    tempfile.tempdir = os.environ["TMPDIR"] = folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
 
 
 def wait(pid: int) -> int:
