@@ -50,7 +50,9 @@ def summarized(
         gain_spread=spread(gains),
         profile=profile,
         parameters=parameters,
-        homogeneity=homogeneity([p.relative for p in parameters if p.name in matrices - shut])
+        homogeneity=homogeneity(
+            [p.relative for p in parameters if p.name in matrices - shut], torch.finfo(plan.dtype).eps
+        )
         if 2 * len(shut) <= len(matrices)
         else None,
         effective_rank=middle_of(
@@ -172,9 +174,14 @@ def fitted(norms: Sequence[float]) -> Slope | None:
     return Slope(slope, min(1.0, explained), count)
 
 
-def homogeneity(relative: Sequence[float]) -> float | None:
-    """P90 - P10 of log10 of the positive ones, interpolated between neighbours; None of fewer than three."""
-    logs = sorted(math.log10(value) for value in relative if value > 0 and math.isfinite(value))
+def homogeneity(relative: Sequence[float], rounding: float = 0.0) -> float | None:
+    """P90 - P10 of log10 of the positive ones, interpolated between neighbours; None of fewer than three.
+
+    Those below `rounding` times the largest are taken for zeros: a gradient that cancels leaves that much.
+    """
+    finite = [value for value in relative if math.isfinite(value)]
+    least = rounding * max(finite, default=0.0)
+    logs = sorted(math.log10(value) for value in finite if value > least)
     return quantile(logs, 0.9) - quantile(logs, 0.1) if len(logs) > 2 else None
 
 

@@ -22,6 +22,7 @@ from netcheck.measure import passes, plan
 from netcheck.measure.gradients import probe
 from netcheck.measure.measurement import Gradients
 from netcheck.measure.passes import Stage
+from netcheck.measure.summary import homogeneity
 from netcheck.trace.run import trace
 
 
@@ -672,3 +673,10 @@ def test_a_layer_scale_holds_nothing_against_the_weights_behind_it() -> None:
     assert found.homogeneity is not None
     assert found.homogeneity < 2
     assert max(p.relative for p in found.parameters if p.name == "0.layer.weight") < 1e-4
+
+
+def test_what_rounding_leaves_of_a_gradient_is_no_gradient() -> None:
+    """A head behind one tower of two: the other's gradient cancels, but for the last digits."""
+    relative = [1.0, 0.5, 0.2, 0.1, 1e-17, 3e-18, 2e-17]
+    assert homogeneity(relative, torch.finfo(torch.float64).eps) == pytest.approx(0.819, abs=1e-3)
+    assert homogeneity([1.0, 1e-3, 1e-6], torch.finfo(torch.float32).eps) == pytest.approx(4.8)
