@@ -109,7 +109,7 @@ def test_two_commands_do_all_setup() -> None:
     for command in SETUP:
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -q torch==")
     assert first.endswith(".venv/bin/netcheck examples/lecture/tanh_stack.py")
-    assert second.endswith(".venv/bin/pytest")
+    assert second.endswith(".venv/bin/pytest -n auto --dist loadfile")
 
 
 def test_the_name_of_another_package_is_not_advertised() -> None:
