@@ -1,0 +1,223 @@
+"""The pipeline: a model and its inputs go in, a report comes out.
+
+    plan(names)          +-- source.targets.expand     files and folders -> targets
+    check_target(target) +-- load.target.load          target -> live model
+    check(model)         +-- instance                  class or factory -> live model
+                         +-- examine
+                               +-- inputs, traced      (subjects)   given or inferred; forward, recorded as a graph
+                               +-- judge               (judging)    what the static rules suspect
+                               +-- probed              (measuring)  forward and backward for real: gradients
+                               +-- given_verdicts      (judging)    what of the suspicions is true, and what else there is
+                               +-- mended              (measuring)  what was tried and helps, where a gradient is bad
+                               +-- judge_cost, judge_batches        what a step costs, how a batch splits, if anyone asks
+
+What goes wrong with the user's model on the way is a finding (NC0xx), not an exception: a run over many
+models reports on every one. Only a request that makes no sense raises (UsageError).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from netcheck import progress
+from netcheck.engine.faults import failure, unseen, value_dependent
+from netcheck.engine.judging import finish, given_verdicts, judge, judge_batches, judge_cost
+from netcheck.engine.measuring import costed, mended, probed, split_up
+from netcheck.engine.subjects import (
+    Built,
+    Source,
+    built_from,
+    example_inputs,
+    from_seed,
+    how_to_give,
+    in_training,
+    instance,
+    plan,
+    specified_inputs,
+    traced,
+)
+from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError
+from netcheck.findings import Finding, Report, Severity
+from netcheck.rules import base, suppressions, thresholds
+from netcheck.settings import Settings, parse_bytes
+
+if TYPE_CHECKING:
+    from netcheck.source.targets import Target
+
+__all__ = [
+    "Built", "Source", "check", "check_target", "examine", "example_inputs", "exit_code", "instance", "plan", "preload", "traced",
+]  # fmt: skip
+
+MODEL_FAULTS = (LoadError, InputError, TraceError)  # what becomes a finding
+NOTHING_LOADED = ("NC001", "NC002", "NC007")  # with one of these there was no model to check
+
+
+def check(
+    model: Any,
+    inputs: Any = None,
+    *,
+    probe: bool = True,
+    device: str = "auto",
+    seeds: int = 3,
+    remedies: bool = True,
+    optimizer: str = "sgd",
+    batch_size: int | None = None,
+    devices: int | None = None,
+    device_memory: int | str | None = None,
+    select: Iterable[str] | None = None,
+    ignore: Iterable[str] | None = None,
+    seed: int = 0,
+) -> Report:
+    """Check one model and report what will train badly, where, and what to write instead.
+
+    Args:
+        model: an nn.Module, its class, or a function without arguments that builds one.
+        inputs: example inputs: a tensor, a tuple (*args), a dict (**kwargs), or None to infer them; a DataLoader gives real
+            data, on which the gradients are then measured.
+        probe: whether to run the model forward and backward for real, and measure its gradients; the model, its gradients
+            and all random number generators are afterwards as before.
+        device: where to: "auto" (cuda, then mps, then cpu) or the name of a device.
+        seeds: how many passes to make, each with fresh inputs, and fresh weights where `model` builds one.
+        remedies: whether to try what would help where a measured gradient is bad, on a run of the model; it stays as it is.
+        optimizer: what the model will be trained with, "sgd" or "adam", which forgives a gradient's scale in part.
+        batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs.
+        devices: over how many devices a batch is to be split: what each would see, and whether that gives the same.
+        device_memory: of the device that will train, as bytes or "24GiB"; None means what the accelerator has.
+        select: codes, beginnings of codes or names of the rules to run; None means all.
+        ignore: rules to leave out; the longer selector wins over a shorter one.
+        seed: what the random number generators start from where a class or function builds the model and where
+            it is probed, so that every check judges the same weights and measures the same.
+
+    Raises:
+        UsageError: a selector matches no rule, the seed is no seed, or an option has no such value.
+    """
+    settings = Settings(
+        select=selectors(select),
+        ignore=selectors(ignore),
+        probe=probe,
+        device=device,
+        seeds=seeds,
+        remedies=remedies,
+        optimizer=optimizer,
+        batch_size=batch_size,
+        devices=devices,
+        device_memory=parse_bytes(device_memory),
+        seed=seed,
+    )
+    base.require_known((*settings.chosen, *settings.ignore))
+    from netcheck.trace.places import origin_of
+
+    report = Report(model=getattr(model, "__name__", type(model).__name__))
+    source = Source(
+        lambda: built_from(model, origin_of(model), seed),
+        lambda module: example_inputs(module, inputs, seeds),
+    )
+    examine(report, source, settings)
+    suppressions.unused([report], (), settings)
+    return report
+
+
+def check_target(target: Target, settings: Settings) -> Report:
+    """Load the model that `target` names and check it."""
+    from netcheck.load import target as loading
+    from netcheck.load.randomness import seeded
+
+    settings, entry = settings.of_model(target.file, target.symbol, target.module)
+    # A class that netcheck came upon by itself may need arguments, or be no model: nobody asked for it.
+    harmless = (NeedsArguments, loading.NotAModel) if target.discovered and not entry else ()
+
+    def build() -> Built:
+        weights = None if settings.weights is None else str(settings.weights)
+        args, kwargs = (entry.args, dict(entry.kwargs)) if entry else ((), {})
+        try:
+            with seeded(settings.seed):
+                loaded = loading.load(target, args=args, kwargs=kwargs, weights=weights)
+        except NeedsArguments as error:
+            error.help = how_to_give(error, target, settings)
+            raise
+        return Built(loaded.model, loaded.defined, from_seed(None if weights else loaded.factory))
+
+    source = Source(build, lambda module: specified_inputs(module, settings))
+    report = Report(model=target.symbol, target=target.name)
+    with thresholds.chosen(base.thresholds_in(settings)):
+        return examine(report, source, settings, harmless=harmless)
+
+
+def examine(
+    report: Report,
+    source: Source,
+    settings: Settings,
+    *,
+    harmless: tuple[type[NetcheckError], ...] = (),
+) -> Report:
+    """Fill `report` in: build, find inputs, trace, judge, measure. A `harmless` fault is only information."""
+    start = time.perf_counter()
+    findings: list[Finding] = []
+    try:
+        built = source.build()
+        report.model = type(built.model).__name__
+        with in_training(built.model):
+            progress.phase("inputs")
+            example = source.inputs_for(built.model)
+            report.inputs = example.description.removeprefix("inputs: ")
+            progress.phase("trace")
+            report.graph = traced(built.model, example.args, example.kwargs)
+            report.measure_batches = partial(split_up, report, report.graph, example, settings)
+            report.measure_cost = partial(costed, report, report.graph, example, settings)
+            report.graph.origin = built.origin
+            report.summary = report.graph.summary()
+            report.skipped += unseen(report.graph)
+            if report.graph.reads:
+                findings.append(value_dependent(report.graph.reads))
+            progress.phase("judge")
+            suspicions = list(judge(report.graph, settings))
+            if settings.probe:
+                report.gradients, failed = probed(report.graph, example, settings, built.factory)
+                findings += failed
+            verdict = given_verdicts(suspicions, report.graph, report.gradients, settings)
+            if settings.remedies and report.gradients is not None:
+                report.gradients, verdict = mended(report.graph, example, report.gradients, verdict)
+            findings += verdict
+        findings += judge_cost(report, report.graph, settings)
+        findings += judge_batches(report, report.graph, settings)
+    except MODEL_FAULTS as error:
+        found = failure(error)
+        findings.append(replace(found, severity=Severity.INFO) if isinstance(error, harmless) else found)
+    report.seconds = time.perf_counter() - start
+    return finish(report, findings, settings)
+
+
+def preload() -> None:
+    """Import all that a check of any model imports, so that processes forked from this one need not.
+
+    torch imports its compiler when the first fake tensors are made: over a second of CPU time.
+    """
+    import importlib
+    import pkgutil
+
+    for package in ("netcheck.load", "netcheck.trace", "netcheck.measure"):
+        path = importlib.import_module(package).__path__
+        for info in pkgutil.walk_packages(path, f"{package}."):
+            importlib.import_module(info.name)
+    with contextlib.suppress(ImportError):  # a torch built without it
+        importlib.import_module("torch._dynamo")
+    base.registry()
+
+
+def exit_code(reports: Sequence[Report], settings: Settings) -> int:
+    """0: nothing as bad as `fail_on`; 1: findings; 2: there were models, and none could be loaded."""
+    tried = [report for report in reports if report.summary or report.at_least(Severity.WARNING)]
+    if tried and all(any(f.code in NOTHING_LOADED for f in report) for report in tried):
+        return 2
+    failed = any(report.at_least(settings.fail_on) for report in reports)
+    return int(failed and not settings.exit_zero)
+
+
+def selectors(chosen: Iterable[str] | None) -> tuple[str, ...]:
+    """Selectors as a tuple; one string is one selector, not its letters."""
+    return (chosen,) if isinstance(chosen, str) else tuple(chosen or ())

@@ -1,0 +1,77 @@
+"""What goes wrong on the way, as findings (NC0xx)."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netcheck.errors import NetcheckError
+from netcheck.findings import Evidence, Finding, Location, Verdict
+from netcheck.rules import base
+
+if TYPE_CHECKING:
+    from netcheck.trace.graph import ModelGraph, Node
+
+
+def failure(error: NetcheckError) -> Finding:
+    """The finding for a model that could not be checked."""
+    cause = error.__cause__
+    return notice(
+        error.code,
+        str(error),
+        help=error.help,
+        evidence=exception_text(cause) if cause and str(cause) not in str(error) else "",
+        locations=(error.location,) if error.location else (),
+        modules=(error.module,) if error.module else (),
+    )
+
+
+def unseen(graph: ModelGraph) -> list[str]:
+    """What of the model the graph does not show, a sentence each."""
+    if not graph.lost:
+        return []
+    return [f"{len(graph.lost)} tensors that no recorded operation made: what leads to them was not checked"]
+
+
+def value_dependent(reads: Sequence[Node]) -> Finding:
+    """The finding for a model whose forward looked at the values of these nodes."""
+    found = notice(
+        "NC005",
+        "forward looks at the values of its tensors: only the way that it took on these inputs was checked",
+        help="give inputs that take the way that you want checked",
+        locations=tuple(dict.fromkeys(node.called_at for node in reads if node.called_at)),
+        modules=tuple(dict.fromkeys(node.path for node in reads)),
+    )
+    return replace(found, count=len(reads), verdict=Verdict.CONFIRMED)
+
+
+def notice(
+    code: str,
+    message: str,
+    *,
+    help: str,
+    evidence: str = "",
+    locations: tuple[Location, ...] = (),
+    modules: tuple[str, ...] = (),
+) -> Finding:
+    """A finding that the engine itself makes."""
+    rule = base.find(code)
+    number = Evidence(value=1.0, unit="failures", text=evidence)
+    return Finding(
+        rule.code, rule.name, rule.severity, message, help, number, modules=modules, locations=locations
+    )
+
+
+def exception_text(error: BaseException) -> str:
+    """The class of an exception and the first line of its text."""
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def place_text(error: BaseException) -> str:
+    """The innermost place that an exception passed: "poor_init.py:57"."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"

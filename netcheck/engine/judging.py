@@ -1,0 +1,115 @@
+"""What the selected rules say of a graph and of what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from netcheck.engine.faults import exception_text, notice, place_text
+from netcheck.findings import Finding, Report, by_importance
+from netcheck.launch import launched
+from netcheck.rules import base, suppressions, verdicts
+from netcheck.rules.ignores import is_ignored
+from netcheck.settings import Settings
+
+if TYPE_CHECKING:
+    from netcheck.measure.measurement import Gradients
+    from netcheck.trace.graph import ModelGraph
+
+
+def judge(graph: ModelGraph, settings: Settings) -> Iterator[Finding]:
+    """What the selected static rules see in `graph`; a rule that raises is a finding itself."""
+    for rule in base.select(settings.chosen, settings.ignore):
+        if isinstance(rule, base.StaticRule):
+            yield from guarded(rule, rule.check, graph)
+
+
+def given_verdicts(
+    suspicions: Sequence[Finding], graph: ModelGraph, gradients: Gradients | None, settings: Settings
+) -> list[Finding]:
+    """The suspicions as the measurements leave them, and what the measured rules see that no suspicion explains."""
+    found = list(suspicions)
+    if gradients is not None:
+        found = [verdicts.judged(suspicion, gradients) for suspicion in suspicions]
+        measured = [
+            finding
+            for rule in base.select(settings.chosen, settings.ignore)
+            if isinstance(rule, base.MeasuredRule)
+            for finding in guarded(rule, rule.check, gradients, graph)
+        ]
+        found += verdicts.unexplained(measured, found)
+    return [verdicts.forgiven(finding) for finding in found] if settings.optimizer == "adam" else found
+
+
+def judge_cost(report: Report, graph: ModelGraph, settings: Settings) -> Iterator[Finding]:
+    """What the selected rules see in the cost, which is measured only where it may concern one or was asked for."""
+    from netcheck.measure.fit import accelerator_memory
+
+    rules = [r for r in base.select(settings.chosen, settings.ignore) if isinstance(r, base.CostRule)]
+    memory = settings.device_memory or accelerator_memory()
+    concerned = [rule for rule in rules if may_concern(rule, graph, memory)]
+    cost = report.cost if concerned or settings.tells_cost else None
+    if cost is None:
+        return
+    for rule in concerned:
+        yield from guarded(rule, rule.check, cost, graph)
+
+
+def may_concern(rule: base.CostRule, graph: ModelGraph, memory: int | None) -> bool:
+    """Whether a rule wants the cost measured; a rule that fails to tell is asked again, with the cost."""
+    try:
+        return rule.concerned(graph, memory)
+    except Exception:
+        return True
+
+
+def judge_batches(report: Report, graph: ModelGraph, settings: Settings) -> Iterator[Finding]:
+    """What the selected rules see in the way a batch splits, where somebody asks about devices or names such a rule."""
+    from netcheck.measure.split import accelerators
+
+    selected = list(base.select(settings.chosen, settings.ignore))
+    rules = [rule for rule in selected if isinstance(rule, base.BatchRule)]
+    named = [r for r in rules if any(base.match_length(r, selector) > 0 for selector in settings.chosen)]
+    several = settings.batch_size is not None and accelerators() > 1
+    asked = settings.devices is not None or several or launched() is not None
+    rules = rules if asked else named
+    batches = report.batches if rules or asked else None
+    if batches is None:
+        return
+    if batches.unjudged:
+        report.skipped.append(f"whether samples mix was not judged: {batches.unjudged}")
+    found = [finding for rule in rules for finding in guarded(rule, rule.check, batches, graph)]
+    for rule in selected:
+        if isinstance(rule, base.StaticRule):
+            found += guarded(rule, rule.check_split, batches, graph)
+    codes = {finding.code for finding in found}
+    yield from (finding for finding in found if not codes.intersection(verdicts.causes_of(finding)))
+
+
+def guarded(rule: base.Rule, look: Callable[..., Iterable[Finding]], *material: Any) -> list[Finding]:
+    """What a rule finds; if it raises, a finding that says so, and what the other rules found stands."""
+    try:
+        return list(look(*material))
+    except Exception as error:
+        return [
+            notice(
+                "NC008",
+                f"the rule {rule.name} ({rule.code}) failed on this model; what the other rules found stands",
+                help=f"report this together with the model; --ignore {rule.code} checks without the rule",
+                evidence=f"{exception_text(error)} at {place_text(error)}",
+            )
+        ]
+
+
+def finish(report: Report, findings: list[Finding], settings: Settings) -> Report:
+    """Put the findings into `report`, without the notices that were ignored."""
+    # `--select NC1` must not hide that a model could not be checked: only `--ignore` does.
+    kept = {rule.code for rule in base.select(("ALL", *settings.chosen), settings.ignore)}
+    file, _, symbol = report.target.rpartition(":")
+    for found in suppressions.suppressed(report, findings, settings):
+        if found.code in kept and not is_ignored(found, (report.model, symbol), file, settings):
+            report.findings.append(found)
+        elif report.summary is None:
+            report.skipped.append(f"{found.message} ({found.code}, ignored)")
+    report.findings = by_importance(report.findings)
+    return report

@@ -1,0 +1,237 @@
+"""From what was named to what is checked: targets, a live model, its inputs, its graph."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from netcheck.engine.faults import exception_text, failure
+from netcheck.errors import (
+    InputError,
+    LoadError,
+    NeedsArguments,
+    NetcheckError,
+    TraceError,
+    UsageError,
+)
+from netcheck.findings import Location, Report
+from netcheck.settings import Settings, models
+from netcheck.settings.patterns import matches_file
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from netcheck.load.inputs import ExampleInputs
+    from netcheck.source.locate import Definition
+    from netcheck.source.targets import Target
+    from netcheck.trace.graph import ModelGraph
+
+# A search for inputs takes a second at most; this is for a machine that is busy with other things.
+INFERENCE_SECONDS = 20.0
+
+
+def plan(names: Sequence[str], settings: Settings | None = None) -> tuple[list[Target], list[Report]]:
+    """The models that files, folders and modules hold, and a report on each file without any; without torch.
+
+    Raises:
+        UsageError: a name stands for nothing.
+    """
+    from netcheck.source.targets import expand
+
+    settings = Settings() if settings is None else settings
+
+    def left_out(file: str) -> bool:
+        return any(matches_file(file, pattern, settings.root) for pattern in settings.exclude)
+
+    for entry in settings.models:
+        if entry.head.endswith(models.ENDINGS) and not os.path.isfile(entry.file(settings.root)):
+            raise UsageError(f"the settings name the model {entry.target}: there is no such file")
+    files = [(entry.file(settings.root), entry.symbol) for entry in settings.models]
+    found = expand(names, [(file, symbol) for file, symbol in files if file and not left_out(file)], left_out)
+    unchecked = []
+    for skipped in found.skipped:
+        if not os.path.lexists(skipped.file):
+            raise UsageError(f"{skipped.file} {skipped.reason}")
+        report = Report(model=skipped.file, target=skipped.file)
+        if skipped.line is None and not (skipped.unreadable and skipped.file in names):
+            report.skipped.append(skipped.reason)
+        else:  # a line to blame, so it is meant to be Python; or somebody named it
+            place = Location(skipped.file, skipped.line or 1)
+            help = "correct the line" if skipped.line else "name a file of Python that can be read"
+            error = LoadError(f"{skipped.file} {skipped.reason}", help=help, location=place)
+            report.findings.append(failure(error))
+        unchecked.append(report)
+    return list(found.targets), unchecked
+
+
+@dataclass(frozen=True)
+class Built:
+    """A live model, where it is defined if its class does not tell, and what builds another one from a seed."""
+
+    model: nn.Module
+    origin: Definition | None = None
+    factory: Callable[[int], nn.Module] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """How to get a model and inputs for it."""
+
+    build: Callable[[], Built]
+    inputs_for: Callable[[nn.Module], ExampleInputs]
+
+
+def built_from(model: Any, origin: Definition | None, seed: int) -> Built:
+    """`model`, or what its class or the function builds, which can then be built again."""
+    module = instance(model, seed)
+    return Built(module, origin, None if module is model else lambda other: instance(model, other))
+
+
+def from_seed(factory: Callable[[], nn.Module] | None) -> Callable[[int], nn.Module] | None:
+    """A function that builds with the random number generators started from the seed that it is given."""
+    from netcheck.load.randomness import seeded
+
+    if factory is None:
+        return None
+
+    def build(seed: int) -> nn.Module:
+        with seeded(seed):
+            return factory()
+
+    return build
+
+
+def instance(model: Any, seed: int = 0) -> nn.Module:
+    """`model`, or what its class or the function builds, with the random number generators started from `seed`.
+
+    Raises:
+        NeedsArguments: it cannot be called without arguments.
+        LoadError: it raises, or builds something else than an nn.Module.
+    """
+    from torch import nn
+
+    from netcheck.load.randomness import seeded
+
+    if isinstance(model, nn.Module):
+        return model
+    name = getattr(model, "__qualname__", repr(model))
+    if not callable(model):
+        raise LoadError(
+            f"cannot check a {type(model).__name__}",
+            help="give an nn.Module, its class, or a function without arguments that builds one",
+        )
+    if missing := required_arguments(model):
+        raise NeedsArguments(
+            f"{name} cannot be built without {', '.join(missing)}",
+            help=f"give the model itself, or a function that builds it: lambda: {name}(...)",
+        )
+    try:
+        with seeded(seed):
+            module = model()
+    except (Exception, SystemExit) as error:
+        raise LoadError(f"{name}() raised {exception_text(error)}", help="make it build its model") from error
+    if not isinstance(module, nn.Module):
+        raise LoadError(f"{name}() built a {type(module).__name__}", help="return an nn.Module from it")
+    return module
+
+
+def required_arguments(function: Callable[..., Any]) -> list[str]:
+    """The names of the arguments without which `function` cannot be called."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # builtins without a signature: calling it will tell
+        return []
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in variadic]
+
+
+def how_to_give(error: NeedsArguments, target: Target, settings: Settings) -> str:
+    """The lines of pyproject.toml that would give a class its arguments; a function, where they are no plain data."""
+    if not error.args_wanted and not error.kwargs_wanted:
+        return error.help
+    _, entry = settings.of_model(target.file, target.symbol, target.module)
+    args = (*(entry.args if entry else ()), *error.args_wanted)
+    kwargs = {**dict(entry.kwargs if entry else ()), **error.kwargs_wanted}
+    name = (
+        os.path.relpath(target.file, settings.root or None).replace(os.sep, "/")
+        if target.file
+        else target.module
+    )
+    lines = models.lines(f"{name}:{target.symbol}", args, kwargs).replace("\n", "\n    ")
+    return f"give them in pyproject.toml, with your own values:\n\n    {lines}\n"
+
+
+def example_inputs(module: nn.Module, inputs: Any, batches: int = 1) -> ExampleInputs:
+    """The inputs that were given as values, else inferred ones; of a loader, its first batches."""
+    from netcheck.load import inputs as finding_inputs
+
+    return inferred(module) if inputs is None else finding_inputs.given(inputs, module, batches)
+
+
+def specified_inputs(module: nn.Module, settings: Settings) -> ExampleInputs:
+    """The inputs that were given as text on the command line, or the data that it names, else inferred ones."""
+    from netcheck.load import data
+    from netcheck.load import inputs as finding_inputs
+
+    if settings.input_from:
+        return finding_inputs.given(data.named(settings.input_from), module, settings.seeds)
+    return finding_inputs.parse_specs(settings.inputs) if settings.inputs else inferred(module)
+
+
+def inferred(module: nn.Module) -> ExampleInputs:
+    """Inputs that netcheck found by itself.
+
+    Raises:
+        InputError: it found none.
+        TraceError: it found some that forward takes in, and forward raised later.
+    """
+    from netcheck.load.inputs import infer_inputs
+
+    try:
+        return infer_inputs(module, seconds=INFERENCE_SECONDS)
+    except InputError as error:
+        fault = farthest(module, error)
+        raise fault from fault.__cause__  # of the two errors only this one's cause says something
+
+
+def farthest(module: nn.Module, error: InputError) -> NetcheckError:
+    """What to say where no inputs were found: if forward got past its first weights, how it failed beyond them."""
+    if error.best is None:
+        return error
+    try:
+        traced(module, error.best.args, error.best.kwargs)
+    except TraceError as beyond:
+        beyond.help = (
+            "make the shapes agree; or, if forward expects another input than "
+            f"{error.best.description.removeprefix('inputs: ')}, "
+            "give that: `--input 2x3x224x224`, or a function netcheck_inputs() beside the model that returns it"
+        )
+        return beyond
+    return error
+
+
+@contextmanager
+def in_training(module: nn.Module) -> Iterator[None]:
+    """Judge a model that stands in eval mode as it will be trained.
+
+    One in training mode may have parts that are frozen on purpose, and is left as it is.
+    """
+    flags = {part: part.training for part in module.modules()}
+    if not module.training:
+        module.train()
+    try:
+        yield
+    finally:
+        for part, training in flags.items():
+            part.training = training
+
+
+def traced(module: nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) -> ModelGraph:
+    """The graph of what `module` does on these inputs."""
+    from netcheck.trace import trace
+
+    return trace(module, tuple(args), dict(kwargs))
