@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from netcheck.trace import behaviour
 from netcheck.trace.gain import Change, Layer, Network, following_activation, recommended_square
 from netcheck.trace.kinds import Kind, is_weight_layer
-from netcheck.trace.weights import is_constant, trained_matrices
+from netcheck.trace.weights import trained_matrices
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -92,7 +92,7 @@ def constant_layers(network: Network) -> dict[Node, float]:
     return {
         node: float(layer.weight.matrix[0, 0])
         for node, layer in network.stats.items()
-        if layer.weight is not None and is_constant(layer.weight.matrix) and trained_matrices(node)
+        if layer.weight is not None and layer.weight.is_constant and trained_matrices(node)
     }
 
 

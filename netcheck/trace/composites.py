@@ -46,6 +46,8 @@ def find(graph: ModelGraph) -> None:
             find_crelu(node, measured)
         elif node.kind in (Kind.ADD, Kind.GATE, Kind.SCALE, Kind.POINTWISE):
             _find_joined(node, measured)
+        elif node.kind is Kind.SHIFT:
+            find_recentred(node, measured)
         elif node.kind is Kind.REDUCE and node.detail == "max":
             find_maxout(node)
         elif node.kind is Kind.UNKNOWN:
@@ -92,6 +94,31 @@ def _find_chain(end: Node, measured: dict[Any, Activation | None]) -> None:
         adopt(end, chain, measure(end, chain, start, measured))
         if end.kind is Kind.ACTIVATION:
             return
+
+
+def find_recentred(end: Node, measured: dict[Any, Activation | None]) -> None:
+    """A sigmoid stretched and shifted until it is centred on zero, 2 * sigmoid(2 * x) - 1, is a tanh."""
+    region, inner = [end], None
+    origin = end.inputs[0]
+    while len(region) < _FARTHEST and len(origin.inputs) > 0 and all(user is region[0] for user in origin.users):
+        if origin.kind is Kind.ACTIVATION and origin.detail == "" and inner is None:
+            inner = origin
+        elif not (is_hidden(origin, region) or is_by_numbers(origin)):
+            break
+        varying = [source for source in origin.inputs if source.depends]
+        if len(varying) != 1:
+            return
+        region, origin = [origin, *region], varying[0]
+    if inner is None or inner.activation is None or not inner.activation.saturates or inner.activation.zero_centred:
+        return
+    activation = measure(end, region, origin, measured)
+    if activation is not None and activation.saturates and activation.zero_centred:
+        adopt(end, region, activation)
+
+
+def is_by_numbers(node: Node) -> bool:
+    """Whether a node scales or shifts its input by numbers, and not by parameters."""
+    return node.kind in (Kind.SCALE, Kind.SHIFT) and len(node.inputs) == 1
 
 
 def in_chain(node: Node, rest: list[Node]) -> bool:

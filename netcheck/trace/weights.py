@@ -51,6 +51,11 @@ class Weight:
         return norm * math.sqrt(self.fan_in / part.numel())
 
     @cached_property
+    def is_constant(self) -> bool:
+        """Whether all weights have one value."""
+        return is_constant(self.matrix)
+
+    @cached_property
     def bias_square(self) -> float:
         """The mean square of the bias."""
         return mean_square(self.bias) if self.bias is not None and self.bias.numel() else 0.0

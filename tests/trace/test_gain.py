@@ -11,6 +11,7 @@ from torch import nn
 
 import netcheck
 from netcheck.trace import trace
+from netcheck.trace.behaviour import Activation
 from netcheck.trace.budget import diagnose
 from netcheck.trace.gain import Network
 
@@ -137,3 +138,31 @@ def test_averaging_over_many_positions_is_not_held_against_a_net(head: nn.Module
     assert report.gradients is not None
     assert report.gradients.pooled == pytest.approx(forgiven)
     assert report.gradients.held_gain == pytest.approx(report.gradients.gain + forgiven)
+
+
+# ---- what the sweep asks of an activation -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [torch.relu, torch.tanh, nn.GELU(), nn.Hardtanh()])
+@pytest.mark.parametrize("correlation", [-0.5, 0.0, 0.7, 0.99, 1.0])
+def test_the_overlap_of_two_samples_is_the_integral_over_both(
+    function: Callable[[torch.Tensor], torch.Tensor], correlation: float
+) -> None:
+    z = torch.linspace(-7, 7, 1401, dtype=torch.float64)  # variance 1 and mean 0.5 are not rounded
+    weights = torch.exp(-(z**2) / 2)
+    weights = weights / weights.sum()
+    other = correlation * z[:, None] + math.sqrt(1 - correlation**2) * z[None, :]  # (1401, 1401)
+    expected = float(weights @ (function(z + 0.5)[:, None] * function(other + 0.5)) @ weights)
+    assert Activation(function).overlap(1.0, 0.5, correlation) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(("positive", "share", "variance"), [(1.0, 0.5, 0.3), (0.2, 0.3, 5.0), (3.0, 1.0, 1e-4)])
+def test_the_moments_of_a_rectified_stream_are_those_of_samples(positive: float, share: float, variance: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    stream, branch, drawn = torch.randn(3, 1_000_000, generator=generator, dtype=torch.float64)
+    stream = stream.abs() * math.sqrt(positive / share) * (drawn < torch.distributions.Normal(0, 1).icdf(torch.tensor(share)))
+    z = stream + branch * math.sqrt(variance)  # (1000000,)
+    second, mean, slope = Activation(torch.relu).moments_after_rectified_sum(positive, share, variance)
+    assert second == pytest.approx(float(z.clamp(min=0).square().mean()), rel=0.01)
+    assert mean == pytest.approx(float(z.clamp(min=0).mean()), rel=0.01)
+    assert slope == pytest.approx(float((z > 0).double().mean().sqrt()), rel=0.01)

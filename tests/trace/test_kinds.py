@@ -103,7 +103,10 @@ def test_activations_of_torch_are_measured(name: str) -> None:
     lambda self, x: (x.exp() - (-x).exp()) / (x.exp() + (-x).exp()),
     lambda self, x: torch.sinh(x) / torch.cosh(x),
     lambda self, x: (1 - torch.exp(-2 * x)) / (1 + torch.exp(-2 * x)),
-], ids=range(9))  # fmt: skip
+    lambda self, x: 2 / (1 + torch.exp(-2 * x)) - 1,
+    lambda self, x: 1 - 2 * torch.sigmoid(-2 * x),
+    lambda self, x: F.sigmoid(x * 2).mul(2).sub(1),
+], ids=range(12))  # fmt: skip
 def test_one_kind_however_it_is_written(write: Any) -> None:
     node = only(apply(write, tanh=nn.Tanh()))
     assert node.kind is Kind.ACTIVATION
@@ -112,6 +115,17 @@ def test_one_kind_however_it_is_written(write: Any) -> None:
     assert node.activation.moments(1.0)[2] == pytest.approx(
         0.6813, abs=0.01
     )  # sqrt E[(1 - tanh^2)^2], z ~ N(0, 1)
+
+
+@pytest.mark.parametrize("write", [
+    lambda self, x: torch.sigmoid(x) - 0.1,
+    lambda self, x: 1 - torch.sigmoid(x),
+    lambda self, x: 1 / (1 + torch.exp(-x)),
+])  # fmt: skip
+def test_a_sigmoid_that_is_not_centred_stays_one(write: Any) -> None:
+    [node] = [node for node in apply(write) if node.kind is Kind.ACTIVATION]
+    assert node.activation.saturates
+    assert not node.activation.zero_centred
 
 
 # ---- behaviour ---------------------------------------------------------------------------------------------

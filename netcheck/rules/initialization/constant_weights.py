@@ -12,8 +12,6 @@ from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.neighbours import weight_layers_after
 
 if TYPE_CHECKING:
-    import torch
-
     from netcheck.measure.measurement import Gradients
     from netcheck.trace.graph import ModelGraph, Node
 
@@ -190,7 +188,7 @@ model = Modulated()
         constants: dict[float, list[Node]] = {}
         for node in graph:
             if is_weight_layer(node) and node.live and node.depends:
-                value = constant_of(trained_matrices(node))
+                value = constant_of(node)
                 if value is not None and not is_excused(node, value):
                     constants.setdefault(value, []).append(node)
         for value, nodes in constants.items():
@@ -210,13 +208,16 @@ model = Modulated()
             )
 
 
-def constant_of(matrices: list[torch.Tensor]) -> float | None:
+def constant_of(node: Node) -> float | None:
     """The one value of all matrices of a layer, or None if they have several (or too few units to be symmetric)."""
-    from netcheck.trace.weights import is_constant
+    from netcheck.trace.weights import is_constant, trained_matrices, weight_of
 
+    weight = weight_of(node)
     value: float | None = None
-    for matrix in matrices:
-        if (min(matrix.shape) < 2 and matrix.shape[0] < 2) or not is_constant(matrix):
+    for matrix in trained_matrices(node):
+        if min(matrix.shape) < 2 and matrix.shape[0] < 2:
+            return None
+        if not (weight.is_constant if weight is not None else is_constant(matrix)):
             return None
         first = float(matrix[0, 0])
         if value is not None and value != first:

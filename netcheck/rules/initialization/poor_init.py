@@ -241,10 +241,10 @@ def gain_of(node: Node, diagnosis: Diagnosis) -> float:
 
 def has_one_value(node: Node) -> bool:
     """Whether all weights of a layer are equal."""
-    from netcheck.trace.weights import is_constant, weight_of
+    from netcheck.trace.weights import weight_of
 
     weight = weight_of(node)
-    return weight is not None and is_constant(weight.matrix)
+    return weight is not None and weight.is_constant
 
 
 def masked_shares(layers: list[Node]) -> dict[Node, float]:

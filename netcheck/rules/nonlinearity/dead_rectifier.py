@@ -379,13 +379,13 @@ def moments_of_layer(node: Node, source: Node) -> tuple[torch.Tensor, torch.Tens
     sqrt(q).
     """
     from netcheck.trace.moments import Moments
-    from netcheck.trace.weights import is_constant, weight_of
+    from netcheck.trace.weights import weight_of
 
     weight = weight_of(node)
     if weight is None or weight.bias is None or weight.bias.numel() != weight.matrix.shape[0]:
         return None
     bias, matrix = weight.bias.double(), weight.matrix
-    if float(bias.median()) > _NEGATIVE or is_constant(matrix):
+    if float(bias.median()) > _NEGATIVE or weight.is_constant:
         return None  # most units have no negative bias to speak of; that weights are equal is a fault of its own
     given = node.graph.diagnosis.network.as_built.moments.get(source, Moments())
     spread = matrix.square().sum(1).double().sqrt() * given.q**0.5
