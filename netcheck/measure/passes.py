@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from netcheck.errors import ProbeError
 from netcheck.load.randomness import seed_all
@@ -147,7 +148,7 @@ class Stage:
         follower = Follower(self.graph, {*self.wires.heard(), *alter}, twins.census, watch.heard, alter)
         self.hand_over(watch, args, kwargs)
         try:
-            with torch.enable_grad(), follower.running():
+            with torch.enable_grad(), FlagsOfLeavesOnly(), follower.running():
                 result = follower.call_module(model, args, kwargs)
         except (Exception, SystemExit) as error:
             if is_out_of_memory(error):
@@ -164,7 +165,7 @@ class Stage:
         recorder = Recorder(twins.census, listener=listener)
         if isinstance(listener, Watch):
             self.hand_over(listener, args, kwargs)
-        modes = (Unannounced(recorder),) if hears_all(self.graph) else ()
+        modes = (FlagsOfLeavesOnly(), *((Unannounced(recorder),) if hears_all(self.graph) else ()))
         return run_recorded(model, recorder, args, kwargs, modes=modes), leaves, generator
 
     def hand_over(self, watch: Watch, args: Any, kwargs: Any) -> None:
@@ -225,20 +226,21 @@ class Stage:
         cotangent = torch.randn(end.shape, generator=generator, dtype=draw)
         cotangent = (cotangent * (self.scale / cotangent.norm())).to(end.device, end.dtype)
         before = reachable(result, end)
-        wanted = [*starts, *twins.trained.values()]
+        trained = {name: twin for name, twin in twins.trained.items() if twin.requires_grad}  # forward may have frozen some
+        wanted = [*starts, *trained.values()]
         found: Sequence[torch.Tensor | None] = [None] * len(wanted)
         if end.requires_grad and wanted:
             found = torch.autograd.grad(end, wanted, cotangent, allow_unused=True)
-        gradients = dict(zip(twins.trained, map(dense, found[len(starts) :]), strict=True))
+        gradients = dict(zip(trained, map(dense, found[len(starts) :]), strict=True))
         used = used_parameters(self.graph)
         return Outcome(
             end,
             [gradient for gradient in found[: len(starts)] if gradient is not None],
             cotangent,
-            {name: (twins.trained[name].detach(), g) for name, g in gradients.items() if g is not None},
+            {name: (trained[name].detach(), g) for name, g in gradients.items() if g is not None},
             tuple(
                 name
-                for name, value in twins.trained.items()
+                for name, value in trained.items()
                 if gradients[name] is None and id(value) not in before and used.intersection(twins.names[name])
             ),
         )
@@ -308,6 +310,22 @@ def closing(watch: Watch) -> Iterator[None]:
         yield
     finally:
         watch.release()
+
+
+SETTERS = (torch.Tensor.requires_grad.__set__, torch.Tensor.requires_grad_)  # type: ignore[attr-defined]
+
+
+class FlagsOfLeavesOnly(TorchFunctionMode):
+    """Lets forward set `requires_grad` of its input, which is a leaf for the user and was computed from one here.
+
+    Autograd refuses that for what is no leaf. The probe has the gradient of its inputs come whatever forward asks for, so
+    nothing is lost; and the trace has run the same statement on the user's own kind of tensor, where an error would be real.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in SETTERS and not args[0].is_leaf:
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

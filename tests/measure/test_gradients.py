@@ -680,3 +680,51 @@ def test_what_rounding_leaves_of_a_gradient_is_no_gradient() -> None:
     relative = [1.0, 0.5, 0.2, 0.1, 1e-17, 3e-18, 2e-17]
     assert homogeneity(relative, torch.finfo(torch.float64).eps) == pytest.approx(0.819, abs=1e-3)
     assert homogeneity([1.0, 1e-3, 1e-6], torch.finfo(torch.float32).eps) == pytest.approx(4.8)
+
+
+class WantsItsInputsGradient(nn.Module):
+    """Sets `requires_grad` of a view of its input, as speech models do to checkpoint layers that are not trained."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.first, self.head = kind, nn.Linear(8, 16), nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = x[:, None]
+        if self.kind == "assigned":
+            rows.requires_grad = True
+        elif self.kind == "called":
+            rows = rows.requires_grad_(True)
+        elif self.kind == "forbidden":
+            rows.requires_grad_(False)
+        return self.head(torch.relu(self.first(rows[:, 0])))
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("kind", ["assigned", "called", "forbidden"])
+def test_forward_may_set_whether_its_input_requires_a_gradient(
+    kind: str, recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if recorded:
+        monkeypatch.setattr(Stage, "follow", lambda *arguments: None)
+    else:
+        monkeypatch.delattr(Stage, "record")
+    torch.manual_seed(0)
+    plain, setting, x = WantsItsInputsGradient("not at all"), WantsItsInputsGradient(kind), torch.randn(4, 8)
+    setting.load_state_dict(plain.state_dict())
+    assert measured(setting, x).gain == measured(plain, x).gain
+    assert not x.requires_grad
+    assert "NC006" not in {found.code for found in netcheck.check(setting, x, device="cpu").findings}
+
+
+def test_forward_may_freeze_a_parameter() -> None:
+    """What is a leaf in the probe, too, is set as forward says, and as before afterwards."""
+
+    class Freezes(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self[0].weight.requires_grad_(False)
+            return super().forward(x)
+
+    model = Freezes(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+    assert "0.weight" not in {one.name for one in measured(model, torch.randn(4, 8)).parameters}
+    assert model[0].weight.requires_grad
