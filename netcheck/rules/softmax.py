@@ -15,10 +15,17 @@ _NAMED = ("nn.Softmax2d", "F.gumbel_softmax")  # have a dimension of their own
 _LEGACY = (0, 1, 3)  # numbers of dimensions for which PyTorch takes an unnamed dim to be 0; else 1
 
 
+def call(node: Node) -> Node:
+    """The operation that has the settings of a softmax: of a logarithm of one, the softmax inside."""
+    inside = (source for source in node.inputs if source.kind is Kind.PART and source.detail == f"of {node.name}")
+    return next(inside, node) if node.function == "log" else node
+
+
 def is_implicit(node: Node) -> bool:
     """Whether a softmax does not say over which dimension it goes."""
-    named = node.option("dim", _POSITION.get(node.function, 1), None) is not None
-    return has_dimension(node) and not named and node.target not in _NAMED
+    called = call(node)
+    named = called.option("dim", _POSITION.get(called.function, 1), None) is not None
+    return has_dimension(node) and not named and called.target not in _NAMED
 
 
 def dimension(node: Node) -> int | None:
@@ -26,12 +33,12 @@ def dimension(node: Node) -> int | None:
     source = origin(node)
     if not has_dimension(node) or source is None or not source.shape:
         return None
-    rank = len(source.shape)
-    if node.target == "nn.Softmax2d":
+    rank, called = len(source.shape), call(node)
+    if called.target == "nn.Softmax2d":
         return rank - 3
-    dim = node.option("dim", _POSITION.get(node.function, 1), None)
+    dim = called.option("dim", _POSITION.get(called.function, 1), None)
     if dim is None:
-        dim = -1 if node.function == "gumbel_softmax" else (0 if rank in _LEGACY else 1)
+        dim = -1 if called.function == "gumbel_softmax" else (0 if rank in _LEGACY else 1)
     return dim % rank if isinstance(dim, int) else None
 
 

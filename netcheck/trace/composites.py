@@ -3,6 +3,7 @@
     find(graph)
       +-- activation      one operation, or several with one origin, that map each element by itself: x * sigmoid(x)
       +-- normalization   f(a x) = f(x) for a > 0: a hand-written RMSNorm or LayerNorm
+      +-- log-softmax     log(softmax(z))
       +-- crelu           cat([relu(x), relu(-x)]): twice the channels, one sign each
       +-- maxout          the largest of several linear pieces
 
@@ -44,6 +45,8 @@ def find(graph: ModelGraph) -> None:
             continue
         if node.kind is Kind.CAT:
             find_crelu(node, measured)
+        elif node.function == "log" and node.inputs[0].kind is Kind.SOFTMAX:
+            find_log_softmax(node)
         elif node.kind in (Kind.ADD, Kind.GATE, Kind.SCALE, Kind.POINTWISE):
             _find_joined(node, measured)
         elif node.kind is Kind.SHIFT:
@@ -94,6 +97,14 @@ def _find_chain(end: Node, measured: dict[Any, Activation | None]) -> None:
         adopt(end, chain, measure(end, chain, start, measured))
         if end.kind is Kind.ACTIVATION:
             return
+
+
+def find_log_softmax(node: Node) -> None:
+    """The logarithm of a softmax that nothing else uses is a log-softmax."""
+    (softmax,) = node.inputs
+    if softmax.detail == "" and softmax.function != "gumbel_softmax" and all(user is node for user in softmax.users):
+        node.kind, node.detail = Kind.SOFTMAX, "log"
+        hide([softmax, node], node)
 
 
 def find_recentred(end: Node, measured: dict[Any, Activation | None]) -> None:

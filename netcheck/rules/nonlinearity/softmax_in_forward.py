@@ -28,7 +28,7 @@ class SoftmaxInForward(StaticRule):
 
     ## What it does
     Looks for a result of forward that is a softmax or log-softmax of logits nothing else
-    uses, and for a softmax directly on a softmax. A file that uses `NLLLoss` (or another loss of
+    uses (`log(softmax(z))` counts as one), and for a softmax directly on a softmax. A file with `NLLLoss` (or another loss of
     log-probabilities) wants a log-softmax.
 
     ## Why is this bad?
@@ -274,6 +274,8 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10), nn.Sigmoi
             text = "cross-entropy of a log_softmax equals that of the logits: it is computed twice"
         used = "this file uses CrossEntropyLoss, which" if known else "CrossEntropyLoss"
         loss = "" if what == "softmax" else ", or use NLLLoss"
+        if node.function == "log":
+            loss = ", or use NLLLoss after `F.log_softmax(logits, dim)`: the logarithm of a softmax that underflows is -inf"
         return self.finding(
             f"forward returns the {what} of its logits: {used} applies log_softmax again",
             help=f"return the logits, and apply softmax where probabilities are needed{loss}",

@@ -40,6 +40,8 @@ BAD = [
     "logits.softmax(-1)",
     "torch.log_softmax(logits, 1)",
     "F.softmin(logits, dim=1)",
+    "torch.log(F.softmax(logits, dim=1))",
+    "self.activation(logits).log()",
     "F.softmax(self.norm(logits), dim=1).squeeze()",
     "(torch.relu(logits), torch.softmax(logits * 2, 1))",
     "F.softmax(logits, dim=1).float().contiguous()",
@@ -51,6 +53,8 @@ GOOD = [
     "torch.softmax(logits, 1).argmax(1)",
     "(torch.softmax(logits, 1) * torch.arange(10.0)).sum(1)",
     "F.gumbel_softmax(logits)",
+    "(logits, logits.softmax(1).log())",
+    "-(logits.softmax(1) * logits.softmax(1).log()).sum(1)",
     "logits if self.training else logits.softmax(1)",
 ]
 
@@ -58,7 +62,7 @@ GOOD = [
 @pytest.mark.parametrize("result", BAD)
 def test_a_returned_softmax_is_a_warning(result: str, tmp_path: Path) -> None:
     (finding,) = found(tmp_path, result)
-    known = "log_softmax" not in result  # NLLLoss may be used in another file
+    known = "log_softmax" not in result and "log(" not in result  # NLLLoss may be used in another file
     assert finding.severity is (Severity.WARNING if known else Severity.INFO)
 
 
@@ -113,3 +117,11 @@ def test_twice_is_one_warning_that_says_what_it_does(result: str, says: str, tmp
 
 def test_alternating_dimensions_are_not_twice(tmp_path: Path) -> None:
     assert found(tmp_path, "logits.log_softmax(1).log_softmax(0).exp()") == []
+
+
+def test_a_logarithm_of_a_softmax_is_held_against_the_loss_too(tmp_path: Path) -> None:
+    assert found(tmp_path, "logits.softmax(1).log()", rest="criterion = torch.nn.NLLLoss()") == []
+    (finding,) = found(tmp_path, "torch.log(self.activation(logits))", rest="loss = F.cross_entropy")
+    assert finding.severity is Severity.WARNING
+    assert "log_softmax" in finding.message
+    assert "F.log_softmax" in finding.help
