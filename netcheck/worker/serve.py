@@ -56,6 +56,7 @@ def serve(pipes: Pipes, check_name: str, *, forks: bool) -> None:
     processes.die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    threads = alone()
     check = find_check(check_name)
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -63,6 +64,8 @@ def serve(pipes: Pipes, check_name: str, *, forks: bool) -> None:
     for command in receive(pipes.commands):
         scratch[:] = [command.scratch]
         pid = os.fork() if forks else os.getpid()
+        if not forks or pid == 0:
+            with_threads(threads)
         if forks and pid == 0:
             run_child(pipes, command, check)
         send(pipes.control, ("started", pid))
@@ -87,11 +90,29 @@ def find_check(name: str) -> Check:
     module, _, function = name.partition(":")
     home = importlib.import_module(module)
     found: Check = getattr(home, function)
-    importlib.import_module("torch")
     with tempfile.TemporaryDirectory(prefix="netcheck-") as folder, elsewhere(folder):
         if preload := getattr(home, "preload", None):
             preload()
     return found
+
+
+def alone() -> int:
+    """Have torch compute in this thread only, and say how many it would take.
+
+    A fork copies no threads: a process that has started a pool of them leaves its children waiting for it for ever.
+    """
+    import torch
+
+    threads: int = torch.get_num_threads()
+    torch.set_num_threads(1)
+    return threads
+
+
+def with_threads(count: int) -> None:
+    """Let torch compute in so many threads."""
+    import torch
+
+    torch.set_num_threads(count)
 
 
 @contextlib.contextmanager
