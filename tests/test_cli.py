@@ -314,3 +314,17 @@ def test_a_real_process() -> None:
     done = run("--select", "nonsense", "model.py")
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"netcheck: unknown rule 'nonsense'")
+
+
+def test_children_do_not_wait_for_threads_that_only_the_worker_had(tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text("from torch import nn\nmodel = nn.Sequential(nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 2))\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "netcheck", "--no-cache", str(file)],
+        env={**os.environ, "OMP_NUM_THREADS": "2"},  # what one thread computes, it needs no pool for
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -13,13 +13,6 @@ from netcheck.findings import Evidence, Finding, Report, Severity, Verdict
 from netcheck.load.guard import describe, user_line
 from netcheck.load.target import load
 
-LARGE = 1_000_000  # elements that torch shares out among its threads
-
-
-def preload():
-    """Compute with as many threads as torch takes, before any fork."""
-    torch.ones(LARGE).exp()
-
 
 def check(target, settings):
     """Load a model, run it once and report one finding, whose evidence any change to torch would change."""
@@ -30,7 +23,6 @@ def check(target, settings):
         loaded.model(torch.ones(2, 4))
     except Exception as error:
         raise TraceError(f"forward raised {describe(error)}", location=user_line(error)) from error
-    torch.ones(LARGE).exp()  # waits for ever if the pool of threads was left behind in the worker
     value = float(torch.tanh(torch.ones(3)).sum())
     evidence = Evidence(round(value, 5), "", f"{value:.5f}")
     finding = Finding("NC999", "checked", Severity.WARNING, "ran", "", evidence, Verdict.CONFIRMED)
