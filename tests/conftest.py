@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+
+from tests.zoo import declare_torchvision_operators
 
 # Commands that tests run answer for the code of the test, not for what an earlier one found.
 os.environ["NETCHECK_CACHE"] = "false"
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so what they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Whatever imports torchvision first: a try that fails halfway leaves models registered that the next one meets.
+declare_torchvision_operators()

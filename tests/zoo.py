@@ -9,6 +9,7 @@ declared here (`declare_torchvision_operators`), and models that call them are n
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -42,16 +43,13 @@ _LIBRARIES: list[torch.library.Library] = []  # a library's operators are gone w
 
 @cache
 def declare_torchvision_operators() -> None:
-    """Declare the operators without which torchvision cannot be imported on a CPU-only torch."""
-    try:
-        importlib.import_module("torchvision")
-    except ImportError:  # not installed: whoever needs it says so
+    """Declare the operators without which torchvision cannot be imported on a CPU-only torch. Before anything imports it."""
+    if torch.version.cuda is not None or "torchvision" in sys.modules:  # its compiled part has them
         return
-    except RuntimeError:  # its compiled part does not load
-        library = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _LIBRARIES.append(library)
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _LIBRARIES.append(library)
 
 
 def image(*shape: int) -> Callable[[nn.Module], tuple[tuple[Any, ...], dict[str, Any]]]:

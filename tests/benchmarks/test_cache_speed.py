@@ -1,6 +1,6 @@
 """Twenty model files, checked for the first time and again unchanged: the second run should take below 0.5 s.
 
-    pytest tests/benchmarks/test_cache.py --benchmark-only
+    pytest tests/benchmarks/test_cache_speed.py --benchmark-only
 
 The command is a process of its own each time: Python's start and netcheck's imports are in the figures.
 """
