@@ -53,8 +53,9 @@ def run(*arguments: str, **options: Any) -> Result:
     import sys
 
     linecache.clearcache()
-    for name in [name for name, module in sys.modules.items() if str(getattr(module, "__file__", "")).endswith("net.py")]:
-        del sys.modules[name]
+    here = str(Path("net.py").resolve())
+    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == here]:
+        del sys.modules[name]  # the next run meets another text
     return CliRunner().invoke(cli, [*arguments, "--no-color"], prog_name="netcheck", **options)
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -95,14 +94,12 @@ def class_place(graph: ModelGraph) -> Location | None:
 def source_files(graph: ModelGraph) -> list[str]:
     """The files of a model's own definition and of its modules' classes, without those of installed packages."""
     from netcheck.load.guard import is_installed
+    from netcheck.source.places import class_file
 
     files = {graph.origin.file} if graph.origin else set()
     for kind in {type(module) for module in graph.model.modules()}:
         if kind.__module__.partition(".")[0] != "torch":
-            try:
-                files.add(inspect.getsourcefile(kind) or "")
-            except (TypeError, OSError):  # built in, or defined in a session that has no file
-                continue
+            files.add(class_file(kind) or "")
     return sorted(file for file in files if file and not is_installed(file))
 
 

@@ -85,10 +85,18 @@ def class_definitions(kind: type) -> tuple[Definition, ...]:
     for one in kind.__mro__:
         if one is object or one.__module__.partition(".")[0] == "torch":
             continue
-        try:
-            file = inspect.getsourcefile(one)
-        except (TypeError, OSError):  # built in, or defined in a session that has no file
-            continue
+        file = class_file(one)
         if file:
             found.append(Definition(file, one.__qualname__, getattr(one, "__firstlineno__", 0)))
     return tuple(found)
+
+
+def class_file(kind: type) -> str | None:
+    """The file of a class, None if it is built in, or was defined where there is no file."""
+    try:
+        return inspect.getsourcefile(kind)
+    except (TypeError, OSError):  # also where its module is no longer in sys.modules: its methods still know
+        functions = (inspect.unwrap(value) for value in vars(kind).values() if inspect.isfunction(value))
+        codes = (function.__code__ for function in functions if inspect.isfunction(function))
+        own = (code.co_filename for code in codes if code.co_qualname.startswith(f"{kind.__qualname__}."))
+        return next((file for file in own if not file.startswith("<")), None)

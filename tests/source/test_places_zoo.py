@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import linecache
 import re
+import sys
 
 import pytest
 
-from netcheck.source.locate import Definition
-from netcheck.source.places import built_at
+from netcheck.source.locate import Definition, locate_steps
+from netcheck.source.places import built_at, class_definitions
 
 # model -> what the line of each of these modules must hold
 LINES = {
@@ -79,6 +80,16 @@ def test_lines_of_real_models(zoo, model):
     for name, line in LINES[model].items():
         place = places[name]
         assert re.search(line, linecache.getline(place.file, place.line).rstrip()), (name, str(place))
+
+
+def test_the_module_may_be_forgotten(zoo, monkeypatch):
+    """Whoever imports another project's modules of the same names removes the first ones."""
+    built = zoo("torchvision", "resnet50")
+    known = built_at(built)
+    monkeypatch.delitem(sys.modules, type(built).__module__)
+    class_definitions.cache_clear()
+    locate_steps.cache_clear()
+    assert built_at(built) == known
 
 
 def test_parts_that_a_factory_passes_in(zoo):
