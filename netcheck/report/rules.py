@@ -50,7 +50,7 @@ def thresholds(rule: Rule) -> list[str]:
     """The numbers that a project may set for the rule as a section, or nothing."""
     if not rule.THRESHOLDS:
         return []
-    lines = [f"{each.name} = {each.default:g}  # {each.meaning}" for each in rule.THRESHOLDS]
+    lines = [f"{each.name} = {each.default:.10g}  # {each.meaning}" for each in rule.THRESHOLDS]
     table = "\n".join([f"[tool.netcheck.rules.{rule.code}]", *lines])
     return ["## Thresholds", "Set in pyproject.toml; these are the defaults:", f"```toml\n{table}\n```"]
 

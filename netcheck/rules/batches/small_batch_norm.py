@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import BatchRule, Example
+from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     from netcheck.measure.batch_figures import Batches
@@ -43,6 +45,7 @@ class SmallBatchNorm(BatchRule):
     code = "NC706"
     name = "small-batch-norm"
     severity = Severity.ERROR
+    THRESHOLDS = (Threshold("samples", _FEW, "samples on a device below which they are too few"),)
     BAD = (
         Example("16 images over 4 devices", MAPS, "8x3x8x8", devices=4, batch_size=16),
         Example("one vector on each device", VECTORS, "4x8", devices=4, batch_size=4),
@@ -69,8 +72,8 @@ class SmallBatchNorm(BatchRule):
 
     def check(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:
         """The batch normalizations against the samples of each device."""
-        samples = batches.samples
-        if batches.devices < 2 or not batches.norms or not samples or min(samples) >= _FEW:
+        samples, least = batches.samples, self.limit("samples")
+        if batches.devices < 2 or not batches.norms or not samples or min(samples) >= least:
             return
         most = max(samples)
         single = [norm for norm in batches.norms if norm.values is not None and norm.values * most == 1]
@@ -79,9 +82,9 @@ class SmallBatchNorm(BatchRule):
         yield self.finding(
             f"batch normalization sees {what} on each of {batches.devices} devices",
             help="nn.SyncBatchNorm.convert_sync_batchnorm(model) under DistributedDataParallel, batches of "
-            f"{_FEW * batches.devices} or more, or nn.GroupNorm",
+            f"{math.ceil(least) * batches.devices} or more, or nn.GroupNorm",
             evidence=Evidence(
-                min(samples), "samples", f"{min(samples)} samples on a device, of {batches.batch_size}", limit=_FEW
+                min(samples), "samples", f"{min(samples)} samples on a device, of {batches.batch_size}", limit=least
             ),
             at=single or batches.norms,
             severity=Severity.ERROR if single else Severity.WARNING,

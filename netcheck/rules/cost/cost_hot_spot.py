@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import CostRule, Example
+from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     from netcheck.measure.cost_figures import Cost
@@ -16,7 +17,7 @@ _SHARE = 0.5
 _LEAST_LAYERS = 4  # in a net of three layers one of them holds half of everything as a rule
 _LEAST_BYTES = 2**20  # below, there is nothing to save
 _LEAST_FLOPS = 10**7
-_CLOSE = 0.4  # share by the estimate from shapes, from which the exact one is worked out
+_CLOSE = 0.8  # of that share by the estimate from shapes, from which the exact one is worked out
 
 
 class CostHotSpot(CostRule):
@@ -41,6 +42,12 @@ class CostHotSpot(CostRule):
     code = "NC802"
     name = "cost-hot-spot"
     severity = Severity.INFO
+    THRESHOLDS = (
+        Threshold("share", _SHARE, "share of all that one layer may hold"),
+        Threshold("layers", _LEAST_LAYERS, "layers with parameters below which one of them may hold what it will"),
+        Threshold("bytes", _LEAST_BYTES, "bytes of parameters below which there is nothing to save"),
+        Threshold("flops", _LEAST_FLOPS, "FLOPs of a forward pass below which there is nothing to save"),
+    )
     BAD = (
         Example(
             "a fully connected layer on a large map",
@@ -107,31 +114,41 @@ model = nn.Sequential(
         from netcheck.trace.work import work_of_layers
 
         parameters = parameters_of_layers(graph)
-        if len(parameters) < _LEAST_LAYERS:
+        if len(parameters) < self.limit("layers"):
             return False
         work = list(work_of_layers(graph).values())
-        most, least = max(parameters.values()), _CLOSE * sum(parameters.values())
-        return (most >= _LEAST_BYTES and most > least) or (
-            max(work, default=0) >= _LEAST_FLOPS and max(work, default=0) > _CLOSE * sum(work)
+        share, most, hardest = _CLOSE * self.limit("share"), max(parameters.values(), default=0), max(work, default=0)
+        return (most >= self.limit("bytes") and most > share * sum(parameters.values())) or (
+            hardest >= self.limit("flops") and hardest > share * sum(work)
         )
 
     def check(self, cost: Cost, graph: ModelGraph) -> Iterable[Finding]:
         """The share of each layer in parameters and in FLOPs."""
-        if sum(bool(row.parameters) for row in cost.layers) < _LEAST_LAYERS:
+        if sum(bool(row.parameters) for row in cost.layers) < self.limit("layers"):
             return
         places = {node.path: node for node in reversed(graph.nodes) if node.op.startswith("call")}
-        for path, what, number, share in hot_spots(cost):
+        for path, what, number, share in self.hot_spots(cost):
             unit = "FLOPs" if what == "FLOPs" else "bytes"
             yield self.finding(
                 f"one layer holds {share:.0%} of the {what}",
                 help="see whether it can do with less: average over the map in front of a fully connected layer, reduce "
                 "channels or resolution in front of a convolution",
                 evidence=Evidence(
-                    share, f"share of {what}", f"{number:,} {unit}, {share:.0%} of all {what}", limit=_SHARE
+                    share, f"share of {what}", f"{number:,} {unit}, {share:.0%} of all {what}", limit=self.limit("share")
                 ),
                 at=[places[path]] if path in places else [],
                 verdict=Verdict.CONFIRMED,
             )
+
+    def hot_spots(self, cost: Cost) -> Iterator[tuple[str, str, int, float]]:
+        """Layers with too large a share: module path, of what, how much, and the share."""
+        kinds = (("parameters", "parameters", self.limit("bytes")), ("FLOPs", "forward", self.limit("flops")))
+        for what, field, least in kinds:
+            total = sum(getattr(row, field) for row in cost.layers)
+            for row in cost.layers:
+                number = getattr(row, field)
+                if number >= least and number > self.limit("share") * total:
+                    yield row.path, what, number, number / total
 
 
 def parameters_of_layers(graph: ModelGraph) -> dict[str, int]:
@@ -144,14 +161,3 @@ def parameters_of_layers(graph: ModelGraph) -> dict[str, int]:
         layer = next((path for path in above if path in leaves), ".".join(names))
         held[layer] = held.get(layer, 0) + parameter.numel() * parameter.element_size()
     return held
-
-
-def hot_spots(cost: Cost) -> Iterator[tuple[str, str, int, float]]:
-    """Layers with too large a share: module path, of what, how much, and the share."""
-    kinds = (("parameters", "parameters", _LEAST_BYTES), ("FLOPs", "forward", _LEAST_FLOPS))
-    for what, field, least in kinds:
-        total = sum(getattr(row, field) for row in cost.layers)
-        for row in cost.layers:
-            number = getattr(row, field)
-            if number >= least and number > _SHARE * total:
-                yield row.path, what, number, number / total

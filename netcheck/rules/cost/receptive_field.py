@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity
 from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.thresholds import Threshold
 from netcheck.rules.windows import Window, spatial_sizes, windows_of
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class ReceptiveField(StaticRule):
     code = "NC804"
     name = "receptive-field"
     severity = Severity.INFO
+    THRESHOLDS = (Threshold("share", 1.0, "share of the input's side that an output must see"),)
     BAD = (
         Example(
             "three 3x3 convolutions that label each pixel",
@@ -120,7 +122,7 @@ model = nn.Sequential(nn.Conv1d(1, 8, 1), *layers, nn.Conv1d(8, 1, 1))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """The receptive field at each output against the size of the input."""
-        fields = receptive_fields(graph)
+        fields, least = receptive_fields(graph), self.limit("share")
         for output in graph.outputs:
             seen = fields.get(output)
             start = next(
@@ -129,7 +131,7 @@ model = nn.Sequential(nn.Conv1d(1, 8, 1), *layers, nn.Conv1d(8, 1, 1))
             if seen is None or start is None:
                 continue
             sizes = spatial_sizes(start)
-            small = [(field.size, size) for field, size in zip(seen, sizes, strict=True) if field.size < size]
+            small = [(field.size, size) for field, size in zip(seen, sizes, strict=True) if field.size < least * size]
             if not small:
                 continue
             share = min(size / whole for size, whole in small)
@@ -139,7 +141,7 @@ model = nn.Sequential(nn.Conv1d(1, 8, 1), *layers, nn.Conv1d(8, 1, 1))
                 help="if the task needs context: add strided stages, dilated convolutions, attention or a global pooling "
                 "whose result is added to each position",
                 evidence=Evidence(
-                    share, "share of the input's side", f"{share:.0%} of a side is seen", limit=1.0
+                    share, "share of the input's side", f"{share:.0%} of a side is seen", limit=least
                 ),
                 at=[node for node in graph if node.kind == "conv" and node in fields][-1:],
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.thresholds import Threshold
 from netcheck.rules.windows import spatial_sizes, windowed, windows_of
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class ShrunkenMap(StaticRule):
     code = "NC803"
     name = "shrunken-map"
     severity = Severity.WARNING
+    THRESHOLDS = (
+        Threshold("info", _IDLE, "share of a kernel's weights that meet padding only from which it is information"),
+        Threshold("warning", _MOSTLY_IDLE, "the same share from which it is a warning"),
+    )
     BAD = (
         Example(
             "pooled down to one pixel, and 3x3 convolutions on it",
@@ -126,7 +131,7 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), Block(), nn.AdaptiveAvgPool
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """Idle weights of each kernel, and positions of each map that nobody reads."""
-        for severity, idle in idle_kernels(graph).items():
+        for severity, idle in self.idle_kernels(graph).items():
             first, share, sizes = idle[0]
             maps = "x".join(map(str, sizes))
             yield self.finding(
@@ -134,7 +139,7 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), Block(), nn.AdaptiveAvgPool
                 help="give larger inputs, or take strides and poolings out of the layers in front; on a map of one pixel "
                 "use a 1x1 convolution",
                 evidence=Evidence(
-                    share, "share of weights", f"{share:.0%} of {first.target}'s weights are idle", _IDLE
+                    share, "share of weights", f"{share:.0%} of {first.target}'s weights are idle", self.limit("info")
                 ),
                 at=[node for node, _, _ in idle],
                 severity=severity,
@@ -154,21 +159,20 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), Block(), nn.AdaptiveAvgPool
                 verdict=Verdict.CONFIRMED,
             )
 
-
-def idle_kernels(graph: ModelGraph) -> dict[Severity, list[tuple[Node, float, tuple[int, ...]]]]:
-    """Convolutions too many of whose weights are idle, with that share and the size of the map; worst first."""
-    found: dict[Severity, list[tuple[Node, float, tuple[int, ...]]]] = {}
-    for node, windows, sizes in windowed(graph.nodes):
-        if node.kind != "conv":
-            continue
-        taps = prod(w.kernel for w in windows)
-        live = prod(w.live_taps(size) for w, size in zip(windows, sizes, strict=True))
-        idle = 1 - live / taps
-        if idle >= _IDLE:
-            harmless = idle < _MOSTLY_IDLE or any(w.dilation > 1 for w in windows)
-            severity = Severity.INFO if harmless else Severity.WARNING
-            found.setdefault(severity, []).append((node, idle, sizes))
-    return {severity: sorted(each, key=lambda entry: -entry[1]) for severity, each in found.items()}
+    def idle_kernels(self, graph: ModelGraph) -> dict[Severity, list[tuple[Node, float, tuple[int, ...]]]]:
+        """Convolutions too many of whose weights are idle, with that share and the size of the map; worst first."""
+        found: dict[Severity, list[tuple[Node, float, tuple[int, ...]]]] = {}
+        for node, windows, sizes in windowed(graph.nodes):
+            if node.kind != "conv":
+                continue
+            taps = prod(w.kernel for w in windows)
+            live = prod(w.live_taps(size) for w, size in zip(windows, sizes, strict=True))
+            idle = 1 - live / taps
+            if idle >= self.limit("info"):
+                harmless = idle < self.limit("warning") or any(w.dilation > 1 for w in windows)
+                severity = Severity.INFO if harmless else Severity.WARNING
+                found.setdefault(severity, []).append((node, idle, sizes))
+        return {severity: sorted(each, key=lambda entry: -entry[1]) for severity, each in found.items()}
 
 
 def steps_over(source: Node) -> Iterator[tuple[Node, float]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, MeasuredRule
+from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
@@ -19,6 +20,10 @@ _ONE_DIRECTION = 0.02  # effective rank, 0: all samples on one line
 _FEW_DIRECTIONS = 0.2
 _LOST = 1.5  # decades of gain: half of the budget
 _TURNED = 0.75  # 1 - cosine
+PLAIN = """
+model = nn.Sequential(*[layer for _ in range(20) for layer in (nn.Linear(64, 64, bias=False), nn.ReLU())], nn.Linear(64, 4))
+for layer in model[:-1:2]:
+    nn.init.orthogonal_(layer.weight, """
 
 
 class CollapsedRepresentation(MeasuredRule):
@@ -54,6 +59,14 @@ class CollapsedRepresentation(MeasuredRule):
     code = "NC607"
     name = "collapsed-representation"
     severity = Severity.ERROR
+    THRESHOLDS = (
+        Threshold("warning", _SAME, "share of the mean square that differs between samples below which it is a warning"),
+        Threshold("error", _IDENTICAL, "the same share below which it is an error"),
+        Threshold("line", _ONE_DIRECTION, "effective rank below which samples lie along a line"),
+        Threshold("rank", _FEW_DIRECTIONS, "effective rank below which directions are few, if gain or turn agrees"),
+        Threshold("gain", _LOST, "decades of gain, of either sign, beyond which it agrees"),
+        Threshold("turn", _TURNED, "1 − cosine of the gradient before and after a small step above which it agrees"),
+    )
     explained_by = (
         "NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC601", "NC602", "NC605", "NC606", "NC608", "NC609",
     )  # fmt: skip
@@ -81,10 +94,20 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1), nn.Linear(
 """,
             "32x16",
         ),
+        Example(
+            "twenty plain layers: few directions are left, and the gradient grows",
+            f"{PLAIN}gain=1.8)",
+            "32x64",
+        ),
     )
     GOOD = (
         Example(
             "a small net", "model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))", "32x16"
+        ),
+        Example(
+            "few directions, and a gradient that keeps its size",
+            f"{PLAIN}gain=2**0.5)",
+            "32x64",
         ),
         Example(
             "a residual net",
@@ -109,9 +132,9 @@ model = nn.Sequential(*[Block() for _ in range(50)], nn.Linear(64, 10))
 
         differing, rank = gradients.between_sample_variance, gradients.effective_rank
         head = profiles.head_of(graph)
-        same = differing is not None and differing < _SAME
+        same = differing is not None and differing < self.limit("warning")
         few = rank is not None and (
-            rank < _ONE_DIRECTION or (rank < _FEW_DIRECTIONS and self.second_symptom(gradients))
+            rank < self.limit("line") or (rank < self.limit("rank") and self.second_symptom(gradients))
         )
         if not (same or few):
             return
@@ -127,7 +150,7 @@ model = nn.Sequential(*[Block() for _ in range(50)], nn.Linear(64, 10))
                 else []
             )
         value, unit, limit = (
-            (differing, "share", _SAME) if same else (rank, "effective rank", _FEW_DIRECTIONS)
+            (differing, "share", self.limit("warning")) if same else (rank, "effective rank", self.limit("rank"))
         )
         yield self.finding(
             "the head sees the same for every sample"
@@ -138,10 +161,10 @@ model = nn.Sequential(*[Block() for _ in range(50)], nn.Linear(64, 10))
                 value or 0.0, unit, f"{', '.join(numbers)}", limit=limit
             ),
             at=[head] if head is not None else [],
-            severity=Severity.ERROR if same and (differing or 0.0) < _IDENTICAL else Severity.WARNING,
+            severity=Severity.ERROR if same and (differing or 0.0) < self.limit("error") else Severity.WARNING,
             verdict=Verdict.CONFIRMED,
         )
 
     def second_symptom(self, gradients: Gradients) -> bool:
         """Whether the gain or the predictability of the gradient is off as well."""
-        return abs(gradients.held_gain) > _LOST or (gradients.unpredictability or 0.0) > _TURNED
+        return abs(gradients.held_gain) > self.limit("gain") or (gradients.unpredictability or 0.0) > self.limit("turn")

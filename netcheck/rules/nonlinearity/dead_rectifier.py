@@ -11,6 +11,7 @@ from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.neighbours import origin
 from netcheck.rules.ranges import bounds, constant_operand, first_varies
+from netcheck.rules.thresholds import Threshold
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ class DeadRectifier(StaticRule):
     code = "NC105"
     name = "dead-rectifier"
     severity = Severity.ERROR
+    THRESHOLDS = (
+        Threshold("share", _MOST, "share of a rectifier's units above which dead ones are too many"),
+        Threshold("sigmas", _SIGMAS, "standard deviations below the edge from which a unit counts as dead"),
+    )
     BAD = (
         Example(
             "biases far below zero",
@@ -228,12 +233,14 @@ model = Net()
             return found
         worst = max(shares)
         text = f"{found.evidence.text}; measured: {worst:.0%} of the units 0 on every sample"
-        verdict = Verdict.CONFIRMED if worst > _MOST else Verdict.CLEARED if worst < _FEW else Verdict.SUSPECTED
+        harm = worst > self.limit("share")
+        verdict = Verdict.CONFIRMED if harm else Verdict.CLEARED if worst < _FEW else Verdict.SUSPECTED
         return replace(found, verdict=verdict, evidence=replace(found.evidence, text=text))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for the rectifiers that are wholly dead, one for those that mostly are."""
-        dead = [each for node in graph if (each := dead_units(node)) is not None]
+        most, sigmas = self.limit("share"), self.limit("sigmas")
+        dead = [each for node in graph if (each := dead_units(node, most, sigmas)) is not None]
         for whole in (True, False):
             found = [each for each in dead if (each.share == 1) == whole]
             if not found:
@@ -244,7 +251,7 @@ model = Net()
             yield self.finding(
                 f"{share} units of {number} are dead: {worst.reason}",
                 help=worst.cure,
-                evidence=Evidence(worst.share, "of the units dead", worst.text, limit=_MOST),
+                evidence=Evidence(worst.share, "of the units dead", worst.text, limit=most),
                 at=[each.node for each in found],
                 severity=Severity.ERROR if whole else Severity.WARNING,
                 verdict=Verdict.CONFIRMED if worst.proven else Verdict.SUSPECTED,
@@ -263,8 +270,11 @@ class Dead:
     proven: bool
 
 
-def dead_units(node: Node) -> Dead | None:
-    """What is dead of a rectifier; None if it is none, or most of its units live."""
+def dead_units(node: Node, most: float, sigmas: float) -> Dead | None:
+    """What is dead of a rectifier; None if it is none, or not more than a share of `most` is.
+
+    A unit is dead if its pre-activation lies `sigmas` standard deviations below the edge of the flat part.
+    """
     if node.kind is not Kind.ACTIVATION or node.detail or not node.live or not node.carries:
         return None
     if node.activation is None:
@@ -290,8 +300,8 @@ def dead_units(node: Node) -> Dead | None:
     if units is None:
         return None
     mean, spread = units
-    share = float((mean + _SIGMAS * spread < edge).double().mean())
-    if share <= _MOST:
+    share = float((mean + sigmas * spread < edge).double().mean())
+    if share <= most:
         return None
     return Dead(
         node,
@@ -299,7 +309,7 @@ def dead_units(node: Node) -> Dead | None:
         "their bias lies far below what the weights can make up for",
         "start the biases at 0: `nn.init.zeros_(layer.bias)`",
         f"median pre-activation {float(mean.median()):.3g} ± {float(spread.median()):.2g}, flat up to "
-        f"{edge:g}: {share:.0%} of {mean.numel()} units are {_SIGMAS:g} standard deviations below",
+        f"{edge:g}: {share:.0%} of {mean.numel()} units are {sigmas:g} standard deviations below",
         proven=False,
     )
 
