@@ -94,6 +94,7 @@ def costed(report: Report, graph: ModelGraph, example: ExampleInputs, settings: 
 def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings: Settings) -> Batches | None:
     """How a batch splits over the devices; None, and a sentence in the report, where that cannot be told."""
     from netcheck.measure.distributed import Ranks
+    from netcheck.measure.share_memory import with_memory
     from netcheck.measure.split import DEFAULT_DEVICES, accelerators, split
 
     launch = launched()
@@ -101,7 +102,7 @@ def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings
     progress.phase("split")
     try:
         with in_training(graph.model):
-            return split(
+            found = split(
                 graph,
                 example.args,
                 example.kwargs,
@@ -111,6 +112,7 @@ def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings
                 seed=settings.seed,
                 ranks=Ranks(launch, report.target or report.model),
             )
+            return with_memory(found, graph, example.args, example.kwargs) if settings.tells_cost else found
     except Exception as error:  # of the user's model, or of netcheck: what the rules find stands
         report.skipped.append(f"how a batch splits could not be told: {exception_text(error)}")
         return None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from netcheck.findings import Location
+    from netcheck.measure.cost_figures import Memory
 
 Shape = tuple[int, ...]
 
@@ -42,12 +43,15 @@ class Shard:
         samples: how many samples of the batch it has.
         shapes: of the tensors that forward is given there, in the order of the arguments.
         loss: where forward returns one number, what it was there; None otherwise, or where nothing was run.
+        memory: what a training step on these samples takes under DistributedDataParallel, by optimizer; None where nobody
+            asked or it cannot be told.
     """
 
     device: int
     samples: int
     shapes: tuple[Shape, ...]
     loss: float | None = None
+    memory: dict[str, Memory] | None = None
 
 
 @dataclass(frozen=True, slots=True)

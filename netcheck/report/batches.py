@@ -8,6 +8,7 @@ device 1  forward (25, 10)
 from __future__ import annotations
 
 from netcheck.measure.batch_figures import Batches, Shard
+from netcheck.report.cost import size
 
 MOST_ROWS = 16  # devices that are listed without --verbose
 
@@ -34,7 +35,8 @@ def row(shard: Shard) -> str:
     """One device: what its forward sees, and the loss that it returns, if it does."""
     shapes = " ".join(map(str, shard.shapes)) or "()"
     loss = f"  loss {shard.loss:.4g}" if shard.loss is not None else ""
-    return f"device {shard.device}  forward {shapes}{loss}"
+    peak = f"  {size(shard.memory['adam'].peak)} at the peak with Adam" if shard.memory else ""
+    return f"device {shard.device}  forward {shapes}{loss}{peak}"
 
 
 def verdict(batches: Batches) -> str:

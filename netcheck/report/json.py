@@ -7,6 +7,12 @@ The document:
     models      list of models, in the order in which they were checked
     errors      list of str: a sentence for each target of which nothing could be checked
 
+With `--statistics` there is, instead of `models`:
+
+    checked     int, models that were checked
+    statistics  list of how often each rule found something that counts, the most frequent first:
+                code, name, severity (str), findings, models (int)
+
 A model:
 
     model       str, the model's class or the target that the user gave
@@ -78,7 +84,7 @@ Batches:
 
     batch_size, devices, example_size   int, samples of the batch and of the example that was traced
     shards         what nn.DataParallel gives each device that works: device, samples (int), shapes (list of list of int),
-                   loss (float or null)
+                   loss (float or null), memory (as that of a cost, of a step on these samples, or null)
     sampler        list of int, samples of each process by DistributedSampler; duplicates (int) of them come twice
     inputs         list of name, shape, axis (int or null: the dimension that holds the batch)
     refusal        str, why nn.DataParallel would raise; dropped (int), samples that reach no device
@@ -124,6 +130,7 @@ from typing import TYPE_CHECKING, Any
 
 import netcheck
 from netcheck.findings import Report, by_importance
+from netcheck.report import selection
 
 if TYPE_CHECKING:
     from netcheck.measure.batch_figures import Batches
@@ -134,23 +141,42 @@ SCHEMA = 1
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 
 
-def render(reports: Sequence[Report]) -> str:
-    """All reports as one JSON document in ASCII, indented, with a newline at the end."""
-    return json.dumps(document(reports), indent=2, allow_nan=False) + "\n"
+def render(reports: Sequence[Report], *, statistics: bool = False) -> str:
+    """All reports as one JSON document in ASCII, indented, with a newline at the end.
+
+    Args:
+        reports: one a model.
+        statistics: write how often each rule found something, and not each finding.
+    """
+    return json.dumps(document(reports, statistics=statistics), indent=2, allow_nan=False) + "\n"
 
 
-def document(reports: Sequence[Report]) -> dict[str, Any]:
+def document(reports: Sequence[Report], *, statistics: bool = False) -> dict[str, Any]:
     """All reports as the document that this module describes."""
     return {
         "schema": SCHEMA,
         "netcheck": netcheck.__version__,
-        "models": [model_entry(report) for report in reports],
+        **(
+            {"checked": checked(reports), "statistics": counts(reports)}
+            if statistics
+            else {"models": [model_entry(report) for report in reports]}
+        ),
         "errors": [
             plain(f"{report.target or report.model}: {report.findings[0].message}")
             for report in reports
             if report.summary is None and report.findings
         ],
     }
+
+
+def checked(reports: Sequence[Report]) -> int:
+    """How many models were checked."""
+    return sum(report.summary is not None for report in reports)
+
+
+def counts(reports: Sequence[Report]) -> list[dict[str, Any]]:
+    """How often each rule found something."""
+    return [one._asdict() for one in selection.statistics(reports)]
 
 
 def model_entry(report: Report) -> dict[str, Any]:

@@ -17,11 +17,11 @@ def rendered(reports: Sequence[Report], settings: Settings, *, colour: bool) -> 
         case "json":
             from netcheck.report import json
 
-            return json.render(reports)
+            return json.render(reports, statistics=settings.statistics)
         case "json-lines":
             from netcheck.report import json_lines
 
-            return json_lines.render(reports)
+            return json_lines.render(reports, statistics=settings.statistics)
         case "github":
             from netcheck.report import github
 

@@ -35,7 +35,7 @@ from netcheck.settings.options import (
 
 MOST_DEVICES = 4096
 FORMATS = ("text", "full", "concise", "json", "json-lines", "github", "sarif", "junit", "markdown", "html")
-WITH_STATISTICS = ("text", "full", "concise", "markdown")  # the others say it all by themselves
+WITH_STATISTICS = ("text", "full", "concise", "json", "json-lines", "markdown")  # the others show findings
 OPTIMIZERS = ("sgd", "adam")
 SEVERITIES = ("error", "warning", "info")
 
@@ -150,7 +150,12 @@ class Settings:
         "The least severity that makes the exit code 1.",
         result=False,
     )
-    exit_zero: bool = option(False, Switch(), "Exit with 0 whatever is found.", result=False)
+    exit_zero: bool = option(
+        False,
+        Switch(off="--no-exit-zero"),
+        "Exit with 0 whatever is found, or do not. Default: --no-exit-zero.",
+        result=False,
+    )
     probe: bool = option(
         True,
         Switch(off="--no-probe"),

@@ -54,7 +54,9 @@ def test_equal_shares_of_independent_samples_have_no_findings() -> None:
     assert report.batches.engine
     entry = json.loads(json.dumps(report.to_dict()["batches"]))
     assert entry["equal"] is True
-    assert entry["shards"][3] == {"device": 3, "samples": 8, "shapes": [[8, 10]], "loss": None}
+    last = entry["shards"][3]
+    assert (last["device"], last["samples"], last["shapes"], last["loss"]) == (3, 8, [[8, 10]], None)
+    assert last["memory"]["adam"]["parameters"] == report.batches.shards[3].memory["adam"].parameters  # type: ignore[index]
 
 
 def test_50_over_4() -> None:

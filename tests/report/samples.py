@@ -85,7 +85,7 @@ def batches(**changes: object) -> Batches:
     values = {
         "batch_size": 5,
         "devices": 3,
-        "shards": tuple(Shard(i, n, ((n, 64),)) for i, n in enumerate((2, 2, 1))),
+        "shards": tuple(Shard(i, n, ((n, 64),), memory=cost().memory) for i, n in enumerate((2, 2, 1))),
         "inputs": (Input("x", (5, 64), 0),),
         "mixing": (Operation("norm", "nn.BatchNorm1d", "normalization", "batch", "layers.3"),),
         "comparison": Comparison(5, "float64", 0.25, 0.5, 0.5, engine="replicas on the CPU"),

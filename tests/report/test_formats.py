@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -66,13 +67,37 @@ def test_statistics(format: str) -> None:
         return
     one = Report("A", [hostile.plain(), hostile.plain(), hostile.plain("NC101", Severity.ERROR)])
     two = Report("B", [hostile.plain()])
-    lines = rendered(format, one, two, statistics=True).splitlines()
+    text = rendered(format, one, two, statistics=True)
+    if format.startswith("json"):
+        assert json_statistics(format, text) == [
+            {"code": "NC501", "name": "poor-init", "severity": "warning", "findings": 3, "models": 2},
+            {"code": "NC101", "name": "poor-init", "severity": "error", "findings": 1, "models": 1},
+        ]
+        return
+    lines = text.splitlines()
     found = [line.replace("|", " ").split() for line in lines if "NC" in line]
     assert found == [["3", "2", "warning", "NC501", "poor-init"], ["1", "1", "error", "NC101", "poor-init"]]
 
 
+def json_statistics(format: str, text: str) -> list[dict[str, Any]]:
+    """The rows of statistics in one of the two formats, which say the rest in the same words."""
+    if format == "json":
+        document = json.loads(text)
+        assert list(document) == ["schema", "netcheck", "checked", "statistics", "errors"]
+    else:
+        run, *rows = map(json.loads, text.splitlines())
+        assert (run.pop("type"), {row.pop("type") for row in rows} - {"statistics"}) == ("run", set())
+        document = {**run, "statistics": rows}
+    assert (document["schema"], document["checked"]) == (1, 0)
+    rows = document["statistics"]
+    assert isinstance(rows, list)
+    return rows
+
+
 def test_statistics_of_nothing() -> None:
     clean = Report("Net", summary=Summary(3, 1, 10, 1, 1))
+    for format in ("json", "json-lines"):
+        assert '"checked": 1' in rendered(format, clean, statistics=True)
     assert rendered("text", clean, statistics=True) == "Checked 1 model, 3 operations: no findings.\n"
     assert rendered("text", clean, statistics=True, quiet=True) == ""
 

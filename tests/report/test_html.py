@@ -227,6 +227,24 @@ def test_many_devices_are_cut() -> None:
     assert refused.sentences[1] == "nn.DataParallel raises: why"
 
 
+def test_memory_of_a_device() -> None:
+    split = splitting.split(samples.batches(), device_memory=50 * 2**20)
+    assert split.optimizers == ("SGD", "Adam")
+    assert split.devices[0].peaks == ("60.0 MiB", "50.0 MiB")
+    assert split.need is not None
+    assert (split.need.device, split.need.samples, split.need.limit) == (0, 2, pytest.approx(50 / 60))
+    assert dict(split.need.facts) == {
+        "parameters and buffers": "10.0 MiB",
+        "their gradients": "10.0 MiB",
+        "state of SGD": "10.0 MiB",
+        "state of Adam": "20.0 MiB",
+        "activations and gradients at their most": "40.0 MiB",
+    }
+    assert [bar.name for bar in split.need.bars] == ["SGD", "Adam"]
+    shards = (Shard(0, 2, (), memory=samples.cost().memory), Shard(1, 1, ()))
+    assert splitting.split(samples.batches(shards=shards)).devices[1].peaks == ("not known", "not known")
+
+
 def test_gauges() -> None:
     gauge = views.gauge(Evidence(-6.0, "decades", "", 3.0))
     assert gauge

@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 from netcheck import engine, worker
 from netcheck.cli import cli
 from netcheck.findings import Report
-from netcheck.settings import Settings
+from netcheck.settings import OPTIONS, Settings
+from netcheck.settings.options import Option, Switch
 from netcheck.source.targets import Target
 
 ROOT = Path(__file__).parent.parent.parent
@@ -66,6 +67,18 @@ def run(folder: Path, *arguments: str) -> Result:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         return CliRunner().invoke(cli, arguments, prog_name="netcheck", env={"NO_COLOR": "1"})
+
+
+SWITCHES = [one for one in OPTIONS.values() if isinstance(one.kind, Switch) and one.by_project]
+
+
+@pytest.mark.parametrize("switch", SWITCHES, ids=lambda one: one.key)
+def test_the_command_line_turns_off_what_the_file_turns_on(switch: Option, project: Path) -> None:
+    assert isinstance(switch.kind, Switch)
+    for said, flag, holds in (("true", switch.kind.off, "false"), ("false", switch.label, "true")):
+        (project / "pyproject.toml").write_text(f"[tool.netcheck]\n{switch.key} = {said}\n")
+        shown = run(project, "--show-settings", flag, "src")
+        assert f"{switch.key} = {holds}  # command line\n" in shown.output
 
 
 def findings(folder: Path, *arguments: str) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,8 +69,6 @@ def figures(cost: Cost) -> Figures:
             facts.append((f"largest batch with {NAMES.get(name, name)}", f"{samples:,}"))
     if cost.uncounted:
         facts.append(("operations not counted", f"{len(cost.uncounted):,}"))
-    widest = max([memory.peak for memory in cost.memory.values()] or [0]) or 1
-    device = cost.device_memory or 0
     ranked = sorted((row for row in cost.layers if row.saved), key=lambda row: -row.saved)
     rows = tuple(
         (shorten(row.path), shorten(row.operation), flops(row.forward), size(row.parameters), size(row.saved))
@@ -77,11 +76,26 @@ def figures(cost: Cost) -> Figures:
     )
     return Figures(
         tuple(facts),
-        tuple(bar(NAMES.get(name, name), memory, widest) for name, memory in cost.memory.items()),
-        device / widest if 0 < device <= widest else None,
+        bars(cost.memory),
+        limit(cost.memory, cost.device_memory),
         rows,
         max(0, len(ranked) - MOST_LAYERS),
     )
+
+
+def bars(memory: Mapping[str, Memory]) -> tuple[Bar, ...]:
+    """A bar for each optimizer, on one scale."""
+    return tuple(bar(NAMES.get(name, name), need, widest(memory)) for name, need in memory.items())
+
+
+def limit(memory: Mapping[str, Memory], device: int | None) -> float | None:
+    """Where on these bars a device's memory ends, from 0 to 1; None if that is not known or lies beyond them."""
+    return device / widest(memory) if device and device <= widest(memory) else None
+
+
+def widest(memory: Mapping[str, Memory]) -> int:
+    """The bytes that the whole width stands for."""
+    return max((need.peak for need in memory.values()), default=0) or 1
 
 
 def bar(name: str, memory: Memory, widest: int) -> Bar:

@@ -148,10 +148,16 @@ def model_view(report: Report, anchor: str, root: Path) -> ModelView:
         chart=chart,
         measured=tuple(measured),
         tree=outline.outline(report.summary.layers, marked) if report.summary else (),
-        split=splitting.split(report.known_batches) if report.known_batches is not None else None,
+        split=split_view(report),
         cost=memory.figures(report.cost) if report.cost is not None else None,
         failed=could_not_check(report),
     )
+
+
+def split_view(report: Report) -> splitting.Split | None:
+    """How the batch splits, where that was worked out."""
+    memory_of_device = report.cost.device_memory if report.cost is not None else None
+    return None if report.known_batches is None else splitting.split(report.known_batches, memory_of_device)
 
 
 def facts(report: Report) -> Iterable[tuple[str, str]]:
