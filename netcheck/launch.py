@@ -14,19 +14,28 @@ _NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """This process among those that were started together."""
+    """This process among those that were started together.
+
+    Attributes:
+        rank: its number among all.
+        ranks: how many there are.
+        address, port: of their store.
+        local_rank: its number among those on this machine.
+    """
 
     rank: int
     ranks: int
     address: str
     port: int
+    local_rank: int = 0
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
     """The place among processes that a launcher gave this one; None without a launcher, or alone."""
     try:
         rank, ranks, address, port = (environment[name] for name in _NEEDED)
-        found = Launch(int(rank), int(ranks), address, int(port))
+        local_rank = int(environment.get("LOCAL_RANK", rank))
+        found = Launch(int(rank), int(ranks), address, int(port), local_rank)
     except (KeyError, ValueError):
         return None
     return found if found.ranks > 1 and 0 <= found.rank < found.ranks else None

@@ -26,7 +26,15 @@ from typing import TYPE_CHECKING, Any
 
 from netcheck import progress
 from netcheck.engine.faults import failure, unseen, value_dependent
-from netcheck.engine.judging import finish, given_verdicts, judge, judge_batches, judge_cost
+from netcheck.engine.judging import (
+    batch_rules,
+    finish,
+    given_verdicts,
+    judge,
+    judge_batches,
+    judge_cost,
+    splits_batches,
+)
 from netcheck.engine.measuring import costed, mended, probed, split_up
 from netcheck.engine.subjects import (
     Built,
@@ -176,6 +184,8 @@ def examine(
                 findings.append(value_dependent(report.graph.reads))
             progress.phase("judge")
             suspicions = list(judge(report.graph, settings))
+            if splits_batches(settings) or batch_rules(settings):
+                _ = report.batches  # before the probe starts an accelerator's driver, which processes cannot inherit
             if settings.probe:
                 report.gradients, failed = probed(report.graph, example, settings, built.factory)
                 findings += failed

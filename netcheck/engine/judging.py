@@ -65,15 +65,9 @@ def may_concern(rule: base.CostRule, graph: ModelGraph, memory: int | None) -> b
 
 def judge_batches(report: Report, graph: ModelGraph, settings: Settings) -> Iterator[Finding]:
     """What the selected rules see in the way a batch splits, where somebody asks about devices or names such a rule."""
-    from netcheck.measure.split import accelerators
-
     selected = list(base.select(settings.chosen, settings.ignore))
-    rules = [rule for rule in selected if isinstance(rule, base.BatchRule)]
-    named = [r for r in rules if any(base.match_length(r, selector) > 0 for selector in settings.chosen)]
-    several = settings.batch_size is not None and accelerators() > 1
-    asked = settings.devices is not None or several or launched() is not None
-    rules = rules if asked else named
-    batches = report.batches if rules or asked else None
+    rules = batch_rules(settings)
+    batches = report.batches if rules or splits_batches(settings) else None
     if batches is None:
         return
     if batches.unjudged:
@@ -84,6 +78,22 @@ def judge_batches(report: Report, graph: ModelGraph, settings: Settings) -> Iter
             found += guarded(rule, rule.check_split, batches, graph)
     codes = {finding.code for finding in found}
     yield from (finding for finding in found if not codes.intersection(verdicts.causes_of(finding)))
+
+
+def batch_rules(settings: Settings) -> list[base.BatchRule]:
+    """The rules on batches that are to run: all that are selected, or those that are named where nobody splits a batch."""
+    rules = [r for r in base.select(settings.chosen, settings.ignore) if isinstance(r, base.BatchRule)]
+    if splits_batches(settings):
+        return rules
+    return [r for r in rules if any(base.match_length(r, selector) > 0 for selector in settings.chosen)]
+
+
+def splits_batches(settings: Settings) -> bool:
+    """Whether somebody asks about devices."""
+    from netcheck.measure.accelerators import count_accelerators
+
+    several = settings.batch_size is not None and count_accelerators() > 1
+    return settings.devices is not None or several or launched() is not None
 
 
 def guarded(rule: base.Rule, look: Callable[..., Iterable[Finding]], *material: Any) -> list[Finding]:

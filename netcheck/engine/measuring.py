@@ -93,12 +93,14 @@ def costed(report: Report, graph: ModelGraph, example: ExampleInputs, settings: 
 
 def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings: Settings) -> Batches | None:
     """How a batch splits over the devices; None, and a sentence in the report, where that cannot be told."""
-    from netcheck.measure.distributed import Ranks
+    from netcheck.measure.accelerators import count_accelerators
+    from netcheck.measure.distributed import Ranks, given_ranks
     from netcheck.measure.share_memory import with_memory
-    from netcheck.measure.split import DEFAULT_DEVICES, accelerators, split
+    from netcheck.measure.split import DEFAULT_DEVICES, split
 
     launch = launched()
-    devices = settings.devices or (launch.ranks if launch else max(accelerators(), DEFAULT_DEVICES))
+    ranks = given_ranks() or (launch.ranks if launch else 0)
+    devices = settings.devices or ranks or max(count_accelerators(), DEFAULT_DEVICES)
     progress.phase("split")
     try:
         with in_training(graph.model):

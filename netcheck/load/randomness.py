@@ -15,7 +15,8 @@ def preserved_random_state() -> Iterator[None]:
     """Leave every global random number generator (Python, numpy, torch on all its devices) as it was."""
     python = random.getstate()
     cpu = torch.random.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+    # Not `is_available`: it starts the driver, and a process that has started it can no longer be forked.
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
     before = sys.modules.get("numpy")
     numpy = before.random.get_state() if before is not None else None

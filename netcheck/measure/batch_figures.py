@@ -5,6 +5,7 @@ Batches
   +-- Shard            what one device's forward sees
   +-- Operation        an operation of forward: one that mixes samples, or that has a batch size written into it
   +-- Comparison       outputs and gradients of the shards against those of the whole batch
+        +-- ParallelRun    those of nn.DataParallel, where there are accelerators to run it on
 """
 
 from __future__ import annotations
@@ -80,6 +81,28 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class ParallelRun:
+    """What nn.DataParallel gave on real devices, against the whole batch; differences are relative.
+
+    Attributes:
+        engine: "nn.DataParallel on 2 devices, cuda".
+        outputs: of the gathered outputs.
+        gradients: None where it did not come to them.
+        failure: what it raised, or how it ended, as the rest of a sentence about it; "" if all went well.
+    """
+
+    engine: str
+    outputs: float
+    gradients: float | None
+    failure: str = ""
+
+    @property
+    def largest(self) -> float:
+        """The larger of the differences."""
+        return max(self.outputs, self.gradients or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """The shards against the whole batch: run for real, dropout off, random numbers at their means.
 
@@ -94,9 +117,10 @@ class Comparison:
         synced: the larger of the two with every batch normalization's statistics taken over all devices; None without.
         unused: parameters that no output's gradient reached.
         losses: the output on each device, where it is one number.
-        engine: what ran it.
+        engine: what ran it, and in brackets why no accelerators did, where there are any.
         stalled: what DistributedDataParallel raised for want of the unused parameters' gradients; "" if it did not.
         failure: what a device raised, or why ranks did not end; "" if all went well.
+        data_parallel: the same under nn.DataParallel; None where there are no accelerators for it.
     """
 
     samples: int
@@ -110,6 +134,7 @@ class Comparison:
     engine: str = ""
     stalled: str = ""
     failure: str = ""
+    data_parallel: ParallelRun | None = None
 
     @property
     def tolerance(self) -> float:
@@ -125,6 +150,10 @@ class Comparison:
     def equal(self) -> bool:
         """Whether the shards give what the whole batch gives."""
         return not self.failure and self.largest <= self.tolerance
+
+    def equal_to(self, run: ParallelRun) -> bool:
+        """Whether nn.DataParallel gives what the whole batch gives, in this comparison's precision."""
+        return not run.failure and run.largest <= self.tolerance
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""The shards under a real DistributedDataParallel: over gloo, in processes of our own or in those that torchrun started.
+"""The shards under a real DistributedDataParallel and a real nn.DataParallel, on the best that there is.
 
-    forked(job, "…")      each rank: Job.step(rank, group)        process group through a file
-    joined(job, launch)   this process is one rank of several     process group through the launcher's store
+    Ranks(launch, name)(job)         in a process group that is there         whatever backend it has
+                                     in processes that torchrun started       accelerators if each has one, else gloo
+                                     in processes of our own                  accelerators if there are enough, else gloo
+    Ranks().in_parallel(job)         nn.DataParallel                          on accelerators only
 
-Every rank makes two steps. In the first its loss is weighted by its samples, so that the mean over ranks which
-DistributedDataParallel takes is the whole batch's gradient; in the second it is a plain mean. A parameter that gets no
-gradient in the first step makes the second one raise.
+Accelerators are used in processes of our own, which can be ended whatever happens on them.
 """
 
 from __future__ import annotations
@@ -14,71 +14,42 @@ import importlib
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from netcheck.launch import Launch
-from netcheck.measure.ranks import Outcome, can_fork, run_ranks
+from netcheck.measure import groups
+from netcheck.measure.accelerators import CPU, Accelerators, accelerators
+from netcheck.measure.job import Job
+from netcheck.measure.ranks import NotStarted, Outcome, can_fork, first_line, run_ranks, within_memory
 
 SECONDS = 60.0  # for all of it
 WAIT_SECONDS = 20.0  # that one rank waits for another
 MOST_RANKS = 8  # processes that are started here
 UNFINISHED = "Expected to have finished reduction"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the ranks do together.
-
-    Attributes:
-        model: a copy of the model, which the ranks may write to.
-        run: forward on one rank's arguments, as the floating-point tensors of its output.
-        given: the arguments of each rank.
-        weights: each rank's share of the samples.
-        loss: of a rank's outputs: their mean over its samples against the cotangent.
-    """
-
-    model: nn.Module
-    run: Callable[[nn.Module, Any], list[torch.Tensor]]
-    given: Sequence[Any]
-    weights: Sequence[float]
-    loss: Callable[[Sequence[torch.Tensor], int], torch.Tensor | None]
-
-    def step(self, rank: int, *, find_unused: bool) -> dict[str, Any]:
-        """Both steps of one rank, within a process group."""
-        wrapped = DistributedDataParallel(self.model, find_unused_parameters=find_unused)
-        found: dict[str, Any] = {}
-        for name, scale in (("weighted", self.weights[rank] * len(self.weights)), ("plain", 1.0)):
-            self.model.zero_grad(set_to_none=True)
-            outputs = self.run(wrapped, self.given[rank])
-            loss = self.loss(outputs, rank)
-            if loss is not None:
-                (loss * scale).backward()
-            found.setdefault("outputs", [output.detach() for output in outputs])
-            if rank == 0:
-                gradients = {n: p.grad for n, p in self.model.named_parameters() if p.grad is not None}
-                found[name] = {n: gradient.detach().clone() for n, gradient in gradients.items()}
-        return found
+REPLICAS = "replicas on the CPU"
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What the ranks of a job came to, and what ran them, in words."""
+    """What the ranks of a job came to, and what ran them, in words.
 
-    outcomes: list[Outcome]
+    Attributes:
+        outcomes: one for each rank; None where there could be no ranks.
+    """
+
+    outcomes: list[Outcome] | None
     engine: str
 
 
 class Ranks:
-    """The ranks that jobs run on: processes of our own, or those that a launcher started.
+    """The ranks that jobs run on: processes of our own, or those of a launcher or a process group.
 
     Attributes:
         launch: this process's place among the launcher's; None without one.
@@ -89,77 +60,160 @@ class Ranks:
         self.launch = launch
         self.name = name
 
-    def __call__(self, job: Job, *, find_unused: bool = False) -> Results | None:
-        """Run a job; None where there can be no such ranks."""
-        count = len(job.given)
-        if not available(job.model):
-            return None
+    def __call__(self, job: Job, *, find_unused: bool = False) -> Results:
+        """Run a job."""
+        if not dist.is_available():
+            return Results(None, REPLICAS)
+        if dist.is_initialized():
+            return self.in_group(job, find_unused)
         if self.launch is not None:
-            if count != self.launch.ranks:
-                return None
-            engine = f"gloo, {count} processes of torchrun on the CPU"
-            try:
-                return Results(joined(job, self.launch, self.name, find_unused=find_unused), engine)
-            except RuntimeError as error:
-                text = next(iter(str(error).splitlines()), "")
-                lost = [Outcome(failure=f"lost the others: {text}")]
-                return Results([*[Outcome()] * self.launch.rank, *lost], engine)
-        if count > MOST_RANKS or not can_fork():
-            return None
-        return Results(forked(job, find_unused=find_unused), f"gloo, {count} processes on the CPU")
+            return self.of_launcher(job, self.launch, find_unused)
+        return self.own(job, find_unused)
+
+    def in_group(self, job: Job, find_unused: bool) -> Results:
+        """On the ranks of the process group that this process is in."""
+        count = dist.get_world_size()
+        if count != len(job.given):
+            return Results(None, f"{REPLICAS} (the process group has {count} ranks)")
+        found, place, backend = groups.given(job, self.name, find_unused=find_unused)
+        return results(found, f"{backend}, {count} ranks of the process group on {words(place)}")
+
+    def of_launcher(self, job: Job, launch: Launch, find_unused: bool) -> Results:
+        """On the processes that torchrun started."""
+        count = launch.ranks
+        if count != len(job.given):
+            return Results(None, f"{REPLICAS} (torchrun started {count} processes)")
+        if not dist.is_gloo_available() or synchronizes(job.model):
+            return Results(None, REPLICAS)
+        try:
+            found, place = groups.joined(job, launch, self.name, find_unused=find_unused)
+        except RuntimeError as error:
+            place, lost = CPU, Outcome(failure=f"lost the others: {first_line(error)}")
+            found = [*[Outcome()] * launch.rank, lost]
+        return results(found, f"{place.backend}, {count} processes of torchrun on {words(place)}")
+
+    def own(self, job: Job, find_unused: bool) -> Results:
+        """In processes of our own: on accelerators, or over gloo on the CPU."""
+        count = len(job.given)
+        place, why = place_for(count)
+        if place is not None and place.backend:
+            found = forked(job, place, find_unused=find_unused)
+            if not isinstance(found, NotStarted):
+                return Results(found, f"{place.backend}, {count} processes on {words(place)}")
+            why = found.reason
+        because = f" ({why})" if why else ""
+        possible = dist.is_gloo_available() and count <= MOST_RANKS and can_fork()
+        if not possible or synchronizes(job.model):
+            return Results(None, REPLICAS + because)
+        found = forked(job, CPU, find_unused=find_unused)
+        if isinstance(found, NotStarted):
+            return Results(None, f"{REPLICAS} ({found.reason})")
+        return Results(found, f"gloo, {count} processes on the CPU{because}")
+
+    def in_parallel(self, job: Job) -> Results:
+        """nn.DataParallel's one process, as a single outcome; no outcomes where there are too few accelerators."""
+        place, why = place_for(len(job.given))
+        others = self.launch is not None or (dist.is_available() and dist.is_initialized())
+        if place is None or others or synchronizes(job.model):  # synchronization wants a process for each device
+            return Results(None, why)
+        found = in_parallel(job, place)
+        return results(found, f"nn.DataParallel on {len(job.given)} devices, {place.kind}")
 
 
-def available(model: nn.Module) -> bool:
-    """Whether gloo is here, and the model one that runs under it: synchronized batch normalization wants accelerators."""
-    if not dist.is_available() or not dist.is_gloo_available() or dist.is_initialized():
-        return False
-    return not any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
+def given_ranks() -> int:
+    """How many ranks the process group has that this process is in; 0 outside of one."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 0
 
 
-def forked(job: Job, *, find_unused: bool = False, seconds: float | None = None) -> list[Outcome]:
-    """What each rank comes to, in processes of our own."""
+def results(found: list[Outcome] | NotStarted, engine: str) -> Results:
+    """Outcomes with the name of what ran them; or that nothing did."""
+    if isinstance(found, NotStarted):
+        return Results(None, f"{REPLICAS} ({found.reason})")
+    return Results(found, engine)
+
+
+def words(place: Accelerators) -> str:
+    """Where ranks compute."""
+    return "the CPU" if place.kind == "cpu" else place.kind
+
+
+def synchronizes(model: nn.Module) -> bool:
+    """Whether a model has synchronized batch normalization, which wants accelerators."""
+    return any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
+
+
+def place_for(devices: int) -> tuple[Accelerators | None, str]:
+    """The accelerators on which so many devices can be had; or None, and why not, if there are any at all."""
+    here = accelerators()
+    if here is None:
+        return None, ""
+    if here.count < devices:
+        return None, str(here)
+    if not can_fork():
+        return None, f"{here}, in use by this process, which cannot start others on them"
+    return here, ""
+
+
+def forked(
+    job: Job, place: Accelerators = CPU, *, find_unused: bool = False, seconds: float | None = None
+) -> list[Outcome] | NotStarted:
+    """What each rank comes to, in processes of our own on devices of `place`."""
     ranks = len(job.given)
     importlib.import_module("torch._dynamo")  # each rank would, to wrap the model, at a second each
-    with tempfile.NamedTemporaryFile(prefix="netcheck-store-") as file:
+    with tempfile.TemporaryDirectory(prefix="netcheck-group-") as folder:
 
         def step(rank: int) -> Any:
-            store = dist.FileStore(file.name, ranks)
-            with_local_interface()
             timeout = timedelta(seconds=WAIT_SECONDS)
-            dist.init_process_group("gloo", store=store, rank=rank, world_size=ranks, timeout=timeout)
-            found = job.step(rank, find_unused=find_unused)
+            try:
+                device = place.use(rank)
+                prepare_backends()
+                store = dist.FileStore(str(Path(folder, "store")), ranks)
+                dist.init_process_group(
+                    place.backend, store=store, rank=rank, world_size=ranks, timeout=timeout
+                )
+                dist.all_reduce(torch.ones(1, device=device))
+            except Exception as error:
+                return NotStarted(f"{place.backend} did not start: {first_line(error)}")
+            Path(folder, str(rank)).touch()
+            found = within_memory(lambda: job.step(rank, device, find_unused=find_unused))
             dist.barrier()  # or the first to end takes the connection from the others
             return found
 
-        return run_ranks(step, ranks, seconds=seconds or SECONDS)
+        return started(run_ranks(step, ranks, seconds=seconds or SECONDS), Path(folder), place.backend)
 
 
-def with_local_interface() -> None:
-    """Have gloo talk over the loopback device: the machine's name may lead nowhere."""
+def in_parallel(job: Job, place: Accelerators) -> list[Outcome] | NotStarted:
+    """What nn.DataParallel comes to on accelerators, in a process of our own."""
+    with tempfile.TemporaryDirectory(prefix="netcheck-parallel-") as folder:
+
+        def step(rank: int) -> Any:
+            devices = [place.device(index) for index in range(len(job.given))]
+            try:
+                for device in devices:
+                    torch.ones(1, device=device)
+            except Exception as error:
+                return NotStarted(f"{place.kind} did not start: {first_line(error)}")
+            Path(folder, str(rank)).touch()
+            return within_memory(lambda: job.in_parallel(devices))
+
+        return started(run_ranks(step, 1, seconds=SECONDS), Path(folder), place.kind)
+
+
+def started(outcomes: list[Outcome], folder: Path, what: str) -> list[Outcome] | NotStarted:
+    """The outcomes, if every rank left a mark in `folder`: how it fared before tells nothing about the model."""
+    for outcome in outcomes:
+        if isinstance(outcome.value, NotStarted):
+            return outcome.value
+    for rank, outcome in enumerate(outcomes):
+        if not Path(folder, str(rank)).exists():
+            return NotStarted(f"{what} did not start: rank {rank} {outcome.failure}")
+    return outcomes
+
+
+def prepare_backends() -> None:
+    """Have gloo talk over the loopback device, since the machine's name may lead nowhere; have NCCL raise on a timeout."""
     names = {name for _, name in socket.if_nameindex()}
     loopback = next((name for name in ("lo", "lo0") if name in names), None)
     if loopback is not None:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
-
-
-def joined(job: Job, launch: Launch, name: str, *, find_unused: bool = False) -> list[Outcome]:
-    """What each rank comes to, where this process is one of them; every rank gets all outcomes.
-
-    Raises:
-        RuntimeError: the others did not come, or went.
-    """
-    timeout = timedelta(seconds=SECONDS)
-    store = dist.TCPStore(launch.address, launch.port, launch.ranks, is_master=False, timeout=timeout)
-    inner = dist.PrefixStore(f"netcheck/{name}/{find_unused}", store)
-    dist.init_process_group("gloo", store=inner, rank=launch.rank, world_size=launch.ranks, timeout=timeout)
-    try:
-        try:
-            mine = Outcome(job.step(launch.rank, find_unused=find_unused))
-        except Exception as error:
-            mine = Outcome(failure=f"raised {type(error).__name__}: {next(iter(str(error).splitlines()), '')}")
-        outcomes: list[Any] = [None] * launch.ranks
-        dist.all_gather_object(outcomes, (mine.value, mine.failure))
-        return [Outcome(*each) for each in outcomes]
-    finally:
-        with suppress(Exception):
-            dist.destroy_process_group()
+    os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")  # it would end the process instead

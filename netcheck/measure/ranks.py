@@ -21,7 +21,10 @@ from typing import Any
 
 import torch
 
+from netcheck.measure.accelerators import in_use
+
 GRACE_SECONDS = 5.0  # that the others have to notice that one of them is gone
+SHORT_OF_MEMORY = "an accelerator has too little memory free"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -33,9 +36,16 @@ class Outcome:
     failure: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class NotStarted:
+    """Why ranks could not work at all, which says nothing about the model."""
+
+    reason: str
+
+
 def can_fork() -> bool:
     """Whether processes can be forked that run torch: not where an accelerator is in use, which a child cannot share."""
-    return hasattr(os, "fork") and not (torch.cuda.is_available() and torch.cuda.is_initialized())
+    return hasattr(os, "fork") and not in_use()
 
 
 def run_ranks(step: Callable[[int], Any], ranks: int, *, seconds: float) -> list[Outcome]:
@@ -57,6 +67,19 @@ def run_ranks(step: Callable[[int], Any], ranks: int, *, seconds: float) -> list
             for rank in pids:
                 end(pids[rank])
         return [outcome(Path(folder) / str(rank), endings.get(rank), seconds) for rank in range(ranks)]
+
+
+def within_memory(run: Callable[[], Any]) -> Any:
+    """What `run` gives; `NotStarted` where it wants more memory than an accelerator has free."""
+    try:
+        return run()
+    except torch.OutOfMemoryError:
+        return NotStarted(SHORT_OF_MEMORY)
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, as far as one line goes."""
+    return next(iter(str(error).splitlines()), "")
 
 
 def flush() -> None:
@@ -83,8 +106,7 @@ def fork(step: Callable[[int], Any], rank: int, folder: Path) -> int:
         try:
             result: Any = ("value", step(rank))
         except BaseException as error:
-            first = next(iter(str(error).splitlines()), "")
-            result = ("failure", f"raised {type(error).__name__}: {first}")
+            result = ("failure", f"raised {type(error).__name__}: {first_line(error)}")
         unfinished = folder / f"{rank}.part"
         unfinished.write_bytes(pickle.dumps(result))
         unfinished.rename(folder / str(rank))

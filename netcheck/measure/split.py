@@ -40,11 +40,6 @@ _MOST_BYTES = 2 * 2**30  # of activations
 _PASSES = 6  # forward and twice that for backward, of the whole batch and of the shards
 
 
-def accelerators() -> int:
-    """How many accelerators the machine has."""
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
-
-
 def split(
     graph: ModelGraph,
     args: Sequence[Any],
@@ -66,7 +61,7 @@ def split(
         samples: of the batch; None means as many as the arguments hold.
         run: whether to run the shards for real; otherwise only what shapes tell is found.
         seed: of the numbers that are drawn for it.
-        ranks: processes to run the shards in; None: replicas, one after the other.
+        ranks: what to run the shards on beside replicas, one after the other; None: nothing.
     """
     axes = BatchAxes(graph.model, args, kwargs)
     if not axes.batch:

@@ -7,7 +7,7 @@ device 1  forward (25, 10)
 
 from __future__ import annotations
 
-from netcheck.measure.batch_figures import Batches, Shard
+from netcheck.measure.batch_figures import Batches, Comparison, ParallelRun, Shard
 from netcheck.report.cost import size
 
 MOST_ROWS = 16  # devices that are listed without --verbose
@@ -17,6 +17,8 @@ def lines(batches: Batches, *, verbose: bool = False) -> list[str]:
     """What is asked of each device, after one line that says what came of it."""
     devices = f"{batches.devices} device{'' if batches.devices == 1 else 's'}"
     found = [f"batch of {batches.batch_size} over {devices}{verdict(batches)}"]
+    if batches.comparison and batches.comparison.data_parallel:
+        found.append(parallel(batches.comparison, batches.comparison.data_parallel))
     shown = batches.shards if verbose or len(batches.shards) <= MOST_ROWS else batches.shards[:MOST_ROWS]
     found += [row(shard) for shard in shown]
     if len(shown) < len(batches.shards):
@@ -47,6 +49,18 @@ def verdict(batches: Batches) -> str:
     if found.failure:
         return f", {found.engine}: failed"
     part = "" if found.samples == batches.batch_size else f" on {found.samples} samples"
-    equal = "equal" if found.equal else f"differ by {found.largest:.2g}"
-    what = "outputs" if found.gradients is None else "outputs and gradients"
-    return f", {found.engine}: {what} {equal}{part} ({found.dtype})"
+    said = outcome(found.gradients is not None, None if found.equal else found.largest)
+    return f", {found.engine}: {said}{part} ({found.dtype})"
+
+
+def parallel(found: Comparison, run: ParallelRun) -> str:
+    """What nn.DataParallel came to."""
+    if run.failure:
+        return f"{run.engine}: failed"
+    return f"{run.engine}: {outcome(run.gradients is not None, None if found.equal_to(run) else run.largest)}"
+
+
+def outcome(gradients: bool, off: float | None) -> str:
+    """Whether the outputs, and the gradients if there are any, are equal; or how far they are off."""
+    equal = "equal" if off is None else f"differ by {off:.2g}"
+    return f"outputs{' and gradients' if gradients else ''} {equal}"

@@ -24,6 +24,7 @@ from netcheck.measure.measurement import Gradients
 from netcheck.measure.passes import Stage
 from netcheck.measure.summary import homogeneity
 from netcheck.trace.run import trace
+from tests.gpus import needs_gpus
 
 
 def measured(model: nn.Module, *args: torch.Tensor, **options: Any) -> Gradients:
@@ -473,7 +474,7 @@ def test_a_device_that_is_not_there_is_a_finding() -> None:
     assert [f.code for f in report if f.code == "NC006"]
 
 
-@pytest.mark.gpu
+@needs_gpus(1)
 def test_a_gpu_measures_what_the_cpu_measures() -> None:
     model = stack(32, 32, 32, 32, 4, activation=nn.Tanh)
     args = (torch.randn(4, 32),)

@@ -9,7 +9,7 @@ from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import BatchRule, Example
 
 if TYPE_CHECKING:
-    from netcheck.measure.batch_figures import Batches
+    from netcheck.measure.batch_figures import Batches, Comparison, ParallelRun
     from netcheck.trace.graph import ModelGraph
 
 
@@ -36,6 +36,8 @@ class ShardsDiffer(BatchRule):
     Runs the whole batch, and each device's share, on copies of the model: dropout off, in double precision. The joined
     outputs must be those of the whole batch, and so must the gradients, weighted by samples, to 1e-9 (to 1e-4 where the
     model insists on single precision). Where an operation is known to mix samples, `samples-mixed` says so instead.
+    With as many accelerators as devices are asked for, the shares run there, under `DistributedDataParallel` and once more
+    under `nn.DataParallel`; otherwise in processes on the CPU, and the report says so.
 
     ## Why is this bad?
     The model that is trained on eight devices is another one than was tried out on one.
@@ -78,41 +80,65 @@ class ShardsDiffer(BatchRule):
     )
 
     def check(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:
-        """The comparison, if it came out unequal."""
+        """The comparison, if it came out unequal; else that of nn.DataParallel, if it was run."""
         found = batches.comparison
         fault = (found.failure if found else "") or batches.share_fault
-        if batches.devices < 2 or (not fault and (found is None or found.equal)):
+        if batches.devices < 2:
             return
-        if fault or found is None:
+        if fault:
             yield self.finding(
                 f"split over {batches.devices} devices, {fault}",
                 help="use shares on which forward runs: a larger batch or fewer devices",
                 evidence=Evidence(1.0, "failures", fault),
                 verdict=Verdict.CONFIRMED,
             )
-            return
+        elif found is not None and not found.equal:
+            yield self.difference(batches, found)
+        elif found is not None and found.data_parallel is not None and fails_alone(batches, found):
+            yield self.gathered(batches, found, found.data_parallel)
+
+    def difference(self, batches: Batches, found: Comparison) -> Finding:
+        """Shards that give something else than the whole batch."""
         by_design = found.synced is not None and found.synced <= found.tolerance
         first = f": from {batches.mixing[0].target} on" if batches.mixing else ""
-        yield self.finding(
-            f"split over {batches.devices} devices, the {worst(batches)} are not those of the whole batch{first}",
+        return self.finding(
+            f"split over {batches.devices} devices, the {worst(found)} are not those of the whole batch{first}",
             help="keep samples apart in forward, or take what they share over all devices (nn.SyncBatchNorm for batch "
             "normalization)",
-            evidence=Evidence(
-                found.largest,
-                "relative L2",
-                f"{worst(batches)} differ by {found.largest:.2g} ({found.samples} samples, {found.dtype})"
-                if found.largest < float("inf")
-                else f"{worst(batches)} of other shapes, or not finite ({found.samples} samples)",
-                limit=found.tolerance,
-            ),
+            evidence=Evidence(found.largest, "relative L2", measured(found, found), limit=found.tolerance),
             at=batches.mixing[:1],
             severity=Severity.INFO if by_design else Severity.ERROR,
             verdict=Verdict.CONFIRMED,
         )
 
+    def gathered(self, batches: Batches, found: Comparison, run: ParallelRun) -> Finding:
+        """nn.DataParallel alone fails, or gives something else: it gathers outputs along dimension 0, and replicates modules."""
+        ending = f"nn.DataParallel {run.failure}"
+        return self.finding(
+            f"split over {batches.devices} devices, "
+            + (ending if run.failure else f"the {worst(run)} of nn.DataParallel are not those of the whole batch"),
+            help="use DistributedDataParallel; or return tensors that have the batch in dimension 0, along which "
+            "nn.DataParallel puts outputs together, and keep what forward needs in parameters and buffers",
+            evidence=Evidence(1.0, "failures", ending)
+            if run.failure
+            else Evidence(run.largest, "relative L2", measured(run, found), limit=found.tolerance),
+            verdict=Verdict.CONFIRMED,
+        )
 
-def worst(batches: Batches) -> str:
+
+def fails_alone(batches: Batches, found: Comparison) -> bool:
+    """Whether nn.DataParallel comes out unequal though it cuts all arguments where the batch is (or another rule says so)."""
+    cut_well = not batches.refusal and all(tensor.axis == 0 for tensor in batches.inputs)
+    return cut_well and found.data_parallel is not None and not found.equal_to(found.data_parallel)
+
+
+def worst(run: Comparison | ParallelRun) -> str:
     """What differs most."""
-    found = batches.comparison
-    assert found is not None
-    return "outputs" if found.outputs >= (found.gradients or 0.0) else "gradients"
+    return "outputs" if run.outputs >= (run.gradients or 0.0) else "gradients"
+
+
+def measured(run: Comparison | ParallelRun, found: Comparison) -> str:
+    """The difference in words."""
+    if run.largest < float("inf"):
+        return f"{worst(run)} differ by {run.largest:.2g} ({found.samples} samples, {found.dtype})"
+    return f"{worst(run)} of other shapes, or not finite ({found.samples} samples)"
