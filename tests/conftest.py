@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from tests.zoo import declare_torchvision_operators
 
 # Commands that tests run answer for the code of the test, not for what an earlier one found.
@@ -16,3 +18,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Whatever imports torchvision first: a try that fails halfway leaves models registered that the next one meets.
 declare_torchvision_operators()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide CUDA devices from tests that do not ask for them: what they expect was measured on the CPU."""
+    chosen = config.getoption("markexpr")
+    if "gpu" not in chosen or "not gpu" in chosen:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
