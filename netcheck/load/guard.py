@@ -8,6 +8,7 @@ import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from netcheck.errors import LoadError, NetcheckError
 from netcheck.findings import Location
@@ -78,6 +79,7 @@ def user_line(error: BaseException) -> Location | None:
     return found
 
 
+@lru_cache(maxsize=8192)
 def is_installed(path: str) -> bool:
     """Whether a file belongs to Python, an installed package or netcheck."""
     real = os.path.realpath(path)

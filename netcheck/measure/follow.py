@@ -23,6 +23,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode, _pop_mode_temporarily
 
+from netcheck.load.held import Census
 from netcheck.trace.calls import (
     METADATA,
     AutogradCall,
@@ -32,7 +33,6 @@ from netcheck.trace.calls import (
     set_attribute,
     set_item,
 )
-from netcheck.trace.guard import Census
 from netcheck.trace.leaves import is_leaf, unwrapped
 from netcheck.trace.patches import original_apply, patched
 

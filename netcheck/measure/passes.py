@@ -19,13 +19,13 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from netcheck.errors import ProbeError
+from netcheck.load.held import Census, substituted
 from netcheck.load.randomness import seed_all
 from netcheck.measure.follow import Follower
 from netcheck.measure.inputs import Example
 from netcheck.measure.plan import Plan
 from netcheck.measure.watch import FiniteWatch, Watch, Wires, parameter_names
 from netcheck.trace import structure
-from netcheck.trace.guard import Census, substituted
 from netcheck.trace.record import Recorder, Unannounced
 from netcheck.trace.run import argument_names, run_recorded
 

@@ -18,11 +18,11 @@ import torch
 from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensor
 
+from netcheck.load.held import substituted
 from netcheck.measure.operation import Origin, Profile, fake_tensor, like, profiled
 from netcheck.trace import structure
 from netcheck.trace.calls import after
 from netcheck.trace.fakes import Fakes
-from netcheck.trace.guard import substituted
 from netcheck.trace.run import argument_names, device_of, silent_fakes
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode, _pop_mode_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from netcheck.load.held import Census
 from netcheck.trace import structure
 from netcheck.trace.calls import (
     METADATA,
@@ -39,7 +40,6 @@ from netcheck.trace.calls import (
     writes,
 )
 from netcheck.trace.fakes import Fakes
-from netcheck.trace.guard import Census
 from netcheck.trace.leaves import is_leaf, unwrapped
 from netcheck.trace.patches import original_apply, patched
 from netcheck.trace.recording import Failure

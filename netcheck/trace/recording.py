@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import fx, nn
 
-from netcheck.trace.guard import Census
+from netcheck.load.held import Census
 
 
 @dataclass(slots=True)

@@ -20,12 +20,12 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 
 from netcheck.errors import TraceError
+from netcheck.load.held import substituted
 from netcheck.load.randomness import preserved_random_state
 from netcheck.trace import fakes, places, structure
 from netcheck.trace.calls import VALUE_NEEDED
 from netcheck.trace.fakes import Fakes
 from netcheck.trace.graph import ModelGraph
-from netcheck.trace.guard import substituted
 from netcheck.trace.leaves import unwrapped
 from netcheck.trace.record import Recorder, Unannounced
 from netcheck.trace.recording import Failure

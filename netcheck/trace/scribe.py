@@ -30,16 +30,18 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from netcheck.load.contents import is_array
+from netcheck.load.held import Census, join
 from netcheck.trace import structure
 from netcheck.trace.calls import LITERALS, after, describe, memory, reference
 from netcheck.trace.fakes import Fakes
 from netcheck.trace.frames import is_users
-from netcheck.trace.guard import Census, join, left_behind
 from netcheck.trace.modes import Switches
 from netcheck.trace.recording import Call, Recording
 
 Listener = Callable[[Call, Any], Any]
 
+_PLAIN = frozenset((str, bytes, int, float, bool, type(None), type, set, torch.dtype, torch.device, torch.Size))
 _DEEPEST = 60  # dots in a name; Python compiles no expression that nests much deeper
 _TAKEN = frozenset(dir(fx.GraphModule(nn.Module(), fx.Graph())))  # names that mean something to torch.fx itself
 
@@ -355,3 +357,15 @@ class Scribe:
             mine = self._census.converted or [tensor for tensor, _ in self._census.tensors.values()]
             self._own = {memory(tensor) for tensor in mine}
         return self._own
+
+
+def left_behind(census: Census) -> Iterator[torch.Tensor]:
+    """The tensors that forward has put into attributes, lists and dicts, the model's or around it, and that are new there."""
+    known = census.surroundings.seen.union(map(id, census.empties))
+    around = census.surroundings.containers
+    for holder in (*census.holders, *filter(None, census.empties), *around):
+        if is_array(holder):
+            continue
+        for value in list(holder.values() if isinstance(holder, dict) else holder):
+            if type(value) not in _PLAIN and id(value) not in known:
+                yield from (t for _, t in structure.tensors(value) if id(t) not in census.tensors)

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from netcheck.errors import InputError
+from netcheck.load.held import substituted
 from netcheck.load.inputs import infer_inputs
-from netcheck.load.untouched import Snapshot
 
 CALLS: list[int] = []
 SEEN: dict[str, int] = {}
@@ -118,17 +118,15 @@ def test_a_lazy_model_stays_lazy():
     assert model[2].in_features == 4 * 36
 
 
-def test_a_snapshot_puts_back_what_a_subclass_of_dict_hides():
+def test_what_a_subclass_of_dict_hides_is_put_back():
     class Odd(dict):
         def __getitem__(self, key):
             raise KeyError("never")
 
     model = nn.Linear(2, 2)
     model.odd = Odd(a=torch.ones(2))
-    snapshot = Snapshot(model)
-    snapshot.substitute(torch.zeros_like)
-    assert dict(model.odd.items())["a"].sum() == 0
-    snapshot.restore()
+    with substituted(model, torch.zeros_like):
+        assert dict(model.odd.items())["a"].sum() == 0
     assert dict(model.odd.items())["a"].sum() == 2
 
 

@@ -1,7 +1,7 @@
 """One run of the model on stand-ins, and what it showed.
 
     Probe.run(proposal)
-      +-- Snapshot.substitute   fake tensors for the model's own (or clones, where values matter)
+      +-- swapped               fake tensors for the model's own (or clones, where values matter)
       +-- Recorder              a TorchFunctionMode: follows each input through the torch calls
       +-- Outcome               the failed call, the error, the doubts, what each slot met first
 
@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 
+from netcheck.load.held import swapped, take_census
 from netcheck.load.inference.deadline import Deadline, OutOfTime
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.engines import FakeEngine, RealEngine
 from netcheck.load.inference.expressions import frames_of
 from netcheck.load.inference.proposals import Proposal, Slot
 from netcheck.load.inference.recorder import NEEDS_VALUES, Call, Consumer, Recorder, Refused
-from netcheck.load.untouched import Snapshot
 
 MOST_ELEMENTS = 2**27  # in one input that is not allocated
 MOST_REAL_ELEMENTS = 2**22  # in one that is computed with
@@ -81,7 +81,7 @@ class Probe:
         self.runs = 0
         self.furthest = 0  # calls that the longest run finished
         self.imagines = False
-        self.snapshot = Snapshot(model)
+        self.census = take_census(model)  # once: it takes longer than many a run
         tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
         self.names = {
             id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())
@@ -119,9 +119,13 @@ class Probe:
         limit = MOST_REAL_ELEMENTS if isinstance(self.engine, RealEngine) else MOST_ELEMENTS
         if any(math.prod(shape) > limit for shape in proposal.shapes().values()):
             return Outcome(proposal, MemoryError("too large an input"), None, recorder)
-        self.snapshot.substitute(lambda tensor: self._stand_in(tensor, recorder))
         try:
-            with self.engine.mode(), torch.enable_grad(), watched(recorder):
+            with (
+                swapped(self.census, lambda tensor: self._stand_in(tensor, recorder)),
+                self.engine.mode(),
+                torch.enable_grad(),
+                watched(recorder),
+            ):
                 args, kwargs = proposal.build(lambda slot, shape: self._make(slot, shape, recorder))
                 with recorder:
                     recorder.output = self.model(*args, **kwargs)
@@ -129,8 +133,6 @@ class Probe:
             raise
         except (Exception, SystemExit) as caught:
             error = caught
-        finally:
-            self.snapshot.restore()
         self.furthest = max(self.furthest, recorder.calls)
         chain = tuple(causes(error))
         failed = recorder.failed

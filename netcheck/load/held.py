@@ -1,32 +1,31 @@
-"""Run a model with other tensors in the place of its own, and leave it as it was.
+"""Run a model with other tensors in the place of its own, and leave it, and what its code can reach, as it was.
 
     with substituted(model, convert) as census:      every parameter, buffer and tensor attribute p is now convert(p)
         model(x)                                     forward may assign attributes, append to lists, draw random numbers ...
                                                      ... and all of that is undone here, also after an exception
 
-The tracer converts to fake tensors, the probe to copies on its device. Nothing is deep-copied: what is saved are the
-references that the model's objects hold, so a model larger than memory costs nothing.
+The search for inputs and the tracer convert to fake tensors, the probe to copies on its device. Nothing is deep-copied: what
+is saved are the references that the model's objects hold, so a model larger than memory costs nothing.
 """
 
 from __future__ import annotations
 
-import operator
-import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
+from netcheck.load.contents import builtin_of, is_array, put, restore, saved
 from netcheck.load.randomness import preserved_random_state
-from netcheck.trace import structure
+from netcheck.load.surroundings import Surroundings
 
 _COMMON_ATOMS = frozenset((bool, int, float, str, type(None)))  # most of what a module's __dict__ holds
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type, torch.dtype, torch.device, torch.Size, torch.Generator)
-_PLAIN = frozenset((str, bytes, int, float, bool, type(None), type, set, torch.dtype, torch.device, torch.Size))
 _PLAIN_CONTAINERS = frozenset((dict, OrderedDict, list, set))
 _OPAQUE_PACKAGES = ("torch", "numpy", "builtins", "collections", "functools", "threading", "logging", "abc", "enum", "re")
 
@@ -54,6 +53,7 @@ class Census:
     holders: list[Any] = field(default_factory=list)  # every dict, list, set and deque that holds something
     empties: list[Any] = field(default_factory=list)  # those that hold nothing yet: most hooks of most modules
     filled: list[Any] = field(default_factory=list)  # the holders with tensors in them, or in their tuples
+    surroundings: Surroundings = field(default_factory=Surroundings)  # what the code can reach besides, inside `substituted`
 
 
 def take_census(root: nn.Module) -> Census:
@@ -137,7 +137,7 @@ def _hold(holder: Any, items: Iterable[Any], census: Census) -> None:
 def _plain_children(value: Any, name: str, census: Census) -> list[tuple[Any, str]]:
     if isinstance(value, tuple):
         return [(item, f"{name}[{index}]") for index, item in enumerate(value)]
-    if _is_array(value):
+    if is_array(value):
         census.holders.append(value)
         return []
     if isinstance(value, dict):
@@ -157,11 +157,6 @@ def _plain_children(value: Any, name: str, census: Census) -> list[tuple[Any, st
     return [(item, join(name, key)) for key, item in attributes.items() if isinstance(key, str)]
 
 
-def _is_array(value: Any) -> bool:
-    numpy = sys.modules.get("numpy")  # a model that holds an array has imported it
-    return numpy is not None and isinstance(value, numpy.ndarray)
-
-
 @contextmanager
 def substituted(root: nn.Module, convert: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[Census]:
     """Put `convert(tensor)` in the place of every tensor that `root` holds; undo that, and all that forward changed, on exit.
@@ -172,68 +167,44 @@ def substituted(root: nn.Module, convert: Callable[[torch.Tensor], torch.Tensor]
     Raises:
         Whatever `convert` raises, before anything was changed.
     """
-    census = take_census(root)
+    with preserved_random_state(), swapped(take_census(root), convert) as census:
+        yield census
+
+
+@contextmanager
+def swapped(census: Census, convert: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[Census]:
+    """`substituted` for a census that was taken before, once for many runs; the random state is the caller's."""
     converted = {key: convert(tensor) for key, (tensor, _) in census.tensors.items()}
-    saved = [_save(holder) for holder in census.holders]
-    with preserved_random_state():
-        try:
-            for holder in census.filled:
-                _swap(holder, converted)
-            census.tensors = {id(converted[key]): entry for key, entry in census.tensors.items()}
-            census.converted = list(converted.values())
-            yield census
-        finally:
-            for holder, content in zip(census.holders, saved, strict=True):
-                _restore(holder, content)
-            for holder in filter(None, census.empties):
-                holder.clear()
-            census.converted = []
-
-
-def left_behind(census: Census) -> Iterator[torch.Tensor]:
-    """The tensors that forward has put into the model's attributes, lists and dicts, and that were not there before."""
-    known = census.walked.union(census.tensors, map(id, census.holders), map(id, census.empties))
-    for holder in (*census.holders, *filter(None, census.empties)):
-        if _is_array(holder):
-            continue
-        for value in list(holder.values() if isinstance(holder, dict) else holder):
-            if type(value) not in _PLAIN and id(value) not in known:
-                yield from (t for _, t in structure.tensors(value) if id(t) not in census.tensors)
-
-
-def _save(holder: Any) -> Any:
-    if _is_array(holder):
-        return holder.copy()
-    if isinstance(holder, dict):
-        return dict(holder)  # not holder.copy(), which a subclass may have made do anything
-    return set(holder) if isinstance(holder, set) else list(holder)
-
-
-def _restore(holder: Any, content: Any) -> None:
-    if _is_array(holder):
-        holder[...] = content
-    elif not _same(holder, content):
-        holder.clear()
-        (holder.extend if isinstance(holder, list | deque) else holder.update)(content)
-
-
-def _same(holder: Any, content: Any) -> bool:
-    """Whether `holder` still holds the very objects of `content`, in order."""
-    if len(holder) != len(content):
-        return False
-    if isinstance(holder, dict):
-        same_values = all(map(operator.is_, dict.values(holder), content.values()))
-        return same_values and all(map(operator.is_, holder, content))
-    if isinstance(holder, set):
-        return bool(holder == content)
-    return all(map(operator.is_, holder, content))
+    contents = [saved(holder) for holder in census.holders]
+    modules = [module for module, _ in census.modules.values()]
+    kinds = [(module, type(module)) for module in modules if isinstance(module, LazyModuleMixin)]
+    run = replace(
+        census,
+        tensors={id(converted[key]): entry for key, entry in census.tensors.items()},
+        converted=list(converted.values()),
+        surroundings=Surroundings(modules, known=census.walked.union(census.tensors, map(id, census.holders))),
+    )
+    try:
+        for holder in census.filled:
+            _swap(holder, converted)
+        yield run
+    finally:
+        for module, kind in kinds:
+            if type(module) is not kind:
+                module.__class__ = kind  # a lazy module becomes another class when it first runs
+        for holder, content in zip(census.holders, contents, strict=True):
+            restore(holder, content)
+        for holder in filter(None, census.empties):
+            holder.clear()
+        run.surroundings.restore()
+        run.converted = []
 
 
 def _swap(holder: Any, converted: dict[int, torch.Tensor]) -> None:
     """Replace the tensors that `holder` holds directly, or inside tuples."""
-    items: Any = list(holder.items() if isinstance(holder, dict) else enumerate(holder))
-    for key, value in items:
+    items = dict.items(holder) if isinstance(holder, dict) else enumerate(builtin_of(holder).__iter__(holder))
+    for key, value in list(items):
         if isinstance(value, torch.Tensor) and id(value) in converted:
-            holder[key] = converted[id(value)]
+            put(holder, key, converted[id(value)])
         elif type(value) is tuple and any(id(item) in converted for item in value):
-            holder[key] = tuple(converted.get(id(item), item) for item in value)
+            put(holder, key, tuple(converted.get(id(item), item) for item in value))
