@@ -10,6 +10,7 @@ should not change what is checked in. A finding that has become worse (a warning
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -98,7 +99,7 @@ def apply(reports: Sequence[Report], settings: Settings, environment: Mapping[st
     """Take the known findings out of the reports, into `Report.known`; take what is fixed out of the file.
 
     Raises:
-        UsageError: the file cannot be read or written.
+        UsageError: the file cannot be read.
     """
     file = path_of(settings)
     folder = os.path.dirname(os.path.abspath(file))
@@ -116,7 +117,8 @@ def apply(reports: Sequence[Report], settings: Settings, environment: Mapping[st
     if fixed and environment.get("CI", "").lower() in ("", "0", "false"):
         for one in fixed:
             entries.remove(one)
-        save(entries, file)
+        with contextlib.suppress(UsageError):  # a folder that only may be read: what was found does not depend on it
+            save(entries, file)
 
 
 def is_fixed(entry: Entry, reports: Sequence[Report], settings: Settings, folder: str) -> bool:

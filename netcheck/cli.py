@@ -54,6 +54,9 @@ def complete_rules(ctx: click.Context, parameter: click.Parameter, incomplete: s
     return [CompletionItem(f"{before}{comma}{item.value}", help=item.help) for item in found]
 
 
+STANDARD_OUTPUT = Path("-")  # what --output-file calls it
+
+
 class Commands(click.Group):
     """A group whose command `check` may be left out, and whose errors are one sentence."""
 
@@ -102,7 +105,7 @@ def cli() -> None:
 
     netcheck runs a PyTorch model once without computing anything and says what in it will train badly, where,
     why, and what to write instead; then it measures the model's gradients to see whether that is true.
-    `netcheck model.py` is short for `netcheck check model.py`.
+    `netcheck model.py` is short for `netcheck check model.py`; `netcheck check --help` lists the options.
 
     It executes the code that it checks.
     """
@@ -133,14 +136,14 @@ def flag(one: Option) -> click.Option:
     elif isinstance(kind, Choice):
         more["type"] = click.Choice(kind.choices)
     elif isinstance(kind, File):
-        more["type"] = click.Path(path_type=Path)
+        more["type"] = click.Path()
     elif isinstance(kind, Whole | Number):
         more["type"] = click.INT if isinstance(kind, Whole) else click.FLOAT
     if one.metavar == "RULES":
         more["shell_complete"] = complete_rules
     # The default is shown, not set: what the command line does not say, the configuration file may.
-    shown = "" if one.default is None or isinstance(kind, Switch) or kind.many else kind.write(one.default)
-    text = one.help + (f"  [default: {shown.strip(chr(34))}]" if shown else "")
+    shown = "" if one.default is None or isinstance(kind, Switch) or kind.many else kind.write(one.default).strip('"')
+    text = one.help + (f"  [default: {shown}]" if shown else "")
     return click.Option(names, default=None, help=text, **more)
 
 
@@ -175,8 +178,8 @@ def check(
         options, targets=targets, config=config, isolated=isolated, environment=os.environ
     )
     settings = gathered.settings
+    require_settings(settings, gathered.origins)
     if show_settings:
-        require_settings(settings)
         show(gather.shown(gathered))
         return 0
     reports = watched(settings)
@@ -189,7 +192,7 @@ def check(
         return 0
     if settings.add_ignores:
         return add_ignores(reports, settings)
-    if settings.output_file is not None:
+    if settings.output_file not in (None, STANDARD_OUTPUT):
         output.save(output.rendered(reports, settings, colour=bool(settings.colour)), settings.output_file)
     else:
         colour = wants_colour(sys.stdout, settings.colour, os.environ)
@@ -199,12 +202,13 @@ def check(
 
 def add_ignores(reports: Sequence[Report], settings: Settings) -> int:
     """Write comments that suppress what would fail the run; returns 1 if some findings cannot have one."""
-    from netcheck.report.text import counted
+    from netcheck.report.text import counted, place_text
     from netcheck.source.annotate import add_comments
 
     done, left = add_comments([found for report in reports for found in report.at_least(settings.fail_on)])
-    for found in left:
-        complain(f"{found.location or found.code}: {found.code} ({found.name}) cannot have a comment there")
+    for found, why in left:
+        where = f"{place_text(found.location, Path.cwd())}: " if found.location else ""
+        complain(f"{where}{found.code} ({found.name}) {why}")
     show(f"Added comments for {len(done)} of {counted(len(done) + len(left), 'finding')}.\n")
     return int(bool(left))
 
@@ -257,12 +261,30 @@ def rules() -> None:
 
 
 def show(text: str, *, colour: bool = False) -> None:
-    """Write to standard output, whatever signs its encoding lacks."""
+    """Write to standard output, whatever signs its encoding lacks.
+
+    Raises:
+        UsageError: it cannot be written to, as where a disk is full.
+    """
+    from netcheck.errors import UsageError
     from netcheck.report.terminal import encodable
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    click.echo(encodable(text, sys.stdout.encoding), file=sys.stdout, nl=False, color=colour)
+    try:
+        click.echo(encodable(text, sys.stdout.encoding), file=sys.stdout, nl=False, color=colour)
+    except BrokenPipeError:
+        raise  # click ends quietly: `netcheck ... | head`
+    except OSError as error:
+        give_up_output()
+        raise UsageError(f"cannot write to standard output: {error.strerror or error}") from error
+
+
+def give_up_output() -> None:
+    """Let what is still to be written vanish, so that nothing complains of it once more when Python ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def complain(sentence: str) -> int:

@@ -55,11 +55,11 @@ def pytest_configure(config: pytest.Config) -> None:
     from netcheck.settings import gather
 
     try:
-        settings = gather.gather({}, targets=(str(config.rootpath),), environment=os.environ).settings
-        require_settings(settings)
+        gathered = gather.gather({}, targets=(str(config.rootpath),), environment=os.environ)
+        require_settings(gathered.settings, gathered.origins)
     except UsageError as error:
         raise pytest.UsageError(f"netcheck: {error}") from error
-    config.stash[GATHERED] = settings
+    config.stash[GATHERED] = gathered.settings
     config.addinivalue_line("markers", "netcheck: a neural network that netcheck checks")
 
 
@@ -127,7 +127,7 @@ class ModelItem(pytest.Item):
             self.add_report_section("call", "netcheck", printed(report, self.config))
 
     def check(self, settings: Settings) -> Report:
-        """The report on the target, from the process that this session keeps for it."""
+        """The report on the target, from the process that this run of pytest keeps for it."""
         from netcheck.worker import Keeper
 
         assert self.target is not None

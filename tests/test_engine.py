@@ -153,7 +153,7 @@ def factory_that_raises() -> nn.Module:
 @pytest.mark.parametrize(
     ("model", "code", "message"),
     [
-        (nn.Linear, "NC002", "Linear cannot be built without in_features, out_features"),
+        (nn.Linear, "NC002", "Linear cannot be built without in_features and out_features"),
         (factory_that_raises, "NC001", r"factory_that_raises\(\) raised RuntimeError: no data$"),
         (lambda: 3, "NC001", "built a int"),
         (3, "NC001", "cannot check a int"),

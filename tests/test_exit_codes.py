@@ -53,6 +53,12 @@ TABLE = [
     ("warned.py", "--select NC5", 0),
     ("warned.py", "-q", 1),
     ("warned.py", "--statistics", 1),
+    ("warned.py", "--statistics --format json", 1),
+    ("warned.py", "--exit-zero --no-exit-zero", 1),
+    ("warned.py", "--output-file -", 1),
+    ("informed.py warned.py", "--fail-on info --statistics", 1),
+    ("warned.py", "--fail-on error --format sarif", 0),
+    ("warned.py", "--format junit", 1),
     ("ignored.py", "", 0),
     ("faulty.py", "", 1),
     ("faulty.py", "--fail-on error", 1),
@@ -67,6 +73,14 @@ TABLE = [
     ("arguments.py clean.py", "", 0),
     ("unrunnable.py", "", 1),
     ("unrunnable.py", "--exit-zero", 0),
+    ("unrunnable.py", "--fail-on error", 0),
+    ("unrunnable.py", "--ignore NC004", 0),
+    ("unrunnable.py clean.py", "--fail-on error", 0),
+    ("arguments.py:Net clean.py", "--fail-on error", 0),
+    ("arguments.py:Net clean.py", "", 1),
+    ("unloadable.py clean.py", "--fail-on error", 1),
+    ("unloadable.py syntax.py", "", 2),
+    ("unloadable.py unrunnable.py", "", 1),
     ("unloadable.py", "", 2),
     ("unloadable.py", "--exit-zero", 2),
     ("unloadable.py", "--fail-on error", 2),
@@ -98,7 +112,14 @@ TABLE = [
     ("clean.py", "--baseline missing.json", 2),
     ("clean.py", "--weights missing.pt", 2),
     ("clean.py", "--output-file missing/report.txt", 2),
+    ("clean.py", "--weights clean.py", 2),
+    ("clean.py", "--format sarif --statistics", 2),
+    ("clean.py", "--verbose --quiet", 2),
+    ("clean.py", "--write-baseline --add-ignores", 2),
+    ("clean.py", "--input 8xx3", 2),
+    ("clean.py", "--device moon", 2),
     ("clean.py", "--show-settings", 0),
+    ("clean.py", "--show-settings --select NC9999", 2),
     ("missing.py", "--show-settings", 0),
 ]
 
@@ -171,6 +192,16 @@ def test_a_reader_that_goes_away_gets_no_traceback(folder: Path) -> None:
     _, err = process.communicate(timeout=120)
     assert err == b""
     assert process.returncode == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize("arguments", [["warned.py"], ["clean.py", "--format", "json"]], ids=["text", "json"])
+def test_a_full_disk_is_one_sentence(folder: Path, arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        process = start(folder, *arguments, stdout=full)
+        _, err = process.communicate(timeout=120)
+    assert err == b"netcheck: cannot write to standard output: No space left on device\n"
+    assert process.returncode == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="processes")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.errors import NetcheckError
 from netcheck.findings import Evidence, Finding, Location, Verdict
+from netcheck.load.guard import describe
 from netcheck.rules import base
 
 if TYPE_CHECKING:
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 def failure(error: NetcheckError) -> Finding:
     """The finding for a model that could not be checked."""
-    cause = error.__cause__
+    cause = "" if error.__cause__ is None else describe(error.__cause__)
+    told = cause.partition(": ")[2] in str(error)
     return notice(
         error.code,
         str(error),
         help=error.help,
-        evidence=exception_text(cause) if cause and str(cause) not in str(error) else "",
+        evidence="" if told else cause,
         locations=(error.location,) if error.location else (),
         modules=(error.module,) if error.module else (),
     )
@@ -63,12 +65,6 @@ def notice(
     return Finding(
         rule.code, rule.name, rule.severity, message, help, number, modules=modules, locations=locations
     )
-
-
-def exception_text(error: BaseException) -> str:
-    """The class of an exception and the first line of its text."""
-    first = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def place_text(error: BaseException) -> str:

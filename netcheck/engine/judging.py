@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netcheck.engine.faults import exception_text, notice, place_text
+from netcheck.engine.faults import notice, place_text
 from netcheck.findings import Finding, Report, by_importance
 from netcheck.launch import launched
+from netcheck.load.guard import describe
 from netcheck.rules import base, suppressions, verdicts
 from netcheck.rules.ignores import is_ignored
 from netcheck.settings import Settings
@@ -106,7 +107,7 @@ def guarded(rule: base.Rule, look: Callable[..., Iterable[Finding]], *material: 
                 "NC008",
                 f"the rule {rule.name} ({rule.code}) failed on this model; what the other rules found stands",
                 help=f"report this together with the model; --ignore {rule.code} checks without the rule",
-                evidence=f"{exception_text(error)} at {place_text(error)}",
+                evidence=f"{describe(error)} at {place_text(error)}",
             )
         ]
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netcheck import progress
-from netcheck.engine.faults import exception_text, failure, place_text
+from netcheck.engine.faults import failure, place_text
 from netcheck.engine.subjects import in_training
 from netcheck.errors import ProbeError
 from netcheck.findings import Finding, Report
 from netcheck.launch import launched
+from netcheck.load.guard import describe
 from netcheck.rules import verdicts
 from netcheck.settings import Settings
 
@@ -53,7 +54,7 @@ def probed(
         return None, [failure(error)]
     except Exception as error:  # of the user's model, or of netcheck: what the static rules found stands
         failed = ProbeError(
-            f"the real pass raised {exception_text(error)} at {place_text(error)}",
+            f"the real pass raised {describe(error)} at {place_text(error)}",
             help="run the model forward and backward by itself to see why",
         )
         return None, [failure(failed)]
@@ -87,7 +88,7 @@ def costed(report: Report, graph: ModelGraph, example: ExampleInputs, settings: 
                 device_memory=settings.device_memory,
             )
     except Exception as error:  # of the user's model, or of netcheck: what the rules find stands
-        report.skipped.append(f"the cost of training could not be told: {exception_text(error)}")
+        report.skipped.append(f"the cost of training could not be told: {describe(error)}")
         return None
 
 
@@ -116,5 +117,5 @@ def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings
             )
             return with_memory(found, graph, example.args, example.kwargs) if settings.tells_cost else found
     except Exception as error:  # of the user's model, or of netcheck: what the rules find stands
-        report.skipped.append(f"how a batch splits could not be told: {exception_text(error)}")
+        report.skipped.append(f"how a batch splits could not be told: {describe(error)}")
         return None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netcheck.engine.faults import exception_text, failure
+from netcheck.engine.faults import failure
 from netcheck.errors import (
     InputError,
     LoadError,
@@ -19,6 +18,8 @@ from netcheck.errors import (
     UsageError,
 )
 from netcheck.findings import Location, Report
+from netcheck.load.arguments import listed, required
+from netcheck.load.guard import describe
 from netcheck.settings import Settings, models
 from netcheck.settings.patterns import matches_file
 
@@ -124,29 +125,19 @@ def instance(model: Any, seed: int = 0) -> nn.Module:
             f"cannot check a {type(model).__name__}",
             help="give an nn.Module, its class, or a function without arguments that builds one",
         )
-    if missing := required_arguments(model):
+    if missing := required(model):
         raise NeedsArguments(
-            f"{name} cannot be built without {', '.join(missing)}",
+            f"{name} cannot be built without {listed(missing)}",
             help=f"give the model itself, or a function that builds it: lambda: {name}(...)",
         )
     try:
         with seeded(seed):
             module = model()
     except (Exception, SystemExit) as error:
-        raise LoadError(f"{name}() raised {exception_text(error)}", help="make it build its model") from error
+        raise LoadError(f"{name}() raised {describe(error)}", help="make it build its model") from error
     if not isinstance(module, nn.Module):
         raise LoadError(f"{name}() built a {type(module).__name__}", help="return an nn.Module from it")
     return module
-
-
-def required_arguments(function: Callable[..., Any]) -> list[str]:
-    """The names of the arguments without which `function` cannot be called."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # builtins without a signature: calling it will tell
-        return []
-    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [p.name for p in parameters if p.default is p.empty and p.kind not in variadic]
 
 
 def how_to_give(error: NeedsArguments, target: Target, settings: Settings) -> str:

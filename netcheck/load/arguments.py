@@ -56,12 +56,8 @@ def bind(
         ) from error
     filled = dict(kwargs)
     missing = []
-    for parameter in signature.parameters.values():
-        required = parameter.default is parameter.empty and parameter.kind not in (
-            parameter.VAR_POSITIONAL,
-            parameter.VAR_KEYWORD,
-        )
-        if not required or parameter.name in bound.arguments:
+    for parameter in required(callee):
+        if parameter.name in bound.arguments:
             continue
         config = config_class(callee, parameter)
         if config is None or parameter.kind is parameter.POSITIONAL_ONLY:
@@ -72,6 +68,22 @@ def bind(
     if missing:
         raise needs_arguments(callee, name, missing, place)
     return tuple(args), filled
+
+
+def required(callee: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters without which `callee` cannot be called; none of a builtin without a signature: calling it will tell."""
+    try:
+        parameters = inspect.signature(callee).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [each for each in parameters if each.default is each.empty and each.kind not in variadic]
+
+
+def listed(parameters: Sequence[inspect.Parameter]) -> str:
+    """Their names as a sentence has them: "width, depth and classes"."""
+    names = [parameter.name for parameter in parameters]
+    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def config_class(callee: Callable[..., Any], parameter: inspect.Parameter) -> type | None:
@@ -126,8 +138,6 @@ def needs_arguments(
     callee: Callable[..., Any], name: str, missing: Sequence[inspect.Parameter], place: Location
 ) -> NeedsArguments:
     """The error that names what is missing and shows how it is given."""
-    names = [parameter.name for parameter in missing]
-    listed = ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
     symbol = name.rpartition(":")[2]
     values = {p.name: example_for(callee, p) for p in missing}
     python = ", ".join(f"{key}={'...' if value is None else repr(value)}" for key, value in values.items())
@@ -136,7 +146,7 @@ def needs_arguments(
         "    def netcheck_model() -> nn.Module:\n"
         f"        return {symbol}({python})\n"
     )
-    error = NeedsArguments(f"{symbol} cannot be built without {listed}", help=help, location=place)
+    error = NeedsArguments(f"{symbol} cannot be built without {listed(missing)}", help=help, location=place)
     if None not in values.values():
         error.args_wanted = [values[p.name] for p in missing if p.kind is p.POSITIONAL_ONLY]
         error.kwargs_wanted = {p.name: values[p.name] for p in missing if p.kind is not p.POSITIONAL_ONLY}

@@ -25,7 +25,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
@@ -255,19 +256,48 @@ def require_known(selectors: Iterable[str]) -> None:
             raise UsageError(f"unknown rule {selector!r}{suggestion(selector)}")
 
 
-def require_settings(settings: Settings) -> None:
-    """Raise a UsageError for the first rule or threshold in the settings that there is not."""
-    require_known((*settings.chosen, *settings.ignore))
-    for table in (settings.per_file_ignores, settings.per_model_ignores):
-        require_known(selector for _, selectors in table for selector in selectors)
-    for code, numbers in settings.rules:
-        rule = find(code)
-        known = [each.name for each in rule.THRESHOLDS]
-        for name, _ in numbers:
-            if name not in known:
-                listed = f"choose one of {', '.join(known)}" if known else "it has none"
-                close = did_you_mean(name, known) or f": {listed}"
-                raise UsageError(f"unknown threshold {name!r} of {rule.code} ({rule.name}){close}")
+def require_settings(settings: Settings, origins: Mapping[str, str] | None = None) -> None:
+    """Raise a UsageError for the first rule or threshold in the settings that there is not.
+
+    Args:
+        settings: the run's settings.
+        origins: which file or variable set a field of them, to begin the sentence with.
+    """
+    tables = {
+        "select": settings.select,
+        "extend_select": settings.extend_select,
+        "ignore": settings.ignore,
+        "per_file_ignores": [one for _, selectors in settings.per_file_ignores for one in selectors],
+        "per_model_ignores": [one for _, selectors in settings.per_model_ignores for one in selectors],
+    }
+    origins = origins or {}
+    for field, selectors in tables.items():
+        with blaming(origins.get(field, "")):
+            require_known(selectors)
+    with blaming(origins.get("rules", "")):
+        for code, numbers in settings.rules:
+            require_thresholds(find(code), [name for name, _ in numbers])
+
+
+@contextmanager
+def blaming(origin: str) -> Iterator[None]:
+    """Begin the sentence of a UsageError with the file or variable that is to blame; the command line is in sight."""
+    try:
+        yield
+    except UsageError as error:
+        if origin in ("", "command line"):
+            raise
+        raise UsageError(f"{origin}: {error}") from error
+
+
+def require_thresholds(rule: Rule, names: Iterable[str]) -> None:
+    """Raise a UsageError for the first of these thresholds that a rule does not have."""
+    known = [each.name for each in rule.THRESHOLDS]
+    for name in names:
+        if name not in known:
+            listed = f"choose one of {', '.join(known)}" if known else "it has none"
+            close = did_you_mean(name, known) or f": {listed}"
+            raise UsageError(f"unknown threshold {name!r} of {rule.code} ({rule.name}){close}")
 
 
 def thresholds_in(settings: Settings) -> dict[str, dict[str, float]]:

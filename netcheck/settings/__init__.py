@@ -143,7 +143,9 @@ class Settings:
         by_project=False,
         result=False,
     )
-    output_file: Path | None = option(None, File(), "Write the report to FILE.", metavar="FILE", result=False)
+    output_file: Path | None = option(
+        None, File(), "Write the report to FILE; - is standard output.", metavar="FILE", result=False
+    )
     fail_on: Severity = option(
         Severity.WARNING,
         Choice(SEVERITIES, Severity),

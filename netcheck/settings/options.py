@@ -186,15 +186,16 @@ class Form(Kind):
 
 
 class File(Kind):
-    """The path of a file; in a configuration file it starts from that file's folder."""
+    """The path of a file; in a configuration file it starts from that file's folder. Empty text stands for none."""
 
     expects = "a path"
 
-    def read(self, value: object) -> Path:
+    def read(self, value: object) -> Path | None:
         """As a path."""
         if isinstance(value, Path):
             return value
-        return Path(super().read(value))
+        text = super().read(value)
+        return Path(text) if text else None
 
     def write(self, value: Any) -> str:
         """As text."""

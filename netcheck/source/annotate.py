@@ -25,20 +25,25 @@ from netcheck.source.suppress import MARK
 LINE_END = re.compile(rb"[ \t\f]*(\r\n|\r|\n)?$")
 
 
-def add_comments(findings: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
+NO_PLACE = "cannot have a comment there"
+
+Left = list[tuple[Finding, str]]  # what has no comment, and why
+
+
+def add_comments(findings: Iterable[Finding]) -> tuple[list[Finding], Left]:
     """Write a comment for each finding at the place that it shows first.
 
     Returns:
-        The findings that have one now, and those that cannot have one: they have no place, or that is in a notebook, in a
-        file that cannot be written, or on a line that takes no comment.
+        The findings that have one now, and those that cannot have one, each with the rest of a sentence that says why: they
+        have no place, or that is in a notebook, in a file that cannot be written, or on a line that takes no comment.
     """
     by_file: dict[str, list[Finding]] = {}
     done: list[Finding] = []
-    left: list[Finding] = []
+    left: Left = []
     for found in findings:
         place = found.location
         if place is None or not place.file.endswith(".py") or not os.path.isfile(place.file):
-            left.append(found)
+            left.append((found, NO_PLACE))
         else:
             by_file.setdefault(os.path.realpath(place.file), []).append(found)
     for file, group in by_file.items():
@@ -49,12 +54,19 @@ def add_comments(findings: Iterable[Finding]) -> tuple[list[Finding], list[Findi
             for found in group:
                 assert found.location is not None
                 changed = next(with_comment(raw, found.location, found.code, tree), None)
-                (left if changed is None else placed).append(found)
-                raw = raw if changed is None else changed
+                if changed is None:
+                    left.append((found, NO_PLACE))
+                else:
+                    placed.append(found)
+                    raw = changed
             if raw != before:
                 replace_file(file, raw)
-        except (OSError, Unreadable):
-            left += group
+        except Unreadable:
+            left += [(found, NO_PLACE) for found in group]
+        except OSError as error:
+            why = f"has no comment: the file cannot be written: {error.strerror or error}"
+            left = [(found, reason) for found, reason in left if found not in group]
+            left += [(found, why) for found in group]
         else:
             done += placed
     return done, left

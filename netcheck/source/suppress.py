@@ -2,7 +2,7 @@
 
     self.act = nn.Tanh()  # netcheck: ignore[NC101] the range of the actuator
     x = torch.tanh(x)  # netcheck: ignore[NC101, tanh-stack]
-    class Net(nn.Module):  # netcheck: ignore[NC4] plain on purpose: everything inside the class
+    class Net(nn.Module):  # netcheck: ignore[NC4] plain on purpose: everything inside the class; or on its decorator
 
     # netcheck: ignore[NC501] alone on its line: the next line of code
     # netcheck: ignore                                    without brackets: every rule
@@ -38,7 +38,7 @@ class Comment:
         column: the same.
         selectors: codes, beginnings of codes or names of rules; empty: all rules.
         covers: the line of code that it is about; 0 if none follows.
-        inside: the first and last line of the class whose first line that is, if it is one.
+        inside: the first and last line of the class whose first line that is, or a decorator's line, if it is one.
         scope: the first and last line of the class, function or statement at the top of the file that holds it.
     """
 
@@ -86,7 +86,7 @@ def found_in(source: SourceFile, file: str) -> Iterator[Comment]:
         line: (node.lineno, node.end_lineno or node.lineno)
         for node in ast.walk(source.tree)
         if isinstance(node, ast.ClassDef)
-        for line in range(node.lineno, max(node.lineno + 1, node.body[0].lineno))
+        for line in range(first_line(node), max(node.lineno + 1, node.body[0].lineno))
     }
     for mark, line, column, covers in marks(source):
         listed = mark["selectors"]
@@ -114,10 +114,15 @@ def marks(source: SourceFile) -> Iterator[tuple[re.Match[str], int, int, int]]:
 def scope_of(tree: ast.Module, line: int) -> tuple[int, int]:
     """The first and last line of the statement at the top of a file that holds a line."""
     for node in tree.body:
-        first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
-        if first <= line <= (node.end_lineno or node.lineno):
-            return first, node.end_lineno or node.lineno
+        if first_line(node) <= line <= (node.end_lineno or node.lineno):
+            return first_line(node), node.end_lineno or node.lineno
     return line, line
+
+
+def first_line(node: ast.stmt) -> int:
+    """The line that a statement begins on: a class's first decorator stands before its own."""
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(one.lineno for one in decorators)])
 
 
 @lru_cache(maxsize=4096)

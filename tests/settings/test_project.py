@@ -81,6 +81,34 @@ def test_the_command_line_turns_off_what_the_file_turns_on(switch: Option, proje
         assert f"{switch.key} = {holds}  # command line\n" in shown.output
 
 
+@pytest.mark.parametrize(
+    ("file", "variables", "sentence"),
+    [
+        ('ignore = ["NCX"]', {}, "pyproject.toml: unknown rule 'NCX'"),
+        ('per-file-ignores = { "x.py" = ["poor-inti"] }', {}, "unknown rule 'poor-inti': did you mean poor-init?"),
+        ("rules = { NC706 = { sample = 4 } }", {}, "pyproject.toml: unknown threshold 'sample' of NC706"),
+        ("", {"NETCHECK_SELECT": "NC9999"}, "NETCHECK_SELECT: unknown rule 'NC9999'"),
+    ],
+)
+def test_who_names_a_rule_that_there_is_not(file: str, variables: dict[str, str], sentence: str, project: Path) -> None:
+    (project / "pyproject.toml").write_text(f"[tool.netcheck]\n{file}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        done = run(project, "src")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_command_line_does_without_a_file_that_the_project_names(project: Path) -> None:
+    (project / "pyproject.toml").write_text('[tool.netcheck]\nbaseline = "known.json"\noutput-file = "out.txt"\n')
+    done = run(project, "--no-probe", "--baseline", "", "--output-file", "-", "legacy")
+    assert done.stderr == ""
+    assert "NC103" in done.stdout
+    assert not (project / "out.txt").exists()
+
+
 def findings(folder: Path, *arguments: str) -> dict[str, list[str]]:
     """The codes found in each target, without the mere information."""
     done = run(folder, "--format", "json", *arguments)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from netcheck.findings import Evidence, Finding, Location, Severity
+from netcheck.source import annotate
 from netcheck.source.annotate import add_comments
 from netcheck.source.suppress import comments
 
@@ -58,7 +59,7 @@ class Net(
 """
     found = comments(write(tmp_path, source))
     assert [(one.line, one.covers, one.inside) for one in found] == [
-        (1, 4, None),
+        (1, 4, (5, 11)),
         (7, 7, (5, 11)),
         (9, 9, None),
         (11, 11, None),
@@ -66,7 +67,7 @@ class Net(
     ]
     assert {one.scope for one in found[1:4]} == {(4, 11)}
     call = Location(found[0].file, 9, end_line=11)
-    assert [one.selectors[0] for one in found if one.stands_at(call)] == ["NC2", "NC3", "NC4"]
+    assert [one.selectors[0] for one in found if one.stands_at(call)] == ["NC1", "NC2", "NC3", "NC4"]
     assert not any(one.stands_at(Location("other.py", 9)) for one in found)
 
 
@@ -135,4 +136,16 @@ def test_what_has_no_place_in_a_python_file_is_left(tmp_path: Path) -> None:
     beyond = finding(write(tmp_path, "x = 1\n", "b.py"), 7)
     gone = finding(str(tmp_path / "gone.py"), 1)
     broken = finding(write(tmp_path, "x = (\n", "c.py"), 1)
-    assert add_comments([nowhere, notebook, beyond, gone, broken]) == ([], [nowhere, notebook, gone, beyond, broken])
+    done, left = add_comments([nowhere, notebook, beyond, gone, broken])
+    assert (done, [found for found, _ in left]) == ([], [nowhere, notebook, gone, beyond, broken])
+    assert {why for _, why in left} == {"cannot have a comment there"}
+
+
+def test_a_file_that_cannot_be_written_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(file: str, raw: bytes) -> None:
+        raise PermissionError(13, "Permission denied", file)
+
+    monkeypatch.setattr(annotate, "replace_file", refused)
+    one, beyond = finding(write(tmp_path, "x = 1\n"), 1), finding(str(tmp_path / "net.py"), 9)
+    why = "has no comment: the file cannot be written: Permission denied"
+    assert add_comments([one, beyond]) == ([], [(one, why), (beyond, why)])
