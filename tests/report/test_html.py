@@ -57,7 +57,7 @@ def test_the_page_says_what_the_text_says(tmp_path: Path) -> None:
         "3 passes of 32 samples",
         "0 ... 19",
         "Memory of one training step with Adam: 50.0 MiB",
-        "batch of 5 over 3 devices, replicas on the CPU: outputs and gradients differ by 0.5 (float64).",
+        "Batch of 5 over 3 devices, replicas on the CPU: outputs and gradients differ by 0.5 (float64).",
         "<code>nn.BatchNorm1d in layers.3</code>",
         "<code>(2, 64)</code>",
         "<title>netcheck: 1 error, 1 info</title>",
