@@ -12,6 +12,7 @@ from torch import nn
 import netcheck
 
 matplotlib = pytest.importorskip("matplotlib")
+pytest.importorskip("matplotlib.figure")
 matplotlib.use("Agg")
 
 
