@@ -35,7 +35,8 @@ def unseen(graph: ModelGraph) -> list[str]:
     """What of the model the graph does not show, a sentence each."""
     if not graph.lost:
         return []
-    return [f"{len(graph.lost)} tensors that no recorded operation made: what leads to them was not checked"]
+    count = "1 tensor" if len(graph.lost) == 1 else f"{len(graph.lost)} tensors"
+    return [f"{count} that no recorded operation made: what leads to them was not checked"]
 
 
 def value_dependent(reads: Sequence[Node]) -> Finding:

@@ -17,6 +17,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
 
 from netcheck.trace import modes, structure
+from netcheck.trace.calls import memory
 
 # What makes tensors on a device of its own choice, or must be seen by the mode for another reason.
 _CAREFUL = frozenset((
@@ -136,8 +137,8 @@ class Fakes:
         parts = result if type(result) in (tuple, list) else (result,)
         if not all(part is None or type(part) is FakeTensor for part in parts):
             return
-        made = [_memory(part) for part in parts if part is not None]
-        if len(set(made)) == len(made) and set(made).isdisjoint(_memory(tensor) for tensor in given):
+        made = [memory(part) for part in parts if part is not None]
+        if len(set(made)) == len(made) and set(made).isdisjoint(memory(tensor) for tensor in given):
             self._known[key] = type(result), tuple(part if part is None else _Meta.of(part) for part in parts)
 
     def _again(self, known: Any, args: Any) -> Any:
@@ -255,10 +256,6 @@ _BUILT_IN = (type(torch.relu), type(torch.Tensor.relu), type(torch.Tensor.__add_
 def _is_torchs(call: Any) -> bool:
     """Whether a call is a function of torch's own, which gives like results for like arguments."""
     return type(call) in _BUILT_IN or (type(call) is FunctionType and call.__module__.startswith("torch."))
-
-
-def _memory(tensor: torch.Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)
 
 
 def require_gradients(result: Any, args: Any) -> None:
