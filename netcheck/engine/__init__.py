@@ -51,7 +51,7 @@ from netcheck.engine.subjects import (
 )
 from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError
 from netcheck.findings import Finding, Report, Severity
-from netcheck.rules import base, suppressions, thresholds
+from netcheck.rules import base, suppressions, thresholds, verdicts
 from netcheck.settings import Settings, parse_bytes
 
 if TYPE_CHECKING:
@@ -195,6 +195,7 @@ def examine(
             findings += verdict
         findings += judge_cost(report, report.graph, settings)
         findings += judge_batches(report, report.graph, settings)
+        findings = verdicts.unexplained(findings)
     except MODEL_FAULTS as error:
         found = failure(error)
         findings.append(replace(found, severity=Severity.INFO) if isinstance(error, harmless) else found)

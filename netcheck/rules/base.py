@@ -68,11 +68,15 @@ class Rule:
 
     The docstring is the documentation: a summary line, then Markdown sections (`## Why is this bad?`,
     `## When it is fine`, `## Evidence`, `## References`); the examples are added from `BAD` and `GOOD`.
+
+    `explained_by` names the rules whose confirmed findings are the cause of what this one sees: beside one of those,
+    its own finding would say the same thing twice, and is dropped.
     """
 
     code: ClassVar[str]
     name: ClassVar[str]
     severity: ClassVar[Severity]
+    explained_by: ClassVar[tuple[str, ...]] = ()
     scale_only: ClassVar[bool] = False  # what it finds is wrong in scale alone, which Adam forgives in part
     THRESHOLDS: ClassVar[tuple[Threshold, ...]] = ()
     BAD: ClassVar[tuple[Example, ...]] = ()
@@ -148,13 +152,7 @@ class StaticRule(Rule):
 
 
 class MeasuredRule(Rule):
-    """A rule that reads what the probe measured.
-
-    `explained_by` names the rules whose confirmed findings are the cause of what this one sees: beside one of those,
-    its own finding would say the same thing twice, and is dropped.
-    """
-
-    explained_by: ClassVar[tuple[str, ...]] = ()
+    """A rule that reads what the probe measured."""
 
     def check(self, gradients: Gradients, graph: ModelGraph) -> Iterable[Finding]:
         """Yield what is wrong with the gradients of `graph`."""
@@ -179,12 +177,7 @@ class CostRule(Rule):
 
 
 class BatchRule(Rule):
-    """A rule that reads how a batch splits over devices; it runs where somebody asks about devices.
-
-    `explained_by` is that of measured rules.
-    """
-
-    explained_by: ClassVar[tuple[str, ...]] = ()
+    """A rule that reads how a batch splits over devices; it runs where somebody asks about devices."""
 
     def check(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:
         """Yield what is wrong with the way in which a batch of `graph` splits."""

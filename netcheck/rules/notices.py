@@ -116,6 +116,7 @@ class CannotProbe(Notice):
     code = "NC006"
     name = "cannot-probe"
     severity = Severity.INFO
+    explained_by = ("NC907",)
 
 
 class Crashed(Notice):

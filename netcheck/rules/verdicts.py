@@ -1,7 +1,7 @@
 """What measurements make of suspicions: one cause, one finding.
 
 judged(suspicion, gradients)          confirmed, cleared, or still suspected: the rule that made it decides
-unexplained(measured, suspicions)     measured symptoms, without those whose confirmed cause is a finding already
+unexplained(symptoms, suspicions)     those whose cause is not confirmed by a finding already
 with_remedies(findings, gradients)    what was tried and helps, in the help of the finding that it mends
 forgiven(finding)                     one level lower where the optimizer evens out what is wrong
 """
@@ -29,20 +29,19 @@ def judged(suspicion: Finding, gradients: Gradients) -> Finding:
     return rule.verdict(suspicion, gradients) if isinstance(rule, base.StaticRule) else suspicion
 
 
-def unexplained(measured: Sequence[Finding], suspicions: Sequence[Finding]) -> list[Finding]:
-    """Measured findings without those whose cause is known: a confirmed finding, static or itself measured."""
+def unexplained(symptoms: Sequence[Finding], suspicions: Sequence[Finding] = ()) -> list[Finding]:
+    """Findings without those whose cause is known: a confirmed finding, one of the suspicions or itself a symptom."""
     known = {
         found.code
-        for found in (*suspicions, *measured)
+        for found in (*suspicions, *symptoms)
         if found.verdict is Verdict.CONFIRMED and found.severity >= Severity.WARNING
     }
-    return [found for found in measured if not known.intersection(causes_of(found))]
+    return [found for found in symptoms if not known.intersection(causes_of(found))]
 
 
 def causes_of(found: Finding) -> tuple[str, ...]:
-    """The codes of the rules that would explain a measured finding."""
-    rule = rule_of(found)
-    return rule.explained_by if isinstance(rule, base.MeasuredRule | base.BatchRule) else ()
+    """The codes of the rules that would explain a finding."""
+    return rule_of(found).explained_by
 
 
 def wants_remedy(found: Finding) -> bool:

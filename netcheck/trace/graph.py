@@ -130,6 +130,11 @@ class ModelGraph:
                 found.append(node)
         return found
 
+    @property
+    def returned(self) -> list[Node]:
+        """`outputs`, or the constants that forward returned in their place."""
+        return self.outputs or [node for node in self.nodes[-1].inputs if node.shape is not None]
+
     @cached_property
     def used(self) -> set[Node]:
         """The nodes that the result, a value that forward looked at, or anything that it left behind depends on."""

@@ -93,7 +93,9 @@ def not_found(search: Search) -> InputError:
     tried = f"the best, {best.proposal or 'no arguments'}, ended in {where}"
     values = " (it needs values, and is too large or has none to compute with)" if best.needs_values else ""
     error = InputError(
-        f"no inputs could be inferred in {runs}; {tried}{values}", help=WAYS_OUT, location=user_line(best.error)
+        f"no inputs could be inferred in {runs}; {tried}{values}",
+        help=WAYS_OUT + ("" if best.needs_values else "; or, if forward raises that on its own data too, correct it"),
+        location=user_line(best.error),
     )
     if best.consumers and not best.needs_values:
         error.best = example(best)

@@ -262,6 +262,8 @@ model = Net()
         """One finding for each chain of layers whose result is dropped."""
         if graph.lost:
             return  # a tensor came from where the recorder did not see: perhaps from one of these layers
+        if not graph.returned and not graph.kept:
+            return  # then nothing reaches the output: NC907 says so, once
         alive = {id(p) for node in graph.used for p in parameters_of(node)}
         groups: dict[tuple[str, ...], list[Node]] = {}
         for chain in dead_chains(graph):

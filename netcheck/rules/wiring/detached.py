@@ -51,6 +51,7 @@ class Detached(StaticRule):
     code = "NC905"
     name = "detached"
     severity = Severity.WARNING
+    explained_by = ("NC907",)  # class numbers in the place of logits
     BAD = (
         Example(
             "a branch that is detached",

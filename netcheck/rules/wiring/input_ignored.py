@@ -242,6 +242,8 @@ model = Net()
         """One finding for each tensor of the input that changes nothing."""
         if graph.lost:
             return  # a tensor came from where the recorder did not see: perhaps from this input
+        if not graph.returned and not graph.kept:
+            return  # then nothing reaches the output: NC907 says so, once
         counting = {id(node) for node in contributing(graph)}
         for node in graph.inputs:
             if node.shape is None or id(node) in counting or node.name.startswith(("_", "unused")):

@@ -120,7 +120,7 @@ model = Net()
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding: for the output if that is wrong, else for missing parameters."""
-        returned = returned_tensors(graph)
+        returned = graph.returned
         learnable = [node for node in returned if node.dtype and (node.dtype.is_floating_point or node.dtype.is_complex)]
         parameters = sum(1 for _ in graph.model.parameters())
         if not learnable:
@@ -145,11 +145,6 @@ model = Net()
                 severity=Severity.INFO,
                 verdict=Verdict.CONFIRMED,
             )
-
-
-def returned_tensors(graph: ModelGraph) -> list[Node]:
-    """The nodes that forward returned, also constants."""
-    return graph.outputs or [node for node in graph.nodes[-1].inputs if node.shape is not None]
 
 
 def last_call(graph: ModelGraph) -> list[Node]:
