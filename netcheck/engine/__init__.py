@@ -164,6 +164,16 @@ def examine(
     harmless: tuple[type[NetcheckError], ...] = (),
 ) -> Report:
     """Fill `report` in: build, find inputs, trace, judge, measure. A `harmless` fault is only information."""
+    from netcheck.measure.accelerators import drivers_at_rest
+
+    with drivers_at_rest():
+        return examined(report, source, settings, harmless)
+
+
+def examined(
+    report: Report, source: Source, settings: Settings, harmless: tuple[type[NetcheckError], ...]
+) -> Report:
+    """`report`, filled in."""
     start = time.perf_counter()
     findings: list[Finding] = []
     try:

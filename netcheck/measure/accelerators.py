@@ -9,11 +9,15 @@ Counting starts no driver: a process that has started CUDA can no longer be fork
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
+
+_QUIET_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Accelerators:
     def use(self, index: int) -> torch.device:
         """One of them, on which this process will work from now on."""
         if self.kind != "cpu":
+            require_own_driver()
             torch.accelerator.set_device_index(index)
         return self.device(index)
 
@@ -65,6 +70,34 @@ def count_accelerators() -> int:
     """How many accelerators this machine has."""
     found = accelerators()
     return found.count if found else 0
+
+
+@contextmanager
+def drivers_at_rest() -> Iterator[None]:
+    """Within this context torch looks for CUDA devices without starting the driver (it asks NVML), whoever has it look.
+
+    torch.cuda.is_available() starts it otherwise: models ask that when they are built, and torch does before it fakes tensors.
+    """
+    before = os.environ.get(_QUIET_CHECK)
+    os.environ[_QUIET_CHECK] = before or "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(_QUIET_CHECK, None)
+
+
+def require_own_driver() -> None:
+    """Make sure that this process, which was forked, can use accelerators.
+
+    Raises:
+        RuntimeError: the process that it was forked from has started the driver.
+    """
+    if torch.cuda._is_in_bad_fork() or torch.xpu._is_in_bad_fork():
+        raise RuntimeError(
+            f"this process has looked for accelerators before, and cannot start others on them (with {_QUIET_CHECK}=1 "
+            "in the environment looking is harmless)"
+        )
 
 
 def in_use() -> bool:

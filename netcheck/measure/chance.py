@@ -57,7 +57,8 @@ class Chanceless(TorchFunctionMode):
         if name in ("bernoulli_", "bernoulli", "uniform_", "normal_", "normal", "exponential_"):
             return _mean(name, args, kwargs, func)
         if name == "randperm":
-            kwargs = {**kwargs, "generator": torch.Generator().manual_seed(0)}
+            drawn = func(*args, **{**kwargs, "device": "cpu", "generator": torch.Generator().manual_seed(0)})
+            return drawn if kwargs.get("device") is None else drawn.to(kwargs["device"])
         return func(*args, **kwargs)
 
 

@@ -25,7 +25,7 @@ from torch import nn
 
 from netcheck.launch import Launch
 from netcheck.measure import groups
-from netcheck.measure.accelerators import CPU, Accelerators, accelerators
+from netcheck.measure.accelerators import CPU, Accelerators, accelerators, require_own_driver
 from netcheck.measure.job import Job
 from netcheck.measure.ranks import NotStarted, Outcome, can_fork, first_line, run_ranks, within_memory
 
@@ -189,6 +189,7 @@ def in_parallel(job: Job, place: Accelerators) -> list[Outcome] | NotStarted:
         def step(rank: int) -> Any:
             devices = [place.device(index) for index in range(len(job.given))]
             try:
+                require_own_driver()
                 for device in devices:
                     torch.ones(1, device=device)
             except Exception as error:

@@ -165,6 +165,36 @@ def test_accelerators_that_this_process_uses_already_are_left_alone(monkeypatch:
     assert found.equal
 
 
+def test_looking_for_devices_starts_no_driver_before_the_ranks_are_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str | None] = []
+    monkeypatch.delenv("PYTORCH_NVML_BASED_CUDA_CHECK", raising=False)
+
+    def look() -> bool:
+        looks.append(os.environ.get("PYTORCH_NVML_BASED_CUDA_CHECK"))
+        return False
+
+    def build() -> nn.Module:
+        return NETS["plain"]().to("cuda" if torch.cuda.is_available() else "cpu")
+
+    put_in(monkeypatch, 2)
+    monkeypatch.setattr(torch.cuda, "is_available", look)
+    report = netcheck.check(build, torch.randn(8, 6), devices=2)
+    assert report.batches is not None
+    assert report.batches.engine == "gloo, 2 processes on cuda"
+    assert len(looks) > 2
+    assert set(looks) == {"1"}
+    assert "PYTORCH_NVML_BASED_CUDA_CHECK" not in os.environ
+
+
+def test_ranks_whose_parent_has_started_the_driver_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_in(monkeypatch, 2)
+    monkeypatch.setattr(distributed, "accelerators", lambda: Accelerators("cuda", 2))
+    monkeypatch.setattr(Accelerators, "backend", "gloo")
+    monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
+    engine = on_fakes(NETS["plain"](), 8, 2).engine
+    assert engine.startswith("gloo, 2 processes on the CPU (gloo did not start: this process has looked for accelerators")
+
+
 class Broken(OnCpu):
     __slots__ = ()
 
