@@ -20,6 +20,7 @@ from netcheck.measure.cost_figures import Cost
 from netcheck.measure.operation import saved_tensors
 from netcheck.measure.replay import portable_kernels
 from netcheck.trace import trace
+from tests.gpus import needs_gpus
 from tests.measure.live_memory import training_peak
 from tests.zoo import declare_torchvision_operators
 
@@ -168,7 +169,13 @@ def test_frozen_parameters_need_neither_gradient_nor_optimizer() -> None:
     assert found.saved_bytes == 4 * 4 * 20
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
+    "sgd": lambda parameters: torch.optim.SGD(parameters, 0.01, momentum=0.9, foreach=True),
+    "adam": lambda parameters: torch.optim.Adam(parameters, foreach=True),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("name", ["wide", "deep", "convolutions"])
 def test_the_peak_is_what_torch_holds(name: str, optimizer: str) -> None:
     build: dict[str, tuple[Callable[[], nn.Module], torch.Tensor]] = {
@@ -185,13 +192,59 @@ def test_the_peak_is_what_torch_holds(name: str, optimizer: str) -> None:
             torch.randn(8, 3, 64, 64),
         ),
     }  # fmt: skip
-    make: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
-        "sgd": lambda parameters: torch.optim.SGD(parameters, 0.01, momentum=0.9, foreach=True),
-        "adam": lambda parameters: torch.optim.Adam(parameters, foreach=True),
-    }
     model, x = build[name][0](), build[name][1]
     estimate = cost(trace(model, (x,)), (x,)).memory[optimizer].peak
-    assert estimate == pytest.approx(training_peak(model, x, make[optimizer]), rel=0.1)
+    assert estimate == pytest.approx(training_peak(model, x, OPTIMIZERS[optimizer]), rel=0.1)
+
+
+def resnet(samples: int, pixels: int) -> tuple[nn.Module, torch.Tensor]:
+    declare_torchvision_operators()
+    from torchvision.models import resnet50
+
+    return resnet50(), torch.randn(samples, 3, pixels, pixels)
+
+
+def encoder(samples: int, width: int) -> tuple[nn.Module, torch.Tensor]:
+    layer = nn.TransformerEncoderLayer(width, 8, 4 * width, batch_first=True)
+    return nn.TransformerEncoder(layer, 6), torch.randn(samples, 128, width)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("name", "size"), [("resnet", (2, 64)), ("resnet", (8, 96)), ("encoder", (1, 256)), ("encoder", (16, 128))]
+)
+def test_the_peak_of_whole_architectures_is_what_torch_holds(
+    name: str, size: tuple[int, int], optimizer: str
+) -> None:
+    torch.manual_seed(0)
+    model, x = {"resnet": resnet, "encoder": encoder}[name](*size)
+    estimate = cost(trace(model, (x,)), (x,)).memory[optimizer].peak
+    held = training_peak(model, x, OPTIMIZERS[optimizer])
+    print(f"{name} {size} {optimizer}: {estimate / 2**20:.1f} MiB estimated, {held / 2**20:.1f} held, {estimate / held:.3f}")
+    assert estimate == pytest.approx(held, rel=0.1)
+
+
+@needs_gpus(1)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("name", "size"), [("resnet", (32, 224)), ("resnet", (128, 224)), ("encoder", (64, 512)), ("encoder", (8, 1024))]
+)
+def test_the_peak_is_what_cuda_allocates(name: str, size: tuple[int, int], optimizer: str) -> None:
+    model, x = {"resnet": resnet, "encoder": encoder}[name](*size)
+    estimate = cost(trace(model, (x,)), (x,)).memory[optimizer].peak
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_allocated()
+    model, x = model.cuda(), x.cuda()
+    algorithm = OPTIMIZERS[optimizer](model.parameters())
+    for _ in range(2):
+        loss = model(x).square().mean()
+        torch.cuda.reset_peak_memory_stats()  # after the first forward: kernels that are only tried out are gone
+        loss.backward()
+        algorithm.step()
+        algorithm.zero_grad()
+    allocated = torch.cuda.max_memory_allocated() - before
+    print(f"{name} {size} {optimizer}: {estimate / 2**20:.1f} MiB estimated, {allocated / 2**20:.1f} allocated")
+    assert estimate == pytest.approx(allocated, rel=0.1)
 
 
 def test_operations_that_are_alike_are_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
