@@ -185,6 +185,9 @@ def check(
     reports = watched(settings)
     launch = launched()
     if launch is not None and launch.rank:  # the first of the processes that torchrun started reports for all
+        for found in (found for report in reports for found in report if found.code.startswith("NC0")):
+            if found.severity == "error":
+                complain(f"in process {launch.rank} of torchrun: {found.message} ({found.code})")
         return 0
     if settings.write_baseline:
         count = baseline.write(reports, settings)
@@ -197,7 +200,10 @@ def check(
     else:
         colour = wants_colour(sys.stdout, settings.colour, os.environ)
         show(output.rendered(reports, settings, colour=colour), colour=colour)
-    return engine.exit_code(reports, settings)
+    code = engine.exit_code(reports, settings)
+    if launch is not None and code:
+        complain(f"what torchrun says next is about the exit code, {code}: with --exit-zero it says nothing")
+    return code
 
 
 def add_ignores(reports: Sequence[Report], settings: Settings) -> int:

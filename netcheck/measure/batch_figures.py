@@ -172,7 +172,7 @@ class Batches:
         norms: batch normalizations that take their statistics from the samples on one device.
         size_fault: how forward fails at another batch size than the example's, "" if it does not.
         share_fault: how forward fails on the smallest share, though it runs on the whole batch; "" if it does not.
-        fault_at: the line that fails, if known.
+        fault_at: the line that fails in either case, if known.
         fixed: the operation that has a batch size written into it.
         mixing: operations through which one sample changes another's result, in the order of forward.
         unjudged: why operations could not be judged one by one, "" if they could.

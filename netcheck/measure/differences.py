@@ -36,21 +36,30 @@ class Loss:
 
     Attributes:
         cotangents: one for each output of the whole batch, of its shape.
-        axes: the batch dimension of each.
+        axes: the batch dimension of each; its size is a multiple or a fraction of the batch where forward folds others into it.
+        samples: of the whole batch.
     """
 
     cotangents: Sequence[torch.Tensor]
     axes: Axes
+    samples: int
 
     def __call__(self, outputs: Sequence[torch.Tensor], start: int, size: int) -> torch.Tensor | None:
         """Of the outputs for `size` samples from `start` on; None if none of them has a gradient."""
         terms = []
         for output, cotangent, axis in zip(outputs, self.cotangents, self.axes, strict=True):
             if output.requires_grad:
-                part = cotangent if axis is None else cotangent.narrow(axis, start, size)
-                if part.shape == output.shape:
+                part = cotangent if axis is None else self.part(cotangent, axis, start, output)
+                if part is not None and part.shape == output.shape:
                     terms.append((part.to(output.device) * output).sum() / (1 if axis is None else size))
         return torch.stack(terms).sum() if terms else None
+
+    def part(self, cotangent: torch.Tensor, axis: int, start: int, output: torch.Tensor) -> torch.Tensor | None:
+        """The cotangent for the output of the samples from `start` on; None if these do not begin on a row of the output."""
+        first, beside = divmod(start * cotangent.shape[axis], self.samples)
+        if beside or output.dim() != cotangent.dim() or first + output.shape[axis] > cotangent.shape[axis]:
+            return None
+        return cotangent.narrow(axis, first, output.shape[axis])
 
 
 def batch_axis(whole: torch.Tensor, parts: Sequence[torch.Tensor]) -> int | None:

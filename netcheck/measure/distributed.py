@@ -74,7 +74,7 @@ class Ranks:
         """On the ranks of the process group that this process is in."""
         count = dist.get_world_size()
         if count != len(job.given):
-            return Results(None, f"{REPLICAS} (the process group has {count} ranks)")
+            return Results(None, f"{REPLICAS} (the process group has {count} ranks for {len(job.given)} shares)")
         found, place, backend = groups.given(job, self.name, find_unused=find_unused)
         return results(found, f"{backend}, {count} ranks of the process group on {words(place)}")
 
@@ -82,7 +82,7 @@ class Ranks:
         """On the processes that torchrun started."""
         count = launch.ranks
         if count != len(job.given):
-            return Results(None, f"{REPLICAS} (torchrun started {count} processes)")
+            return Results(None, f"{REPLICAS} (torchrun started {count} processes for {len(job.given)} shares)")
         if not dist.is_gloo_available() or synchronizes(job.model):
             return Results(None, REPLICAS)
         try:

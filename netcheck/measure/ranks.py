@@ -23,6 +23,7 @@ import torch
 
 from netcheck.measure.accelerators import in_use
 
+_LONG = 200  # characters of a message
 GRACE_SECONDS = 5.0  # that the others have to notice that one of them is gone
 SHORT_OF_MEMORY = "an accelerator has too little memory free"
 _PR_SET_PDEATHSIG = 1
@@ -59,10 +60,12 @@ def run_ranks(step: Callable[[int], Any], ranks: int, *, seconds: float) -> list
     with tempfile.TemporaryDirectory(prefix="netcheck-ranks-") as folder:
         flush()
         pids = {}
+        start = time.monotonic()
         try:
             for rank in range(ranks):
                 pids[rank] = fork(step, rank, Path(folder))
             endings = wait_for(pids, seconds)
+            seconds = time.monotonic() - start
         finally:
             for rank in pids:
                 end(pids[rank])
@@ -78,8 +81,9 @@ def within_memory(run: Callable[[], Any]) -> Any:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, as far as one line goes."""
-    return next(iter(str(error).splitlines()), "")
+    """What an exception says in its first line; of a long one the first sentence."""
+    line = next(iter(str(error).splitlines()), "")
+    return line if len(line) <= _LONG else line.split(". ")[0]
 
 
 def flush() -> None:
@@ -157,7 +161,7 @@ def outcome(file: Path, status: int | None, seconds: float) -> Outcome:
         kind, value = pickle.loads(file.read_bytes())
         return Outcome(value) if kind == "value" else Outcome(failure=value)
     if status is None:
-        return Outcome(failure=f"did not end: it waited for the others, or took more than {seconds:g} s")
+        return Outcome(failure=f"did not end in {seconds:.0f} s: it waited for the others, or is slow")
     if os.WIFSIGNALED(status):
         return Outcome(failure=f"was killed by signal {os.WTERMSIG(status)} ({signal.Signals(os.WTERMSIG(status)).name})")
     return Outcome(failure=f"ended with exit code {os.waitstatus_to_exitcode(status)}")

@@ -41,8 +41,8 @@ from netcheck.measure.ranks import Outcome
 from netcheck.measure.scatter import chunk_sizes
 from netcheck.trace import structure
 
-# How a rank ends whose partner is gone.
-_MISSED_ANOTHER = ("Connection closed", "Connection reset", "Broken pipe", "Timed out", "did not end")
+# How a rank ends that is still at work, or waits; and one whose partner is gone.
+_WORKING, _LEFT_ALONE = "did not end", ("Connection closed", "Connection reset", "Broken pipe", "Timed out")
 RANDOM = "forward draws random numbers of its own, and gives something else each time"
 
 
@@ -103,7 +103,7 @@ class _Comparison:
                 return self.failed(error)
             by_output = zip(whole_outputs, zip(*shard_outputs, strict=True), strict=True)
             axes = [batch_axis(whole, parts) for whole, parts in by_output]
-            loss = Loss([torch.randn_like(output) for output in whole_outputs], axes)
+            loss = Loss([torch.randn_like(output) for output in whole_outputs], axes, self.samples)
             whole = self.result(whole_outputs, loss, 0, self.samples)
             found = self.figures(whole, self.results(shard_outputs, loss), axes)
             found = replace(found, synced=self.synced(whole, loss, given))
@@ -279,5 +279,5 @@ def failure_of(outcomes: Sequence[Outcome]) -> str:
     failed = [(rank, each.failure) for rank, each in enumerate(outcomes) if each.failure]
     if not failed:
         return ""
-    rank, text = min(failed, key=lambda each: sum(sign in each[1] for sign in _MISSED_ANOTHER))
+    rank, text = min(failed, key=lambda each: (any(sign in each[1] for sign in _LEFT_ALONE), _WORKING in each[1]))
     return f"rank {rank} of {len(outcomes)} {text}"

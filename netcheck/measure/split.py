@@ -92,7 +92,11 @@ def on_paper(graph: ModelGraph, axes: BatchAxes, devices: int, samples: int) -> 
         size, error = fault
         # A share may be too small for a model that runs at any batch of some size.
         if size < axes.batch and at_sizes(axes, {2 * axes.batch + 1})[1] is None:
-            found = replace(found, share_fault=f"forward on a share of {size} of {samples} samples: {error}")
+            found = replace(
+                found,
+                share_fault=f"forward on a share of {size} of {samples} samples: {error}",
+                fault_at=error.location,
+            )
         else:
             found = replace(found, size_fault=f"at a batch of {size}: {error}", fault_at=error.location)
             recording = recorded_until(axes, size)

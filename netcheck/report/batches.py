@@ -8,7 +8,7 @@ device 1  forward (25, 10)
 from __future__ import annotations
 
 from netcheck.measure.batch_figures import Batches, Comparison, ParallelRun, Shard
-from netcheck.report.cost import size
+from netcheck.report.cost import counted, size
 
 MOST_ROWS = 16  # devices that are listed without --verbose
 
@@ -28,8 +28,8 @@ def lines(batches: Batches, *, verbose: bool = False) -> list[str]:
     elif batches.dropped:
         found.append(f"{batches.dropped} of {batches.batch_size} samples reach no device")
     if batches.duplicates:
-        times = f"{batches.duplicates} sample{'' if batches.duplicates == 1 else 's'} twice"
-        found.append(f"DistributedSampler  {batches.sampler[0]} samples for each process, {times}")
+        more = f"{counted(batches.duplicates)} more than there are"
+        found.append(f"DistributedSampler  {counted(batches.sampler[0])} for each process, {more}")
     return found
 
 

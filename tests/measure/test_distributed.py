@@ -117,6 +117,19 @@ def test_a_rank_that_raises_is_named() -> None:
     assert failed(only_on(1, fail)).failure == "rank 1 of 2 raised ArithmeticError: not here"
 
 
+def test_a_parameter_that_one_rank_does_not_use_is_explained() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(x)
+        return y if dist.is_initialized() and dist.get_rank() == 1 else y + self.other(x)
+
+    model = module(forward, layer=nn.Linear(6, 3), other=nn.Linear(6, 3))
+    report = netcheck.check(model, torch.randn(8, 6), devices=2, select=["NC7"], probe=True)
+    (finding,) = report.findings
+    assert finding.code == "NC710"
+    assert finding.message.endswith("in the prior iteration before starting a new one")
+    assert "find_unused_parameters=True" in finding.help
+
+
 def test_a_rank_that_exits_is_named() -> None:
     assert failed(only_on(1, lambda: os._exit(3))).failure == "rank 1 of 2 ended with exit code 3"
 
@@ -134,7 +147,7 @@ def test_ranks_that_wait_for_each_other_time_out(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(distributed, "WAIT_SECONDS", 2.0)
     start = time.monotonic()
     found = failed(only_on(1, lambda: time.sleep(1000)))
-    assert "rank " in found.failure
+    assert found.failure.startswith("rank 1 of 2 did not end in ")  # not rank 0, which timed out
     assert time.monotonic() - start < 30
 
 

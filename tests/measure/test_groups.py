@@ -73,7 +73,7 @@ def test_a_group_can_be_used_again() -> None:
 def test_a_group_of_another_size_is_left_alone() -> None:
     outcomes = in_a_group(2, lambda rank: checked(rank, devices=4))
     engines = {outcome.value[0] for outcome in outcomes}
-    assert engines == {"replicas on the CPU (the process group has 2 ranks)"}
+    assert engines == {"replicas on the CPU (the process group has 2 ranks for 4 shares)"}
 
 
 def test_a_rank_that_checks_alone_does_not_wait_for_long(monkeypatch: pytest.MonkeyPatch) -> None:

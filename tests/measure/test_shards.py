@@ -105,6 +105,29 @@ def test_single_precision_inside_is_judged_as_such() -> None:
     assert found.equal
 
 
+def folded(self: Any, x: torch.Tensor) -> torch.Tensor:
+    return self.layer(x).flatten(0, 1)  # (N, T, 6) -> (N T, 3)
+
+
+def paired(self: Any, x: torch.Tensor) -> torch.Tensor:
+    return self.layer(x).view(-1, 2, 3).mean(1)  # (N, 6) -> (N / 2, 3)
+
+
+@pytest.mark.parametrize("weight", [1.0, -1.0])
+@pytest.mark.parametrize(("forward", "shape"), [(folded, (5, 6)), (paired, (6,))])
+def test_outputs_with_more_or_fewer_rows_than_samples_have_gradients_too(
+    forward: Forward, shape: tuple[int, ...], weight: float
+) -> None:
+    def scaled(self: Any, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = forward(self, x)
+        # On a share the values are the same, and the gradients are not.
+        return y if weight > 0 or len(x) == 8 else y.detach() + (y - y.detach()) * weight
+
+    found = compared(layered(scaled), 8, 2, *shape)
+    assert found.outputs <= 1e-12
+    assert found.gradients == pytest.approx(1 - weight, abs=1e-12)
+
+
 def test_random_numbers_that_cannot_be_turned_off_are_not_compared() -> None:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
         return self.layer(x) * random.random()

@@ -69,6 +69,30 @@ def test_50_over_4() -> None:
     assert report.batches.equal
 
 
+@pytest.mark.parametrize(
+    ("samples", "said"), [(7, "1 comes twice"), (3, "they come up to 3 times"), (1, "it comes 8 times")]
+)
+def test_samples_that_come_more_than_once(samples: int, said: str) -> None:
+    report = netcheck.check(plain(), torch.randn(2, 10), devices=8, batch_size=samples, select=["NC711"])
+    (found,) = report.findings
+    assert found.message.endswith(said)
+    assert found.evidence.text == f"{8 - samples} samples added to {samples}"
+
+
+def test_a_share_on_which_forward_raises_names_its_line() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        if len(x) < 4:
+            raise ValueError("at least 4 samples")
+        return self.layer(x)
+
+    model = module(forward, layer=nn.Linear(10, 4))
+    report = netcheck.check(model, torch.randn(8, 10), devices=4, select=["NC710"])
+    (found,) = report.findings
+    assert "forward on a share of 2 of 8 samples" in found.message
+    assert found.location is not None
+    assert found.location.file == __file__
+
+
 def test_one_cause_one_finding() -> None:
     model = module(lambda self, x: self.layer(x - x.mean(0)), layer=nn.Linear(10, 4))
     report = netcheck.check(model, torch.randn(8, 10), devices=2)

@@ -222,7 +222,7 @@ def test_many_devices_are_cut() -> None:
     assert (len(split.devices), split.left_out) == (64, 36)
     first, second = split.sentences
     assert first == "batch of 100 over 3 devices"
-    assert second == "DistributedSampler  2 samples for each process, 4 samples twice"
+    assert second == "DistributedSampler  2 samples for each process, 4 samples more than there are"
     refused = splitting.split(samples.batches(shards=(), refusal="why", comparison=None))
     assert refused.sentences[1] == "nn.DataParallel raises: why"
 

@@ -58,9 +58,19 @@ class SamplerRepeats(BatchRule):
         dropped = size % batches.devices
         yield self.finding(
             f"DistributedSampler gives each of {batches.devices} processes {each} of {size} samples: "
-            f"{batches.duplicates} {'come' if batches.duplicates > 1 else 'comes'} twice",
+            + again(batches),
             help=f"in evaluation gather the outputs and cut them to {size} before you count; drop_last=True leaves {dropped} "
             "out instead",
-            evidence=Evidence(batches.duplicates, "samples", f"{batches.duplicates} of {size} samples repeated", limit=0),
+            evidence=Evidence(
+                batches.duplicates, "samples", f"{batches.duplicates} samples added to {size}", limit=0
+            ),
             verdict=Verdict.CONFIRMED,
         )
+
+
+def again(batches: Batches) -> str:
+    """How often samples come: with more processes than samples, more than twice."""
+    size, more = batches.batch_size, batches.duplicates
+    if more > size:
+        return f"they come up to {-(-batches.devices // size)} times" if size > 1 else f"it comes {batches.devices} times"
+    return f"{more} {'come' if more > 1 else 'comes'} twice"

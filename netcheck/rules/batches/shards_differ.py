@@ -88,8 +88,9 @@ class ShardsDiffer(BatchRule):
         if fault:
             yield self.finding(
                 f"split over {batches.devices} devices, {fault}",
-                help="use shares on which forward runs: a larger batch or fewer devices",
+                help=way_out(fault),
                 evidence=Evidence(1.0, "failures", fault),
+                places=[batches.fault_at],
                 verdict=Verdict.CONFIRMED,
             )
         elif found is not None and not found.equal:
@@ -124,6 +125,15 @@ class ShardsDiffer(BatchRule):
             else Evidence(run.largest, "relative L2", measured(run, found), limit=found.tolerance),
             verdict=Verdict.CONFIRMED,
         )
+
+
+def way_out(fault: str) -> str:
+    """What to do about a device that fails."""
+    if "Expected to have finished reduction" in fault:
+        return "use every parameter on every device, or wrap the model with find_unused_parameters=True"
+    if fault.startswith("rank "):
+        return "run forward and backward in that process alone, to see what happens there; processes must do the same steps"
+    return "use shares on which forward runs: a larger batch or fewer devices"
 
 
 def fails_alone(batches: Batches, found: Comparison) -> bool:

@@ -84,7 +84,7 @@ class SmallBatchNorm(BatchRule):
             help="nn.SyncBatchNorm.convert_sync_batchnorm(model) under DistributedDataParallel, batches of "
             f"{math.ceil(least) * batches.devices} or more, or nn.GroupNorm",
             evidence=Evidence(
-                min(samples), "samples", f"{min(samples)} samples on a device, of {batches.batch_size}", limit=least
+                min(samples), "samples", f"{min(samples)} of {batches.batch_size} samples on a device", limit=least
             ),
             at=single or batches.norms,
             severity=Severity.ERROR if single else Severity.WARNING,
