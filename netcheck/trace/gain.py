@@ -11,7 +11,7 @@ its branch) adds in square.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ from netcheck.trace.moments import (
 )
 from netcheck.trace.regions import constant_value
 from netcheck.trace.values import TooCostly
-from netcheck.trace.weights import Weight, has_values, mean_square, sample, weight_of
+from netcheck.trace.weights import Weight, has_values, mean_square, sample, statistics, weight_of
 
 _POSITIONS = 64  # the most that a net of the calibration averages over before its head
 _PASSING = frozenset((
@@ -96,7 +96,7 @@ class Network:
         self.head = self.layers[-1] if self.layers else None
         self.stats = {node: layer_of(node) for node in self.layers}
         self.following = {node: following_activation(node) for node in self.layers}
-        self.scales = {node: scale_of(node) for node in self.nodes if node.kind in (Kind.SCALE, Kind.SHIFT, Kind.NORM)}
+        self.scales = scales_of([node for node in self.nodes if node.kind in (Kind.SCALE, Kind.SHIFT, Kind.NORM)])
 
     @cached_property
     def forgiven(self) -> float:
@@ -241,9 +241,9 @@ def attention_layer(node: Node) -> Layer:
     out = module.out_proj.weight
     if not (has_values(value) and has_values(out)):
         return Layer(1.0)
-    square = _mean_square(sample(value), 1.0) * value.shape[1] * _mean_square(sample(out), 1.0) * out.shape[1]
+    squares = [_finite(mean_square(sample(part)), 1.0) * part.shape[1] for part in (value.detach(), out.detach())]
     tokens = node.shape[-2] if node.shape and len(node.shape) > 1 else 1
-    return Layer(max(square / max(tokens, 1), TINY))
+    return Layer(max(math.prod(squares) / max(tokens, 1), TINY))
 
 
 def following_activation(node: Node) -> Node | None:
@@ -272,43 +272,48 @@ def recommended_square(node: Node, instead: Mapping[Node, Activation] | None = N
     return (instead or {}).get(follower, follower.activation).gain ** 2
 
 
-def scale_of(node: Node) -> tuple[float, float, float]:
-    """(mean square of the factor, mean square of the offset, mean of the offset) of a norm, a scale or a shift."""
+def scales_of(nodes: Sequence[Node]) -> dict[Node, tuple[float, float, float]]:
+    """(mean square of the factor, mean square of the offset, mean of the offset) of each norm, scale or shift."""
+    given = {node: affine_parts(node) for node in nodes}
+    known = statistics(part for parts in given.values() for part in parts)
+    return {node: scale_of(node, *parts, known) for node, parts in given.items()}
+
+
+def affine_parts(node: Node) -> tuple[object, object]:
+    """What a norm, a scale or a shift multiplies by, and what it adds; None for nothing, and for what is not known."""
+    if node.module is not None:
+        return getattr(node.module, "weight", None), getattr(node.module, "bias", None)
+    if node.kind is Kind.NORM:
+        return None, None
     try:
-        if node.module is not None:
-            weight, bias = getattr(node.module, "weight", None), getattr(node.module, "bias", None)
-        else:
-            operands = [_operand(source) for source in node.inputs if not source.depends]
-            operands += [arg for arg in node.fx.args if type(arg) in (int, float)]
-            value = next(iter(operands), None)
-            weight, bias = (None, value) if node.kind is Kind.SHIFT else (value, None)
-            if node.kind is Kind.NORM:
-                weight, bias = None, None
+        operands = [constant_value(source) for source in node.inputs if not source.depends]
     except TooCostly:
-        weight, bias = None, None
-    square, offset = _mean_square(weight, 1.0), _mean_square(bias, 0.0)
-    mean = _mean(bias) if offset else 0.0
+        return None, None
+    operands += [arg for arg in node.fx.args if type(arg) in (int, float)]
+    value = next(iter(operands), None)
+    return (None, value) if node.kind is Kind.SHIFT else (value, None)
+
+
+def scale_of(
+    node: Node, weight: object, bias: object, known: Mapping[int, tuple[float, float]]
+) -> tuple[float, float, float]:
+    """What `scales_of` says of one node, with the statistics of the tensors among its parts."""
+    square, offset = known_square(weight, 1.0, known), known_square(bias, 0.0, known)
+    mean = known_mean(bias, known) if offset else 0.0
     if node.kind is Kind.SCALE and "div" in node.function and square > 0:
         square = 1 / square
     return square, offset, mean
 
 
-def _operand(node: Node) -> object:
-    return constant_value(node)
+def known_square(value: object, default: float, known: Mapping[int, tuple[float, float]]) -> float:
+    """The mean square of a number or a tensor."""
+    number = float(value) ** 2 if isinstance(value, int | float) else known.get(id(value), (default, 0.0))[0]
+    return _finite(number, default)
 
 
-def _mean_square(value: object, default: float) -> float:
-    if isinstance(value, int | float):
-        return _finite(float(value) ** 2, default)
-    if has_values(value):
-        return _finite(mean_square(value.detach()), default)  # type: ignore[attr-defined]
-    return default
-
-
-def _mean(value: object) -> float:
-    if isinstance(value, int | float):
-        return _finite(float(value), 0.0)
-    return _finite(float(value.detach().mean()), 0.0) if has_values(value) else 0.0  # type: ignore[attr-defined]
+def known_mean(value: object, known: Mapping[int, tuple[float, float]]) -> float:
+    """The mean of a number or a tensor."""
+    return _finite(float(value) if isinstance(value, int | float) else known.get(id(value), (0.0, 0.0))[1], 0.0)
 
 
 def _finite(number: float, default: float) -> float:

@@ -154,8 +154,9 @@ class ModelGraph:
         for node in self.nodes:
             if node.module is not None:
                 nodes.setdefault(id(node.module), []).append(node)
-        inside = {id(part) for node in self.nodes if node.module is not None for part in node.module.modules()}
-        called = self.recording.entered | inside
+        leaves = {id(node.module): node.module for node in self.nodes if node.module is not None}
+        inside = {id(part) for leaf in leaves.values() if leaf._modules for part in leaf.modules()}
+        called = self.recording.entered | leaves.keys() | inside
         return [
             Submodule(self, names[0], module, key in census.registered, key in called, tuple(nodes.get(key, ())))
             for key, (module, names) in census.modules.items()

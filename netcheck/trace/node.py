@@ -12,6 +12,7 @@ from netcheck.findings import Location
 from netcheck.trace import paths, places
 from netcheck.trace.behaviour import Activation
 from netcheck.trace.kinds import Kind
+from netcheck.trace.windows import Window, find_windows
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph
@@ -143,6 +144,11 @@ class Node:
         from netcheck.trace.weights import find_trained_matrices
 
         return find_trained_matrices(self)
+
+    @cached_property
+    def windows(self) -> tuple[Window, ...] | None:
+        """The windows of a convolution or a pooling, outer dimension first; None for anything else."""
+        return find_windows(self)
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument of a function call by position or keyword; tensors are given as their `Node`."""

@@ -8,9 +8,10 @@ For Gaussian v, E||W^T v||^2 = ||W||_F^2 ||v||^2 / n_out. PyTorch's default give
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from torch import nn
@@ -23,6 +24,7 @@ from netcheck.trace.values import TooCostly
 if TYPE_CHECKING:
     from netcheck.trace.graph import Node
 
+_SMALL = 65_536  # elements of a tensor that is read together with others
 _READ = (32, 256)  # pieces of a weight, and elements in each, that are read for its statistics
 
 
@@ -66,6 +68,22 @@ def mean_square(tensor: torch.Tensor) -> float:
     return float(torch.linalg.vector_norm(tensor, dtype=torch.float64)) ** 2 / tensor.numel()
 
 
+def statistics(tensors: Iterable[object]) -> dict[int, tuple[float, float]]:
+    """(mean square, mean) of every tensor that has values, by its id; small ones of one shape are read in one pass."""
+    found: dict[int, tuple[float, float]] = {}
+    alike: dict[object, dict[int, torch.Tensor]] = {}
+    for tensor in tensors:
+        if has_values(tensor) and tensor.numel() <= _SMALL:
+            alike.setdefault((tensor.shape, tensor.dtype, tensor.device), {})[id(tensor)] = tensor.detach()
+        elif has_values(tensor):
+            found[id(tensor)] = mean_square(tensor.detach()), float(tensor.detach().mean())
+    for group in alike.values():
+        numbers = torch.stack(list(group.values())).reshape(len(group), -1).double()  # (n, elements)
+        squares, means = numbers.square().mean(1).tolist(), numbers.mean(1).tolist()
+        found.update(zip(group, zip(squares, means, strict=True), strict=True))
+    return found
+
+
 def sample(matrix: torch.Tensor) -> torch.Tensor:
     """Evenly spread pieces of a matrix (n_out, fan_in): 8,000 elements tell a mean square to 1.6 percent.
 
@@ -85,8 +103,9 @@ def sample(matrix: torch.Tensor) -> torch.Tensor:
 
 def is_constant(matrix: torch.Tensor) -> bool:
     """Whether all weights have one value (zero, or any other)."""
-    first = matrix[0, 0]
-    if first.item() != matrix[-1, -1].item():  # random weights, that is to say nearly all, end here
+    corner = matrix[:2, :2].tolist()
+    first = corner[0][0]
+    if any(value != first for row in corner for value in row):  # random weights, that is to say nearly all, end here
         return False
     if not bool((sample(matrix) == first).all()):
         return False
@@ -133,7 +152,7 @@ def read(node: Node) -> Weight | None:
         return None
 
 
-def has_values(tensor: object) -> bool:
+def has_values(tensor: object) -> TypeGuard[torch.Tensor]:
     """Whether a tensor's numbers can be read."""
     if not isinstance(tensor, torch.Tensor) or isinstance(tensor, FakeTensor) or tensor.is_meta:
         return False

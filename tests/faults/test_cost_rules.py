@@ -12,7 +12,7 @@ from torch import nn
 
 import netcheck
 from netcheck.findings import Finding, Severity
-from netcheck.rules.windows import Window
+from netcheck.trace.windows import Window
 from netcheck.trace.work import work_of_layers
 
 Build = Callable[[], nn.Module]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.thresholds import Threshold
-from netcheck.rules.windows import Window, spatial_sizes, windows_of
+from netcheck.trace.windows import Window, spatial_sizes, windows_of
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.thresholds import Threshold
-from netcheck.rules.windows import spatial_sizes, windowed, windows_of
+from netcheck.trace.windows import spatial_sizes, windowed, windows_of
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -177,11 +177,10 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), Block(), nn.AdaptiveAvgPool
 
 def steps_over(source: Node) -> Iterator[tuple[Node, float]]:
     """The readers of a map that step over part of it, with the share that none of them reads."""
-    readers = [user for user in source.users if user.live]
-    if not source.depends or not readers:
+    readers = source.users
+    if not source.depends or not readers or windows_of(readers[0]) is None:
         return
-    windows = [windows_of(user) for user in readers]
-    known = [each for each in windows if each is not None]
+    known = [each for user in readers if (each := windows_of(user)) is not None]
     if len(known) < len(readers) or any(user.inputs[0] is not source for user in readers):
         return
     sizes = spatial_sizes(source)

@@ -270,8 +270,9 @@ model = Net()
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for each way in which dropout stays on."""
-        registered = frozenset(id(module) for module in graph.model.modules())
-        overridden = overrides_train(graph.model)
+        modules = list(graph.model.modules())
+        registered = frozenset(map(id, modules))
+        overridden = overrides_train(modules)
         if not any(may_stay_on(node, registered, overridden=overridden) for node in graph):
             return  # the common case: forward need not be recorded again
         try:
@@ -309,11 +310,11 @@ def may_stay_on(node: Node, registered: Container[int], *, overridden: bool) -> 
     return overridden or (code is not None and "train" in code.co_names)  # forward calls .train()
 
 
-def overrides_train(model: Any) -> bool:
+def overrides_train(modules: Iterable[Any]) -> bool:
     """Whether a class of the user's decides itself what `train()` and `eval()` do."""
     from torch import nn
 
-    return any(type(module).train is not nn.Module.train for module in model.modules())
+    return any(sort.train is not nn.Module.train for sort in {type(module) for module in modules})
 
 
 def way_of(node: Node, registered: Container[int]) -> str:

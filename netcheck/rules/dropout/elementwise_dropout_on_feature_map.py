@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.neighbours import weight_layers_after
+from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -207,8 +208,6 @@ model = nn.Sequential(
 
 def active_dropouts(graph: ModelGraph) -> Iterator[tuple[Node, float]]:
     """Every dropout that drops single elements in training, with its rate."""
-    from netcheck.trace.kinds import Kind
-
     for node in graph:
         if node.kind is not Kind.DROPOUT or node.detail not in ("elementwise", "alpha") or not node.live:
             continue
@@ -230,8 +229,6 @@ def is_on_feature_map(node: Node) -> bool:
 
 def comes_from_convolution(node: Node) -> bool:
     """Whether a convolution made the value, and nothing since has changed what its dimensions mean."""
-    from netcheck.trace.kinds import Kind
-
     passing = (
         Kind.ACTIVATION, Kind.NORM, Kind.POOL, Kind.ADD, Kind.CAT, Kind.GATE, Kind.SCALE, Kind.SHIFT, Kind.DROPOUT, Kind.CAST,
         Kind.RESIZE, Kind.PAD, Kind.IDENTITY, Kind.PART, Kind.POINTWISE,

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import is_weight_layer
 
 if TYPE_CHECKING:
     import torch
 
     from netcheck.trace.graph import ModelGraph, Node
 
-_SAMPLES = 16  # elements of a weight that are compared before the rest
+_FIRST = 4  # elements of a weight that are compared before more are read
+_SAMPLES = 16  # elements that are compared before the rest
 _DISTINCT = (
     12  # of them, from which the weights were drawn at random: identity and blur filters repeat a few values
 )
@@ -240,10 +242,14 @@ def clones(graph: ModelGraph) -> Iterator[list[tuple[str, Node]]]:
     """Groups of layers (with their weights' names) that hold copies of the same random numbers."""
     import torch
 
-    alike: dict[object, list[tuple[str, torch.Tensor, Node]]] = {}
+    similar: dict[object, list[tuple[str, torch.Tensor, Node]]] = {}
     for name, matrix, node in matrices(graph):
-        if (key := fingerprint(matrix)) is not None:
-            alike.setdefault(key, []).append((name, matrix, node))
+        similar.setdefault((*matrix.shape, *matrix[0, :_FIRST].tolist()), []).append((name, matrix, node))
+    alike: dict[object, list[tuple[str, torch.Tensor, Node]]] = {}
+    for group in similar.values():
+        for name, matrix, node in group if len(group) > 1 else ():
+            if (key := fingerprint(matrix)) is not None:
+                alike.setdefault(key, []).append((name, matrix, node))
     for (name, first, node), *others in alike.values():
         same = [(other, its_node) for other, matrix, its_node in others if torch.equal(matrix, first)]
         if same:
@@ -252,7 +258,6 @@ def clones(graph: ModelGraph) -> Iterator[list[tuple[str, Node]]]:
 
 def matrices(graph: ModelGraph) -> Iterator[tuple[str, torch.Tensor, Node]]:
     """Every trained weight matrix once, with the path of its layer (or, of a bare parameter, its name)."""
-    from netcheck.trace.kinds import is_weight_layer
     from netcheck.trace.weights import trained_matrices, weight_of
 
     seen: set[int] = set()

@@ -10,6 +10,7 @@ from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.neighbours import weight_layers_after
+from netcheck.trace.kinds import Kind, is_weight_layer
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
@@ -182,7 +183,6 @@ model = Modulated()
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all layers of one constant."""
-        from netcheck.trace.kinds import is_weight_layer
         from netcheck.trace.weights import trained_matrices
 
         constants: dict[float, list[Node]] = {}
@@ -228,8 +228,6 @@ def constant_of(node: Node) -> float | None:
 
 def is_excused(node: Node, value: float) -> bool:
     """Whether a constant is harmless here: in the head; zero at the end of a branch that is added, or that scales."""
-    from netcheck.trace.kinds import Kind, is_weight_layer
-
     pending, seen, joins = list(node.users), set(), True
     weight_after = False
     while pending:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.thresholds import Threshold
+from netcheck.trace.kinds import Kind, is_weight_layer
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -251,7 +252,6 @@ model = Net()
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for each output layer whose weights are an embedding's."""
-        from netcheck.trace.kinds import Kind, is_weight_layer
         from netcheck.trace.weights import weight_of
 
         tables = {
@@ -300,8 +300,6 @@ def table_of(node: Node) -> object:
 
 def is_scaled(node: Node) -> bool:
     """Whether the input or the output of a layer is multiplied by a number."""
-    from netcheck.trace.kinds import Kind
-
     passing = (Kind.DROPOUT, Kind.RESHAPE, Kind.CAST, Kind.IDENTITY, Kind.SHIFT, Kind.INDEX)
     before = next((source for source in node.inputs if source.depends), None)
     while before is not None and before.kind in passing:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.thresholds import Threshold
+from netcheck.trace.kinds import Kind, is_weight_layer
 
 if TYPE_CHECKING:
     import torch
@@ -326,7 +327,6 @@ def forget_gates(graph: ModelGraph) -> Iterator[ForgetGate]:
     """Every forget gate whose weights have values and train."""
     from torch import nn
 
-    from netcheck.trace.kinds import Kind
 
     for node in graph:
         if isinstance(node.module, nn.LSTM | nn.LSTMCell):
@@ -355,8 +355,6 @@ def gates_of_module(node: Node) -> Iterator[ForgetGate]:
 
 def written_out(node: Node) -> Node | None:
     """The forget gate of sigmoid(f) * c + sigmoid(i) * tanh(g); None if the sum is something else."""
-    from netcheck.trace.kinds import Kind
-
     if len(node.inputs) != 2 or any(source.kind is not Kind.GATE for source in node.inputs):
         return None
     for keep, write in (node.inputs, node.inputs[::-1]):
@@ -369,8 +367,6 @@ def written_out(node: Node) -> Node | None:
 
 def range_of(node: Node) -> str:
     """For people: "(0, 1)" of a sigmoid, "(-1, 1)" of a tanh, "" of anything else."""
-    from netcheck.trace.kinds import Kind
-
     if node.kind is not Kind.ACTIVATION or node.activation is None or not node.activation.saturates:
         return ""
     return "(-1, 1)" if node.activation.zero_centred else "(0, 1)"
@@ -378,7 +374,6 @@ def range_of(node: Node) -> str:
 
 def bias_before(node: Node) -> tuple[Node | None, torch.Tensor | None]:
     """The weight layer before a gate and the biases (n,) that it adds; None where they cannot be told."""
-    from netcheck.trace.kinds import Kind, is_weight_layer
     from netcheck.trace.weights import weight_of
 
     source = next((s for s in node.inputs if s.depends), None)
@@ -398,7 +393,6 @@ def bias_before(node: Node) -> tuple[Node | None, torch.Tensor | None]:
 
 def added(node: Node) -> tuple[Node | None, torch.Tensor | None]:
     """The biases of W x + U h."""
-    from netcheck.trace.kinds import is_weight_layer
     from netcheck.trace.weights import weight_of
 
     total, layer = None, None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import MODULES, Kind
 
 if TYPE_CHECKING:
     import torch
@@ -256,24 +257,19 @@ def suspicious(members: list[Member]) -> Iterator[Member]:
     All tensors in float32 are proved together: small ones strung on one another, of large ones the sums. Only where that
     fails (or overflows) each is looked at by itself.
     """
-    from netcheck.trace.weights import has_values
-
-    readable = [member for member in members if has_values(member.tensor) or member.tensor.is_complex()]
-    sampled = sum(member.tensor.numel() for member in readable) > _READ_WHOLE
-    plain = {id(member): member.tensor.detach() for member in readable if is_plain(member.tensor)}
-    together = plain if are_finite(plain.values(), sampled) else {}
-    for member in readable:
-        if id(member) not in together:
-            tensor = member.tensor.detach()
-            if not is_finite(pieces(tensor) if sampled else tensor):
-                yield member
-
-
-def is_plain(tensor: torch.Tensor) -> bool:
-    """Whether a tensor may be summed together with others."""
     import torch
 
-    return tensor.dtype is torch.float32 and tensor.device.type == "cpu"
+    from netcheck.trace.weights import has_values
+
+    readable = [
+        (member, member.tensor.detach()) for member in members if has_values(member.tensor) or member.tensor.is_complex()
+    ]
+    sampled = sum(tensor.numel() for _, tensor in readable) > _READ_WHOLE
+    plain = {id(member): tensor for member, tensor in readable if tensor.dtype is torch.float32 and tensor.is_cpu}
+    together = plain if are_finite(plain.values(), sampled) else {}
+    for member, tensor in readable:
+        if id(member) not in together and not is_finite(pieces(tensor) if sampled else tensor):
+            yield member
 
 
 def are_finite(tensors: Iterable[torch.Tensor], sampled: bool) -> bool:
@@ -347,7 +343,6 @@ def is_meant(found: NonFinite) -> bool:
     """Whether infinities do their work: a mask of -inf, or the start of a minimum or maximum."""
     from torch import nn
 
-    from netcheck.trace.kinds import MODULES, Kind
 
     tensor, module = found.member.tensor, found.member.module
     is_norm = MODULES.get(type(module).__name__, (None,))[0] is Kind.NORM

@@ -10,6 +10,7 @@ from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.thresholds import Threshold
+from netcheck.trace.kinds import Kind, is_weight_layer
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
@@ -186,8 +187,6 @@ model = nn.Sequential(*[layer() for _ in range(28)], nn.Linear(64, 10))
 
 def is_fed_by_crelu(node: Node) -> bool:
     """Whether a weight layer's input is a CReLU of a signal that nothing normalized."""
-    from netcheck.trace.kinds import Kind, is_weight_layer
-
     if not is_weight_layer(node):
         return False
     passing = (Kind.RESHAPE, Kind.POOL, Kind.REDUCE, Kind.DROPOUT, Kind.IDENTITY, Kind.CAST)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
     import torch
@@ -244,8 +245,6 @@ class Bias:
 
 def bias_of(node: Node) -> Bias | None:
     """The trained bias that an operation adds; None if it adds none."""
-    from netcheck.trace.kinds import Kind
-
     if node.kind not in (Kind.LINEAR, Kind.CONV, Kind.SHIFT):
         return None
     ones = (1,) * (len(node.shape or ()) - 2) if node.kind is Kind.CONV else ()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
     from netcheck.measure.batch_figures import Batches
@@ -225,8 +226,6 @@ model = nn.Sequential(
 
 def values_per_mean(node: Node) -> int | None:
     """How many values a norm averages over; None for one that averages over features, or uses fixed statistics."""
-    from netcheck.trace.kinds import Kind
-
     shape = node.shape
     if node.kind is not Kind.NORM or shape is None or len(shape) < 2:
         return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -279,14 +280,11 @@ def given(norm: Node) -> tuple[set[Node], Node | None]:
 
 def normalizes(node: Node) -> bool:
     """Whether a node gives features mean zero or size one: not local response normalization, not vectors of unit length."""
-    from netcheck.trace.kinds import Kind
-
     return node.kind is Kind.NORM and node.carries and node.detail not in ("local", "unit")
 
 
 def keeps_statistics(node: Node) -> bool:
     """Whether a step leaves a normalized value's statistics: another shape, the scale and bias of a norm written out."""
-    from netcheck.trace.kinds import Kind
     from netcheck.trace.residual import hand_on
 
     if node.kind is Kind.RESHAPE:

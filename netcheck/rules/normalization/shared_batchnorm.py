@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import Kind, is_weight_layer
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -293,8 +294,6 @@ model = Net()
 
 def statistics(node: Node) -> Hashable | None:
     """Which running statistics a batch normalization updates in training; None if none."""
-    from netcheck.trace.kinds import Kind
-
     if node.kind is not Kind.NORM or node.detail != "batch" or not node.live or not node.carries:
         return None
     in_training = node.graph.model.training
@@ -350,8 +349,6 @@ def judged(nodes: list[Node], *, recurs: bool) -> Severity | None:
 
 def layers(node: Node, *, backwards: bool) -> dict[Hashable, Node]:
     """The nearest weight layers before (or after) a node, by what they share if they are shared."""
-    from netcheck.trace.kinds import Kind, is_weight_layer
-
     found: dict[Hashable, Node] = {}
     pending, seen = [node], {node}
     while pending:

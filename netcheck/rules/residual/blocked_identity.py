@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -289,7 +290,6 @@ model = nn.Sequential(nn.Linear(8, 16), Block(), Block(), nn.Linear(16, 4))
 
 def obstacles(residual: Residual) -> list[Node]:
     """What stands on the skip of a block and keeps it from being an identity."""
-    from netcheck.trace.kinds import Kind
     from netcheck.trace.residual import fixed_factor
 
     if residual.spans_stages or not residual.branch.layers:
@@ -330,7 +330,6 @@ def drops(node: Node) -> bool:
 
 def ends(node: Node) -> list[Node]:
     """The last nodes of a branch: the operand, and what it hands on or thins out."""
-    from netcheck.trace.kinds import Kind
     from netcheck.trace.residual import hand_on
 
     found = [node]

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import FUNCTIONS, Kind, is_weight_layer
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
+
+_SUMS = frozenset((Kind.ADD, Kind.ACTIVATION))
 
 
 class BranchAddedToItself(StaticRule):
@@ -242,12 +245,13 @@ model = nn.Sequential(nn.Linear(16, 32), Snake(), nn.Linear(32, 32), Snake(), nn
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all such sums of a model."""
-        found = [node for node in graph if node.live and node.carries and adds_itself(node)]
+        sums = [node for node in graph if node.kind in _SUMS and node.live and node.carries]
+        found = [node for node in sums if adds_itself(node)]
         if not found:
             return
-        sums = f"{len(found)} sums add" if len(found) > 1 else "a sum adds"
+        which = f"{len(found)} sums add" if len(found) > 1 else "a sum adds"
         yield self.finding(
-            f"{sums} a branch to itself: no skip leads around its layers",
+            f"{which} a branch to itself: no skip leads around its layers",
             help="keep the block's input under its own name and add that: `identity = x` before the first layer, "
             "`out + identity` at the end",
             evidence=Evidence(
@@ -283,7 +287,6 @@ def is_sum_of_activations(node: Node) -> bool:
     Functions that are written as such a sum (Snake: y + sin(y)^2) are made of other parts.
     """
     from netcheck.trace import residual
-    from netcheck.trace.kinds import FUNCTIONS, Kind
 
     if node.kind is not Kind.ACTIVATION or node.function not in ("add", "iadd"):
         return False
@@ -297,7 +300,6 @@ def is_sum_of_activations(node: Node) -> bool:
 
 def before_dropout(node: Node) -> Node:
     """A value before dropout thinned it out, and before what hands it on unchanged."""
-    from netcheck.trace.kinds import Kind
     from netcheck.trace.residual import value_of
 
     node = value_of(node)
@@ -308,8 +310,6 @@ def before_dropout(node: Node) -> Node:
 
 def comes_from_layer(node: Node) -> bool:
     """Whether a value has passed a weight layer."""
-    from netcheck.trace.kinds import is_weight_layer
-
     pending, seen = [node], set()
     while pending:
         source = pending.pop()

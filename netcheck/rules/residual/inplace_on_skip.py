@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -291,7 +292,6 @@ model = Net()
 def overwriting(node: Node) -> Node | None:
     """The in-place operation that changed an operand of a sum or concatenation under its name; None if none did."""
     from netcheck.trace import residual
-    from netcheck.trace.kinds import Kind
 
     if not node.live or not node.carries:
         return None
@@ -320,7 +320,6 @@ def overwritten_parts(node: Node) -> Iterator[Node]:
 def changes_value(node: Node) -> bool:
     """Whether an in-place operation gives other numbers than it was given, in training."""
     from netcheck.trace import residual
-    from netcheck.trace.kinds import Kind
 
     source = next((s for s in node.inputs if s.carries), None)
     if source is None or node.kind in (Kind.RESHAPE, Kind.DETACH) or residual.hand_on(node) is not None:

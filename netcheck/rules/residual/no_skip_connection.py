@@ -10,6 +10,7 @@ from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.thresholds import Threshold
+from netcheck.trace.kinds import is_weight_layer
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
@@ -252,7 +253,6 @@ def ordered(gradients: Gradients) -> bool:
 
 def longest_plain_stretch(graph: ModelGraph) -> list[Node]:
     """Of the weight layers on the way that has fewest, the longest sequence without a sum or concatenation of ways between."""
-    from netcheck.trace.kinds import is_weight_layer
     from netcheck.trace.paths import fewest_way
 
     best: list[Node] = []

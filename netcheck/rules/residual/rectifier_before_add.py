@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.thresholds import Threshold
+from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -292,7 +293,6 @@ model = Net()
 
 def rectified_end(residual: Residual) -> Node | None:
     """The activation without negative values that a block's branch ends in; None if the branch takes both signs."""
-    from netcheck.trace.kinds import Kind
     from netcheck.trace.residual import fixed_factor
 
     if (
@@ -321,8 +321,6 @@ def longest_stream(graph: ModelGraph, found: Iterable[Node]) -> int:
 
 def last_sum(node: Node) -> Node:
     """The sum that a value comes from by activations alone."""
-    from netcheck.trace.kinds import Kind
-
     while node.kind in (Kind.ACTIVATION, Kind.DROPOUT, Kind.IDENTITY, Kind.CAST, Kind.POOL):
         node = next(source for source in node.inputs if source.depends)
     return node

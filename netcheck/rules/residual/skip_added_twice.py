@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -298,9 +299,8 @@ model = Net()
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all such sums of a model."""
-        found = {
-            node: times for node in graph if node.live and node.carries and (times := repetitions(node)) > 1
-        }
+        sums = (node for node in graph if node.kind is Kind.ADD and node.live and node.carries)
+        found = {node: times for node in sums if (times := repetitions(node)) > 1}
         if not found:
             return
         times = max(found.values())
@@ -325,7 +325,6 @@ model = Net()
 def repetitions(node: Node) -> int:
     """How often a sum's own input is among its terms, beside others; 0 for a sum without a skip, or inside another."""
     from netcheck.trace import residual
-    from netcheck.trace.kinds import Kind
 
     if not residual.is_plain_sum(node) or residual.is_partial(node):
         return 0
@@ -341,7 +340,6 @@ def repetitions(node: Node) -> int:
 def taken_apart(term: Node) -> list[Node]:
     """The terms of a sum that a rectifier or dropout hands on to nothing but another sum; else the term itself."""
     from netcheck.trace import residual
-    from netcheck.trace.kinds import Kind
 
     rectifies = term.activation is not None and term.activation.rectifier
     if not (rectifies or term.kind is Kind.DROPOUT) or len(term.users) != 1:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -294,7 +295,6 @@ model = nn.Sequential(
 
 def late_start(residual: Residual) -> tuple[Node, Node] | None:
     """The norm and the activation of the stream after which an identity skip begins; None if it begins elsewhere."""
-    from netcheck.trace.kinds import Kind
     from netcheck.trace.residual import value_of
 
     if residual.skip.layers or residual.projected:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -270,7 +270,9 @@ model = Net()
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for the layers that the batch reaches as time, one for those whose samples are picked as steps."""
-        found = [mistake for node in graph if (mistake := mistake_of(node)) is not None]
+        layers = {node: steps for node in graph if (steps := steps_of(node)) is not None}
+        ahead = {steps: before_readers(graph, 1 - steps) for steps in set(layers.values())}
+        found = [mistake for node, steps in layers.items() if (mistake := mistake_of(node, steps, ahead[steps])) is not None]
         for picked in (False, True):
             alike = [mistake for mistake in found if (mistake.reader is not None) == picked]
             if not alike:
@@ -324,14 +326,13 @@ class Mistake:
         return f"build it with batch_first: `{self.node.target}(..., batch_first=True)`; or transpose to (steps, batch, features)"
 
 
-def mistake_of(node: Node) -> Mistake | None:
-    """What is wrong with a sequence layer; None if it is none, or nothing is."""
-    steps = steps_of(node)
-    if steps is None or not node.shape or len(node.shape) != 3 or min(node.shape[:2]) < 2:
+def mistake_of(node: Node, steps: int, ahead: Container[Node]) -> Mistake | None:
+    """What is wrong with a layer that runs over dimension `steps`, where `ahead` holds what leads to a reader of the other."""
+    if not node.shape or len(node.shape) != 3 or min(node.shape[:2]) < 2:
         return None
     if steps == 0 and comes_from_images(node):
         return Mistake(node, 0, None)
-    reader = reader_of(node, 1 - steps)
+    reader = reader_of(node, 1 - steps) if any(user in ahead for user in node.users) else None
     return Mistake(node, steps, reader) if reader is not None else None
 
 
@@ -359,6 +360,20 @@ def is_in_batches(node: Node) -> bool:
     return node.kind is Kind.CONV or (node.kind is Kind.NORM and node.detail in ("batch", "instance"))
 
 
+def before_readers(graph: ModelGraph, batch: int) -> set[Node]:
+    """The operations that pick one entry of a dimension or reduce it, and those that hand sequences on to one of them."""
+    found: set[Node] = set()
+    for node in reversed(graph.nodes):
+        if takes_apart(node, batch) or (hands_on(node) and any(user in found for user in node.users)):
+            found.add(node)
+    return found
+
+
+def hands_on(node: Node) -> bool:
+    """Whether an operation leaves the order of samples and steps in a batch of sequences as it is."""
+    return node.kind in _IN_PLACE and len(node.shape or ()) == 3 and not is_over_dimension_zero_or_one(node)
+
+
 def reader_of(layer: Node, batch: int) -> Node | None:
     """The operation behind a layer that picks one entry of its batch dimension, or reduces it."""
     shape = (layer.shape or ())[:2]
@@ -370,8 +385,7 @@ def reader_of(layer: Node, batch: int) -> Node | None:
         seen.add(user)
         if takes_apart(user, batch):
             return user
-        kept = user.kind in _IN_PLACE and (user.shape or ())[:2] == shape and len(user.shape or ()) == 3
-        if kept and not is_over_dimension_zero_or_one(user):
+        if hands_on(user) and (user.shape or ())[:2] == shape:
             pending += user.users
     return None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import FUNCTIONS, WEIGHT_LAYERS, Kind
 
 if TYPE_CHECKING:
     from torch import nn
@@ -264,11 +265,11 @@ model = Net()
             return  # a tensor came from where the recorder did not see: perhaps from one of these layers
         if not graph.returned and not graph.kept:
             return  # then nothing reaches the output: NC907 says so, once
-        alive = {id(p) for node in graph.used for p in parameters_of(node)}
         groups: dict[tuple[str, ...], list[Node]] = {}
         for chain in dead_chains(graph):
             places = tuple(str(node.called_at) for node in chain)
             groups.setdefault(places, []).extend(chain)  # the same lines in every block: one fault
+        alive = {id(p) for node in graph.used for p in parameters_of(node)} if groups else set()
         for chain in groups.values():
             parameters = {id(p): p.numel() for node in chain for p in parameters_of(node)}
             idle = sum(size for key, size in parameters.items() if key not in alive)
@@ -316,8 +317,6 @@ def dead_chains(graph: ModelGraph) -> Iterator[list[Node]]:
 
 def is_layer(node: Node) -> bool:
     """Whether an operation combines its input with weights: more than taking a view of a parameter."""
-    from netcheck.trace.kinds import FUNCTIONS, WEIGHT_LAYERS, Kind
-
     sort = FUNCTIONS.get(node.function, (None, ""))[0]
     combining = WEIGHT_LAYERS | {Kind.EMBEDDING, Kind.MATMUL, Kind.NORM}
     return (node.module is not None or sort in combining) and bool(parameters_of(node))

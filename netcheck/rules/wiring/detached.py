@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import FUNCTIONS, Kind
 
 if TYPE_CHECKING:
     from torch import nn
@@ -388,8 +389,6 @@ def reached_by_gradients(graph: ModelGraph) -> set[Node]:
 
 def passes(node: Node) -> bool:
     """Whether a gradient that arrives at a node's result reaches its arguments."""
-    from netcheck.trace.kinds import FUNCTIONS, Kind
-
     floating = node.dtype is None or node.dtype.is_floating_point or node.dtype.is_complex
     if not node.grad_enabled and node.op != "get_attr":
         return False

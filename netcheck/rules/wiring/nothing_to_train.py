@@ -122,7 +122,6 @@ model = Net()
         """One finding: for the output if that is wrong, else for missing parameters."""
         returned = graph.returned
         learnable = [node for node in returned if node.dtype and (node.dtype.is_floating_point or node.dtype.is_complex)]
-        parameters = sum(1 for _ in graph.model.parameters())
         if not learnable:
             what = f"only tensors of {', '.join(sorted({str(n.dtype).removeprefix('torch.') for n in returned}))}"
             yield self.finding(
@@ -135,7 +134,7 @@ model = Net()
                 places=[graph.built_at("")],
                 verdict=Verdict.CONFIRMED,
             )
-        elif parameters == 0:
+        elif next(graph.model.parameters(), None) is None:
             yield self.finding(
                 f"{graph.class_name} has no parameters: there is nothing to train",
                 help="register what it should learn: `self.weight = nn.Parameter(...)`, `self.layer = nn.Linear(...)`",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import MODULES, Kind
 
 if TYPE_CHECKING:
     from torch import nn
@@ -353,8 +354,6 @@ def has_ancestor(path: str, paths: set[str]) -> bool:
 
 def is_in_training(module: nn.Module) -> bool:
     """Whether a module is dropout, or a norm with running statistics, in training mode."""
-    from netcheck.trace.kinds import MODULES, Kind
-
     kind, detail = MODULES.get(type(module).__name__, (None, ""))
     active = (kind is Kind.DROPOUT and getattr(module, "p", 1) > 0) or (
         kind is Kind.NORM and detail == "batch"

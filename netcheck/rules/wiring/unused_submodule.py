@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.trace.kinds import MODULES, Kind
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Submodule
@@ -297,8 +298,6 @@ def own_parameters(graph: ModelGraph, submodules: list[Submodule]) -> int:
 
 def is_passive(submodule: Submodule) -> bool:
     """Whether a module without weights computes nothing: a loss, an identity."""
-    from netcheck.trace.kinds import MODULES, Kind
-
     kinds = {MODULES.get(type(module).__name__, (None,))[0] for module in submodule.module.modules()}
     return not kinds - {None, Kind.LOSS, Kind.IDENTITY}
 

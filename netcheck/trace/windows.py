@@ -55,6 +55,11 @@ def live_taps(window: Window, size: int) -> int:
 
 def windows_of(node: Node) -> tuple[Window, ...] | None:
     """The windows of a convolution (not a transposed one) or a pooling, outer dimension first; None for anything else."""
+    return node.windows
+
+
+def find_windows(node: Node) -> tuple[Window, ...] | None:
+    """What `Node.windows` holds."""
     if node.kind not in ("conv", "pool") or node.detail == "transpose" or not node.inputs:
         return None
     if "adaptive" in node.target.lower() or "fractional" in node.target.lower():
