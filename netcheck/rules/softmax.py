@@ -25,7 +25,7 @@ def is_implicit(node: Node) -> bool:
     """Whether a softmax does not say over which dimension it goes."""
     called = call(node)
     named = called.option("dim", _POSITION.get(called.function, 1), None) is not None
-    return has_dimension(node) and not named and called.target not in _NAMED
+    return has_dimension(node) and node.over is None and not named and called.target not in _NAMED
 
 
 def dimension(node: Node) -> int | None:
@@ -33,6 +33,8 @@ def dimension(node: Node) -> int | None:
     source = origin(node)
     if not has_dimension(node) or source is None or not source.shape:
         return None
+    if node.over is not None:
+        return node.over
     rank, called = len(source.shape), call(node)
     if called.target == "nn.Softmax2d":
         return rank - 3

@@ -3,7 +3,7 @@
     find(graph)
       +-- activation      one operation, or several with one origin, that map each element by itself: x * sigmoid(x)
       +-- normalization   f(a x) = f(x) for a > 0: a hand-written RMSNorm or LayerNorm
-      +-- log-softmax     log(softmax(z))
+      +-- softmax         exp(z) / exp(z).sum(dim), log(softmax(z)): see netcheck.trace.softmaxes
       +-- crelu           cat([relu(x), relu(-x)]): twice the channels, one sign each
       +-- maxout          the largest of several linear pieces
 
@@ -14,7 +14,6 @@ on small random tensors (netcheck.trace.behaviour), once for every distinct comp
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,17 +21,22 @@ from torch import fx
 
 from netcheck.trace.behaviour import Activation
 from netcheck.trace.kinds import Kind
-from netcheck.trace.regions import as_function, constant_value, elementwise
+from netcheck.trace.regions import (
+    ELEMENTWISE,
+    FARTHEST,
+    LOCAL,
+    as_function,
+    common_origin,
+    constant_value,
+    elementwise,
+    hide,
+)
+from netcheck.trace.softmaxes import find_log_softmax, find_softmax
 from netcheck.trace.values import TooCostly
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
-_ELEMENTWISE = frozenset(
-    (Kind.ACTIVATION, Kind.POINTWISE, Kind.ADD, Kind.GATE, Kind.SHIFT, Kind.SCALE, Kind.CAST, Kind.IDENTITY, Kind.COMPARE)
-)
-_LOCAL = _ELEMENTWISE | {Kind.REDUCE, Kind.RESHAPE, Kind.NORM, Kind.PART}
-_FARTHEST = 24  # nodes between a composite's origin and its end
 _LARGEST = 200_000  # elements of the origin on which a normalization is tried
 _STEEPEST = 30.0  # an activation is no exp: its slope stays moderate on [-6, 6]
 
@@ -69,7 +73,9 @@ def _find_joined(node: Node, measured: dict[Any, Activation | None]) -> None:
         if origin is not None:
             region = [*region, node]
             if any(part.kind is Kind.REDUCE for part in region):
-                find_norm(node, region, origin)
+                find_softmax(node, region, origin)
+                if node.kind is not Kind.SOFTMAX:
+                    find_norm(node, region, origin)
             else:
                 adopt(node, region, measure(node, region, origin, measured))
         if node.kind is Kind.POINTWISE and node.function in ("max", "maximum") and all(map(is_piece, varying)):
@@ -83,7 +89,7 @@ def _find_chain(end: Node, measured: dict[Any, Activation | None]) -> None:
     """A function written out in one line: 1 / (1 + exp(-x)), relu(x) ** 2. The longest chain that is one counts."""
     region, origin = [end], next(source for source in end.inputs if source.depends)
     chains = [(region, origin)]
-    while in_chain(origin, region) and len(region) < _FARTHEST:
+    while in_chain(origin, region) and len(region) < FARTHEST:
         region = [origin, *region]
         origin = next(source for source in origin.inputs if source.depends)
         chains.append((region, origin))
@@ -99,19 +105,11 @@ def _find_chain(end: Node, measured: dict[Any, Activation | None]) -> None:
             return
 
 
-def find_log_softmax(node: Node) -> None:
-    """The logarithm of a softmax that nothing else uses is a log-softmax."""
-    (softmax,) = node.inputs
-    if softmax.detail == "" and softmax.function != "gumbel_softmax" and all(user is node for user in softmax.users):
-        node.kind, node.detail = Kind.SOFTMAX, "log"
-        hide([softmax, node], node)
-
-
 def find_recentred(end: Node, measured: dict[Any, Activation | None]) -> None:
     """A sigmoid stretched and shifted until it is centred on zero, 2 * sigmoid(2 * x) - 1, is a tanh."""
     region, inner = [end], None
     origin = end.inputs[0]
-    while len(region) < _FARTHEST and len(origin.inputs) > 0 and all(user is region[0] for user in origin.users):
+    while len(region) < FARTHEST and len(origin.inputs) > 0 and all(user is region[0] for user in origin.users):
         if origin.kind is Kind.ACTIVATION and origin.detail == "" and inner is None:
             inner = origin
         elif not (is_hidden(origin, region) or is_by_numbers(origin)):
@@ -146,25 +144,6 @@ def is_hidden(part: Node, region: list[Node]) -> bool:
     )
 
 
-def common_origin(branches: list[Node]) -> tuple[Node | None, list[Node]]:
-    """The nearest node that all branches come from by local operations alone, and the nodes between.
-
-    Searches backwards, always expanding the latest node: when one is left, all branches have met in it.
-    """
-    frontier = set(branches)
-    between: list[Node] = []
-    while len(frontier) > 1:
-        latest = max(frontier, key=lambda node: node.index)
-        frontier.discard(latest)
-        sources = [source for source in latest.inputs if source.depends]
-        if latest.kind not in _LOCAL or not sources or len(between) > _FARTHEST:
-            return None, []
-        between.append(latest)
-        frontier.update(sources)
-    origin = frontier.pop()
-    return origin, sorted(between, key=lambda node: node.index)
-
-
 def adopt(node: Node, region: list[Node], activation: Activation | None) -> None:
     """Make `node` the activation that its region computes, if it is one."""
     if activation is None or activation.linear or activation.steepest > _STEEPEST:
@@ -173,19 +152,11 @@ def adopt(node: Node, region: list[Node], activation: Activation | None) -> None
     hide(region, node)
 
 
-def hide(region: Iterable[Node], end: Node) -> None:
-    """The inner nodes of a composite are parts of it, unless something else uses them too."""
-    inside = {id(part) for part in region}
-    for part in region:
-        if part is not end and all(id(user) in inside for user in part.users):
-            part.kind, part.detail = Kind.PART, "of " + end.name
-
-
 def measure(
     node: Node, region: list[Node], origin: Node, measured: dict[Any, Activation | None]
 ) -> Activation | None:
     """The behaviour of the elementwise function that leads from `origin` to `node`; None if there is no such function."""
-    if not all(part.kind in _ELEMENTWISE or part.kind is Kind.UNKNOWN or is_hidden(part, region) for part in region):
+    if not all(part.kind in ELEMENTWISE or part.kind is Kind.UNKNOWN or is_hidden(part, region) for part in region):
         return None
     if node.shape is None or node.shape != origin.shape:
         return None
@@ -230,7 +201,7 @@ def _measure(region: list[Node], origin: Node) -> Activation | None:
 
 def find_norm(node: Node, region: list[Node], origin: Node) -> None:
     """Mark `node` as a normalization if scaling the region's origin by any a > 0 does not change it."""
-    if any(part.kind not in _LOCAL for part in region) or origin.shape is None or node.shape != origin.shape:
+    if any(part.kind not in LOCAL for part in region) or origin.shape is None or node.shape != origin.shape:
         return
     if math.prod(origin.shape) > _LARGEST:
         _trust_structure(node, region)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from netcheck.trace.kinds import Kind
+from netcheck.trace.kinds import FUNCTIONS, Kind
 from netcheck.trace.weights import has_values
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ def expected_maximum(pieces: int) -> float:
 
 def passed_on(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
     """Reshapes, slices, casts, dropout, and all that the estimate knows nothing of: unchanged."""
+    if len(given) > 1 and FUNCTIONS.get(node.function, ("",))[0] is Kind.CAT:  # inside a CReLU, relu(cat([x, -x]))
+        return joined(node, given)
     return next(iter(given.values())), dict.fromkeys(given, 1.0)
 
 
@@ -205,7 +207,7 @@ def soft(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node,
 
 def softmax_size(node: Node) -> int:
     """The elements that a softmax goes over."""
-    dim = node.option("dim", 1, -1)
+    dim = node.option("dim", 1, -1) if node.over is None else node.over
     return (node.shape or (1,))[dim if isinstance(dim, int) and abs(dim) < len(node.shape or (1,)) else -1]
 
 

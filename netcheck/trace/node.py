@@ -28,6 +28,7 @@ class Node:
         index: position in execution order.
         activation: the measured behaviour of an activation.
         pieces: how many linear pieces a maxout takes the largest of.
+        over: the dimension of a softmax that is written out.
         kind: what the operation is, whether it was written as a module, a function, a method or an operator.
         detail: its sort ("batch" of a norm, "channel" of a dropout); see `netcheck.trace.kinds`.
         depends: whether its value depends on the model's input.
@@ -46,7 +47,7 @@ class Node:
 
     __slots__ = (
         "__dict__", "activation", "call", "carries", "depends", "detail", "dtype", "fx", "graph", "index", "inputs", "kind",
-        "live", "module", "outdated", "path", "pieces", "random", "shape", "users",
+        "live", "module", "outdated", "over", "path", "pieces", "random", "shape", "users",
     )  # fmt: skip
 
     def __init__(self, graph: ModelGraph, index: int, node: fx.Node, call: Call | None) -> None:
@@ -60,6 +61,7 @@ class Node:
         self.carries = False
         self.activation: Activation | None = None
         self.pieces = 1
+        self.over: int | None = None
         self.live = False
         self.random = False
         self.inputs: tuple[Node, ...] = ()

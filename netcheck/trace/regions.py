@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +14,11 @@ from netcheck.trace.values import TooCostly, ancestors, evaluate
 if TYPE_CHECKING:
     from netcheck.trace.graph import Node
 
+ELEMENTWISE = frozenset(
+    (Kind.ACTIVATION, Kind.POINTWISE, Kind.ADD, Kind.GATE, Kind.SHIFT, Kind.SCALE, Kind.CAST, Kind.IDENTITY, Kind.COMPARE)
+)
+LOCAL = ELEMENTWISE | {Kind.REDUCE, Kind.RESHAPE, Kind.NORM, Kind.PART}
+FARTHEST = 24  # nodes between a composite's origin and its end
 _FILLED = {"zeros_like": 0.0, "ones_like": 1.0, "new_zeros": 0.0, "new_ones": 1.0}
 
 
@@ -106,3 +111,30 @@ def constant_value(node: Node) -> Any:
     except (RuntimeError, TypeError, ValueError) as error:
         raise TooCostly from error
     return known[node.fx]
+
+
+def common_origin(branches: list[Node]) -> tuple[Node | None, list[Node]]:
+    """The nearest node that all branches come from by local operations alone, and the nodes between.
+
+    Searches backwards, always expanding the latest node: when one is left, all branches have met in it.
+    """
+    frontier = set(branches)
+    between: list[Node] = []
+    while len(frontier) > 1:
+        latest = max(frontier, key=lambda node: node.index)
+        frontier.discard(latest)
+        sources = [source for source in latest.inputs if source.depends]
+        if latest.kind not in LOCAL or not sources or len(between) > FARTHEST:
+            return None, []
+        between.append(latest)
+        frontier.update(sources)
+    origin = frontier.pop()
+    return origin, sorted(between, key=lambda node: node.index)
+
+
+def hide(region: Iterable[Node], end: Node) -> None:
+    """The inner nodes of a composite are parts of it, unless something else uses them too."""
+    inside = {id(part) for part in region}
+    for part in region:
+        if part is not end and all(id(user) in inside for user in part.users):
+            part.kind, part.detail = Kind.PART, "of " + end.name

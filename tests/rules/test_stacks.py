@@ -142,6 +142,9 @@ BAD: list[tuple[str, str, Callable[[], nn.Module], tuple[int, ...]]] = [
         lambda s, x: crelu(_fold(s.w, x)) @ s.last, w=nn.ParameterList(
             nn.Parameter(torch.randn(64, 32) / 8) for _ in range(24)), last=nn.Parameter(torch.randn(64, 10) / 8)), VECTORS),
     ("NC503", "mirrored with the wrong sign", lambda: deep(lambda f, x: crelu(f(x)), [_doubled() for _ in range(24)]), VECTORS),
+    ("NC503", "stacked and flattened", lambda: deep(
+        lambda f, x: (lambda z: torch.stack((F.relu(z), F.relu(-z)), -1))(f(x)).flatten(1), [linear(64, 32) for _ in range(24)]),
+     VECTORS),
     ("NC503", "torch.concat of keyword arguments", lambda: deep(
         lambda f, x: torch.concat(tensors=(F.relu(f.y), F.relu(-f.y)), dim=-1) if setattr(f, "y", f(x)) is None else x,
         [linear(64, 32) for _ in range(24)]), VECTORS),
@@ -177,6 +180,9 @@ GOOD: list[tuple[str, str, Callable[[], nn.Module], tuple[int, ...]]] = [
         lambda f, x: F.relu(F.layer_norm(f(x), (64,))), [nn.Linear(64, 64) for _ in range(12)]), VECTORS),
     ("NC503", "ReLU of one sign twice", lambda: deep(
         lambda f, x: torch.cat((F.relu(f(x)), F.relu(f(x))), 1), [linear(64, 32, gain=ROOT2) for _ in range(24)]), VECTORS),
+    ("NC503", "mirrored input by input, for signs that alternate", lambda: deep(
+        lambda f, x: torch.relu((lambda z: torch.stack((z, -z), -1))(f(x))).flatten(1), [alternating() for _ in range(24)]),
+     VECTORS),
     ("NC503", "mirrored in a helper", lambda: deep(lambda f, x: crelu(f(x)), [mirrored() for _ in range(24)]), VECTORS),
     ("NC907", "a loss inside forward", lambda: net(lambda s, x: s.f(x).square().mean(), f=nn.Linear(64, 4)), VECTORS),
     ("NC907", "a tuple with a mask", lambda: net(
@@ -184,6 +190,12 @@ GOOD: list[tuple[str, str, Callable[[], nn.Module], tuple[int, ...]]] = [
     ("NC907", "soft argmax", lambda: net(
         lambda s, x: s.f(x).softmax(-1) @ torch.arange(4.0), f=nn.Linear(64, 4)), VECTORS),
 ]
+
+
+def alternating(n: int = 32) -> nn.Linear:
+    layer, half = nn.Linear(2 * n, n), nn.init.orthogonal_(torch.empty(n, n))
+    layer.weight.data = torch.stack((half, -half), -1).flatten(1)
+    return layer
 
 
 def _fold(matrices: Any, x: Tensor) -> Tensor:

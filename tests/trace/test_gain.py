@@ -21,6 +21,20 @@ class CReLU(nn.Module):
         return torch.cat([x.relu(), (-x).relu()], 1)
 
 
+class ConcatenatedFirst(nn.Module):
+    """CReLU, one rectifier for both signs."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(torch.cat([x, -x], dim=1))
+
+
+class Stacked(nn.Module):
+    """CReLU whose signs alternate."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(torch.stack([x, -x], dim=-1)).flatten(1)
+
+
 class Maxout(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.unflatten(1, (-1, 2)).amax(2)
@@ -52,6 +66,8 @@ NETS = {
     "sigmoid": lambda: stack(nn.Sigmoid),
     "GELU": lambda: stack(nn.GELU),
     "CReLU": lambda: stack(CReLU, 128, 64),
+    "rectified after concatenation": lambda: stack(ConcatenatedFirst, 128, 64),
+    "rectified after stacking": lambda: stack(Stacked, 128, 64),
     "maxout": lambda: stack(Maxout, 64, 128),
     "batch norm": normed,
     "residual": lambda: nn.Sequential(*(Residual(128) for _ in range(6)), nn.Linear(128, 10)),

@@ -351,6 +351,39 @@ def test_concatenated_rectifiers(write: Any) -> None:
     assert crelu[0].shape == (4, 12)
 
 
+@pytest.mark.parametrize("write", [
+    lambda x: x.exp() / x.exp().sum(1, keepdim=True),
+    lambda x: torch.div(torch.exp(x), torch.sum(torch.exp(x), dim=-1, keepdim=True)),
+    lambda x: (lambda e: e / e.sum(1, keepdim=True).clamp(min=1e-9))(torch.exp(x - x.amax(1, keepdim=True))),
+    lambda x: (lambda e: e / (e.sum(1, keepdim=True) + 1e-9))((x - x.max(1, keepdim=True)[0].detach()).exp()),
+], ids=["twice", "functions", "once, less the largest", "detached"])  # fmt: skip
+def test_a_softmax_written_out(write: Any) -> None:
+    (node,) = [node for node in apply(lambda self, x: write(x)) if node.kind is Kind.SOFTMAX]
+    assert (node.detail, node.over) == ("", 1)
+
+
+@pytest.mark.parametrize("write", [
+    lambda x: x - x.logsumexp(0, keepdim=True),
+    lambda x: x - torch.log(x.exp().sum(0)),
+    lambda x: torch.log(x.exp() / x.exp().sum(0)),
+], ids=["logsumexp", "by hand", "of a quotient"])  # fmt: skip
+def test_a_log_softmax_written_out(write: Any) -> None:
+    (node,) = [node for node in apply(lambda self, x: write(x)) if node.kind is Kind.SOFTMAX]
+    assert (node.detail, node.over) == ("log", 0)
+
+
+@pytest.mark.parametrize("write", [
+    lambda x: x.abs() / x.abs().sum(1, keepdim=True),
+    lambda x: x.exp() / x.exp().sum(1, keepdim=True).sqrt(),
+    lambda x: x.exp() / (1 + x.exp().sum(1, keepdim=True)),
+    lambda x: x.exp() / x.exp().mean(1, keepdim=True),
+    lambda x: x - x.mean(1, keepdim=True),
+    lambda x: x - x.exp().sum(1, keepdim=True),
+], ids=["shares", "root", "one more", "mean", "centred", "no logarithm"])  # fmt: skip
+def test_what_resembles_a_softmax(write: Any) -> None:
+    assert not [node for node in apply(lambda self, x: write(x)) if node.kind is Kind.SOFTMAX]
+
+
 def test_two_different_branches_are_no_crelu() -> None:
     for write in (
         lambda self, x: torch.cat([F.relu(x), F.relu(x)], 1),

@@ -187,19 +187,26 @@ model = nn.Sequential(*[layer() for _ in range(28)], nn.Linear(64, 10))
 
 def is_fed_by_crelu(node: Node) -> bool:
     """Whether a weight layer's input is a CReLU of a signal that nothing normalized."""
-    if not is_weight_layer(node):
-        return False
-    passing = (Kind.RESHAPE, Kind.POOL, Kind.REDUCE, Kind.DROPOUT, Kind.IDENTITY, Kind.CAST)
-    source = next((source for source in node.inputs if source.carries), None)
-    while source is not None and source.kind in passing:
-        source = next((before for before in source.inputs if before.carries), None)
-    if source is None or source.kind is not Kind.ACTIVATION or source.detail != "crelu":
+    source = crelu_before(node) if is_weight_layer(node) else None
+    if source is None:
         return False
     return not any(before.kind is Kind.NORM for part in source.inputs for before in (part, *part.inputs))
 
 
+def crelu_before(node: Node) -> Node | None:
+    """The CReLU that a layer's input comes from; None if it comes from anything else."""
+    passing = (Kind.RESHAPE, Kind.POOL, Kind.REDUCE, Kind.DROPOUT, Kind.IDENTITY, Kind.CAST)
+    source = next((source for source in node.inputs if source.carries), None)
+    while source is not None and source.kind in passing:
+        source = next((before for before in source.inputs if before.carries), None)
+    return source if source is not None and source.kind is Kind.ACTIVATION and source.detail == "crelu" else None
+
+
 def is_mirrored(node: Node) -> bool:
-    """Whether the second half of a layer's inputs has the negative of the first half's weights."""
+    """Whether the second half of a layer's inputs has the negative of the first half's weights.
+
+    Behind `stack([relu(x), relu(-x)], -1).flatten(1)` every second input is of the second half.
+    """
     import torch
 
     from netcheck.trace.weights import weight_of
@@ -207,6 +214,8 @@ def is_mirrored(node: Node) -> bool:
     weight = weight_of(node)
     if weight is None:
         return True  # no values to judge by
-    half = weight.matrix.shape[1] // 2
-    first, second = weight.matrix[:, :half], weight.matrix[:, half:]
-    return first.shape == second.shape and torch.allclose(first, -second, rtol=1e-3, atol=1e-7)
+    matrix, half, crelu = weight.matrix, weight.matrix.shape[1] // 2, crelu_before(node)
+    halves = [(matrix[:, :half], matrix[:, half:])]
+    if crelu is not None and "stack" in (crelu.function, *(part.function for part in crelu.inputs)):
+        halves.append((matrix[:, ::2], matrix[:, 1::2]))
+    return any(first.shape == second.shape and torch.allclose(first, -second, rtol=1e-3, atol=1e-7) for first, second in halves)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.batch_dimension import previous
+from netcheck.rules.readers import Place, readers
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph
     from netcheck.trace.node import Node
 
-# What leaves the first two dimensions of a sequence where they are, if the shape says so, too.
-_IN_PLACE = frozenset((
-    Kind.PART, Kind.IDENTITY, Kind.CAST, Kind.ACTIVATION, Kind.NORM, Kind.DROPOUT, Kind.LINEAR, Kind.ADD, Kind.GATE,
-    Kind.SCALE, Kind.SHIFT, Kind.POINTWISE, Kind.CAT, Kind.RECURRENT, Kind.ATTENTION,
-))  # fmt: skip
-_PERMUTE = frozenset(("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"))
+_READS = {Kind.INDEX: "picks one entry of", Kind.POOL: "pools over", Kind.CONV: "slides over"}
 
 
 class BatchAsTime(StaticRule):
@@ -30,7 +26,8 @@ class BatchAsTime(StaticRule):
     nn.RNN, nn.LSTM, nn.GRU, nn.MultiheadAttention and nn.Transformer take sequences as (steps, batch, features) unless they
     were built with `batch_first=True`. Two things show that a model means it the other way round. Convolutions or poolings
     made the sequence, and its first dimension is still their batch. Or, after the layer, the model picks one index of the
-    dimension that the layer takes for the batch, or reduces it: `out[:, -1]`, meant as the last step, is the last sample.
+    dimension that the layer takes for the batch, or reduces, pools or convolves it, also behind a transposition:
+    `out[:, -1]`, meant as the last step, is the last sample.
 
     ## Why is this bad?
     No shape is wrong, so nothing complains. The state of one sample goes on into the next: predictions depend on who else is
@@ -271,22 +268,22 @@ model = Net()
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for the layers that the batch reaches as time, one for those whose samples are picked as steps."""
         layers = {node: steps for node in graph if (steps := steps_of(node)) is not None}
-        ahead = {steps: before_readers(graph, 1 - steps) for steps in set(layers.values())}
-        found = [mistake for node, steps in layers.items() if (mistake := mistake_of(node, steps, ahead[steps])) is not None]
+        known = readers(graph) if layers else {}
+        found = [mistake for node, steps in layers.items() if (mistake := mistake_of(node, steps, known)) is not None]
         for picked in (False, True):
             alike = [mistake for mistake in found if (mistake.reader is not None) == picked]
             if not alike:
                 continue
             first = alike[0]
             name, samples = first.node.target, (first.node.shape or (0,))[first.steps]
-            readers = dict.fromkeys(mistake.reader for mistake in alike if mistake.reader is not None)
+            after = dict.fromkeys(mistake.reader for mistake in alike if mistake.reader is not None)
             yield self.finding(
                 first.text,
                 help=first.cure,
                 evidence=Evidence(
                     samples, "samples", f"{name} takes dimension {first.steps} for time; it has {samples} entries", limit=1
                 ),
-                at=[*(mistake.node for mistake in alike), *readers],
+                at=[*(mistake.node for mistake in alike), *after],
                 verdict=Verdict.CONFIRMED,
                 count=len(alike),
             )
@@ -312,7 +309,7 @@ class Mistake:
         name = self.node.target
         if self.reader is None:
             return f"{name} runs over dimension {self.steps} of {self.node.shape}, which is the batch of the layers before it"
-        read = "picks one entry of" if self.reader.kind is Kind.INDEX else "reduces"
+        read = _READS.get(self.reader.kind, "reduces")
         return (
             f"{name} runs over dimension {self.steps}, and {self.reader.target} {read} dimension {1 - self.steps} of its "
             "result: one of the two takes the batch for time"
@@ -326,13 +323,13 @@ class Mistake:
         return f"build it with batch_first: `{self.node.target}(..., batch_first=True)`; or transpose to (steps, batch, features)"
 
 
-def mistake_of(node: Node, steps: int, ahead: Container[Node]) -> Mistake | None:
-    """What is wrong with a layer that runs over dimension `steps`, where `ahead` holds what leads to a reader of the other."""
+def mistake_of(node: Node, steps: int, known: Mapping[Place, Node]) -> Mistake | None:
+    """What is wrong with a layer that runs over dimension `steps`, given the readers of the graph."""
     if not node.shape or len(node.shape) != 3 or min(node.shape[:2]) < 2:
         return None
     if steps == 0 and comes_from_images(node):
         return Mistake(node, 0, None)
-    reader = reader_of(node, 1 - steps) if any(user in ahead for user in node.users) else None
+    reader = known.get((node, 1 - steps))
     return Mistake(node, steps, reader) if reader is not None else None
 
 
@@ -358,69 +355,3 @@ def is_in_batches(node: Node) -> bool:
     if len(node.shape or ()) < 3:
         return False
     return node.kind is Kind.CONV or (node.kind is Kind.NORM and node.detail in ("batch", "instance"))
-
-
-def before_readers(graph: ModelGraph, batch: int) -> set[Node]:
-    """The operations that pick one entry of a dimension or reduce it, and those that hand sequences on to one of them."""
-    found: set[Node] = set()
-    for node in reversed(graph.nodes):
-        if takes_apart(node, batch) or (hands_on(node) and any(user in found for user in node.users)):
-            found.add(node)
-    return found
-
-
-def hands_on(node: Node) -> bool:
-    """Whether an operation leaves the order of samples and steps in a batch of sequences as it is."""
-    return node.kind in _IN_PLACE and len(node.shape or ()) == 3 and not is_over_dimension_zero_or_one(node)
-
-
-def reader_of(layer: Node, batch: int) -> Node | None:
-    """The operation behind a layer that picks one entry of its batch dimension, or reduces it."""
-    shape = (layer.shape or ())[:2]
-    pending, seen = [user for user in layer.users if not is_state(user)], {layer}
-    while pending:
-        user = pending.pop(0)
-        if user in seen:
-            continue
-        seen.add(user)
-        if takes_apart(user, batch):
-            return user
-        if hands_on(user) and (user.shape or ())[:2] == shape:
-            pending += user.users
-    return None
-
-
-def is_state(node: Node) -> bool:
-    """Whether a node takes the state, or the attention weights, out of a layer's results, and not the sequence."""
-    return node.kind is Kind.PART and node.function == "getitem" and node.argument(1, "index") != 0
-
-
-def is_over_dimension_zero_or_one(node: Node) -> bool:
-    """Whether a concatenation joins sequences, or a transposition of square sizes keeps the shape."""
-    if node.kind is Kind.CAT:
-        return node.argument(1, "dim", 0) in (0, 1, -2, -3)
-    return node.function in _PERMUTE
-
-
-def takes_apart(node: Node, dimension: int) -> bool:
-    """Whether a node picks one index of a dimension (x[:, -1], x.select(1, 0)), or reduces it and no other."""
-    if node.kind is Kind.INDEX:
-        return picks_one(node, dimension)
-    if node.kind is not Kind.REDUCE or node.function.startswith("cum"):
-        return False
-    dims = node.argument(1, "dim")
-    dims = tuple(dims) if isinstance(dims, tuple | list) else (dims,)
-    return len(dims) == 1 and dims[0] in (dimension, dimension - 3)
-
-
-def picks_one(node: Node, dimension: int) -> bool:
-    """Whether an index takes one entry of a dimension and all of those before it."""
-    if node.function == "select":
-        return node.argument(1, "dim") in (dimension, dimension - 3) and isinstance(node.argument(2, "index"), int)
-    if node.function != "getitem" or len(node.inputs) != 1:
-        return False
-    index: Any = node.fx.args[1]
-    index = index if isinstance(index, tuple) else (index,)
-    if len(index) <= dimension or any(each is None or each is Ellipsis for each in index[: dimension + 1]):
-        return False
-    return type(index[dimension]) is int and all(each == slice(None) for each in index[:dimension])

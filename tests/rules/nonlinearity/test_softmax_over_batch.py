@@ -17,7 +17,18 @@ def scored(function, n_out=4):
     return net(lambda self, x: function(self.score(x), x), score=nn.Linear(16, n_out))
 
 
+def written(z, dim):
+    """A softmax as a person writes it out, kept from overflowing."""
+    e = torch.exp(z - z.max(dim, keepdim=True).values)
+    return e / e.sum(dim, keepdim=True)
+
+
 BAD = {
+    "written out": (scored(lambda s, x: s.exp() / s.exp().sum(0)), (8, 16)),
+    "written out, kept from overflowing": (scored(lambda s, x: written(s, 0)), (8, 16)),
+    "written out, with an epsilon": (scored(lambda s, x: s.exp().div(s.exp().sum(dim=0, keepdim=True) + 1e-8)), (8, 16)),
+    "its logarithm written out": (scored(lambda s, x: s - s.logsumexp(0)), (8, 16)),
+    "its logarithm, by parts": (scored(lambda s, x: torch.log(written(s, 0))), (8, 16)),
     "method": (scored(lambda s, x: s.softmax(0)), (8, 16)),
     "through a view": (scored(lambda s, x: torch.softmax(s.view(s.shape[0], 2, 2), 0).flatten(1)), (8, 16)),
     "after a sum over steps": (scored(lambda s, x: torch.softmax(s.sum(1), 0)), (8, 5, 16)),
@@ -31,6 +42,12 @@ BAD = {
     ),
 }
 GOOD = {
+    "the last, written out": (scored(lambda s, x: written(s, -1)), (8, 16)),
+    "the last, its logarithm written out": (scored(lambda s, x: s - s.logsumexp(1, keepdim=True)), (8, 16)),
+    "a bag, pooled by what is written out": (scored(lambda s, x: (written(s, 0) * x).sum(0), 1), (8, 16)),
+    "a share of the batch, of no exponentials": (scored(lambda s, x: s.abs() / s.abs().sum(0)), (8, 16)),
+    "a temperature for each class, no softmax": (scored(lambda s, x: s.exp() / (1 + s.exp().sum(1, keepdim=True))), (8, 16)),
+    "centred over the batch": (scored(lambda s, x: s - s.mean(0)), (8, 16)),
     "the last": (scored(lambda s, x: s.softmax(-1)), (8, 16)),
     "a bag, pooled by a product": (scored(lambda s, x: s.softmax(0).T @ x, 1), (8, 16)),
     "a bag, pooled by a sum": (scored(lambda s, x: (s.softmax(0) * x).sum(0), 1), (8, 16)),
