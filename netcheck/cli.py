@@ -57,6 +57,17 @@ def complete_rules(ctx: click.Context, parameter: click.Parameter, incomplete: s
 STANDARD_OUTPUT = Path("-")  # what --output-file calls it
 
 
+GROUPS = {  # of the options of `check`, as --help shows them; the last has the rest
+    "Targets": ("exclude", "inputs", "input_from", "weights"),
+    "Rules": ("select", "extend_select", "ignore", "baseline", "write_baseline", "add_ignores"),
+    "Report": ("format", "output_file", "statistics", "verbose", "quiet", "colour", "fail_on", "exit_zero"),
+    "Gradients": ("probe", "device", "seeds", "seed", "remedies", "optimizer"),
+    "Cost and devices": ("batch_size", "devices", "device_memory"),
+    "Running": ("jobs", "timeout", "memory", "cache", "cache_dir"),
+    "Settings": ("config", "isolated", "show_settings"),
+}
+
+
 class Commands(click.Group):
     """A group whose command `check` may be left out, and whose errors are one sentence."""
 
@@ -121,6 +132,16 @@ class CommandWithSettings(click.Command):
 
             self.params[1:1] = [flag(one) for one in OPTIONS.values() if one.flags]
         return super().get_params(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options by group: forty in one list are hard to read."""
+        records = {parameter.name: parameter.get_help_record(ctx) for parameter in self.get_params(ctx)}
+        groups = {title: [records.pop(name) for name in names] for title, names in GROUPS.items()}
+        [*_, last] = groups.values()
+        last += records.values()
+        for title, rows in groups.items():
+            with formatter.section(title):
+                formatter.write_dl([row for row in rows if row is not None])
 
 
 def flag(one: Option) -> click.Option:

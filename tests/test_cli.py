@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -15,9 +16,9 @@ from click.testing import CliRunner, Result
 
 import netcheck
 from netcheck import worker
-from netcheck.cli import cli
+from netcheck.cli import GROUPS, cli
 from netcheck.findings import Evidence, Finding, Report, Severity, Summary, Verdict
-from netcheck.settings import Settings
+from netcheck.settings import OPTIONS, Settings
 
 ROOT = Path(__file__).parent.parent
 FINDING = Finding(
@@ -221,6 +222,17 @@ def test_help(arguments: list[str]) -> None:
     result = invoke(*arguments)
     assert result.exit_code == 0
     assert result.stdout.startswith("Usage: netcheck")
+
+
+def test_each_option_stands_in_one_group_of_the_help() -> None:
+    text = invoke("check", "--help", env={"COLUMNS": "200"}).stdout
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(
+        [*(name for name, one in OPTIONS.items() if one.flags), "config", "isolated", "show_settings"]
+    )
+    for one in OPTIONS.values():
+        assert not one.flags or len(re.findall(rf"^  (?:-\w, )?{one.label}\b[^-]", text, re.MULTILINE)) == 1, one.label
+    assert "-h, --help" in text[text.index("Settings:\n") :]
+    assert "[default: ]" not in text
 
 
 def test_rule_prints_the_documentation() -> None:

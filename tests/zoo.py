@@ -38,7 +38,7 @@ class Entry:
         return self.arguments(model)
 
 
-_LIBRARIES: list[torch.library.Library] = []  # a library's operators are gone when it is collected
+_DECLARED: list[torch.library.Library] = []  # operators are gone when what declares them is collected
 
 
 @cache
@@ -46,10 +46,10 @@ def declare_torchvision_operators() -> None:
     """Declare the operators without which torchvision cannot be imported on a CPU-only torch. Before anything imports it."""
     if torch.version.cuda is not None or "torchvision" in sys.modules:  # its compiled part has them
         return
-    library = torch.library.Library("torchvision", "DEF")
+    declaring = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    _LIBRARIES.append(library)
+        declaring.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _DECLARED.append(declaring)
 
 
 def image(*shape: int) -> Callable[[nn.Module], tuple[tuple[Any, ...], dict[str, Any]]]:

@@ -63,7 +63,7 @@ def plan(names: Sequence[str], settings: Settings | None = None) -> tuple[list[T
         else:  # a line to blame, so it is meant to be Python; or somebody named it
             place = Location(skipped.file, skipped.line or 1)
             help = "correct the line" if skipped.line else "name a file of Python that can be read"
-            error = LoadError(f"{skipped.file} {skipped.reason}", help=help, location=place)
+            error = LoadError(f"{os.path.basename(skipped.file)} {skipped.reason}", help=help, location=place)
             report.findings.append(failure(error))
         unchecked.append(report)
     return list(found.targets), unchecked

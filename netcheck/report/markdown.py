@@ -69,8 +69,9 @@ def body(reports: Sequence[Report], root: Path, *, verbose: bool) -> Iterator[tu
     for report, found in selection.entries(reports, cleared=verbose):
         if report is not previous:
             target = text.display_path(report.target, root)
-            where = f" in {code(target)}" if target and target != report.model else ""
-            yield False, f"### {code(text.name_of(report.model))}{where}"
+            is_file = report.target == report.model
+            where = f" in {code(target)}" if target and not is_file else ""
+            yield False, f"### {code(target if is_file else text.name_of(report.model))}{where}"
             previous = report
         yield True, finding(found, root)
 

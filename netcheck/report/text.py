@@ -100,8 +100,10 @@ def header(
     report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bool, verbose: bool = False
 ) -> str:
     """The model's name and target, its inputs, and its size."""
-    name, target = paint(name_of(report.model), "heading"), display_path(report.target, root)
-    title = f"{name} ({target})" if target and target != report.model else name
+    target = display_path(report.target, root)
+    # A file without a model that could be told is its own name.
+    name = paint(target if report.target == report.model else name_of(report.model), "heading")
+    title = f"{name} ({target})" if target and report.target != report.model else name
     if quiet:
         return title
     lines = [f"{title}: {paint('no findings', 'good')}" if clean else title]

@@ -140,8 +140,8 @@ def model_view(report: Report, anchor: str, root: Path) -> ModelView:
         measured = [f"Gain {numbers(gradients)}.", f"Measured in {gradients.conditions}.", *gradients.remarks]
     return ModelView(
         anchor=anchor,
-        name=text.name_of(report.model),
-        target="" if target == report.model else target,
+        name=target if report.target == report.model else text.name_of(report.model),
+        target="" if report.target == report.model else target,
         facts=tuple(facts(report)),
         findings=tuple(finding_view(f, f"{anchor}-finding-{i}", root) for i, f in enumerate(findings, 1)),
         tally=tally(findings),

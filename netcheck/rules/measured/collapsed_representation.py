@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
+from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, MeasuredRule
 from netcheck.rules.thresholds import Threshold
 
@@ -139,11 +140,11 @@ model = nn.Sequential(*[Block() for _ in range(50)], nn.Linear(64, 10))
         if not (same or few):
             return
         numbers = (
-            [f"{differing:.1e} of the mean square differs between samples"] if differing is not None else []
+            [f"{differing:.2g} of the mean square differs between samples"] if differing is not None else []
         )
         numbers += [f"effective rank {rank:.3f}"] if rank is not None else []
         if few and not same:
-            numbers += [f"gain {gradients.gain:+.1f} decades"]
+            numbers += [f"gain {depth_budget.decades(gradients.gain)} decades"]
             numbers += (
                 [f"1 − cosine {gradients.unpredictability:.2f}"]
                 if gradients.unpredictability is not None
