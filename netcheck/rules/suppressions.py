@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from netcheck.findings import Evidence, Finding, Location, Report, Suppression, by_importance
@@ -37,7 +37,7 @@ class Remark:
 
     def fitting(self, code: str) -> list[str]:
         """The selectors that name a rule."""
-        return [one for one in self.selectors if one == EVERYTHING or names_rule(code, (one,))]
+        return [one for one in self.selectors if names_or_all(code, (one,))]
 
 
 def suppressed(report: Report, findings: Sequence[Finding], settings: Settings) -> list[Finding]:
@@ -173,8 +173,28 @@ def unused(reports: Sequence[Report], whole: Collection[str], settings: Settings
             report = next(iter(idle.values()))
             unknown = [s for s in idle if not selectors[s][0][1].known]
             found = idle_finding(rule, Location(*place), list(idle), len(idle) == len(selectors), unknown)
+            if (meant := inside_of(found.location, reports, list(idle))) is not None:
+                ends = f"line {meant.line} or {meant.end_line}"
+                found = replace(found, help=f"put it on {ends}, where the expression begins or ends")
             if not is_ignored(found, (report.model,), place[0], settings):
                 report.findings = by_importance([*report.findings, found])
+
+
+def inside_of(comment: Location | None, reports: Sequence[Report], selectors: Sequence[str]) -> Location | None:
+    """The place of a finding that a comment would suppress, did it not stand between the place's first and last line."""
+    for report in reports:
+        for found in report.findings:
+            place = found.location
+            if comment is None or place is None or not names_or_all(found.code, selectors):
+                continue
+            if place.line < comment.line < (place.end_line or 0) and same_file(place.file, comment.file):
+                return place
+    return None
+
+
+def names_or_all(code: str, selectors: Sequence[str]) -> bool:
+    """Whether one of these selectors of comments names a rule."""
+    return any(one == EVERYTHING or names_rule(code, (one,)) for one in selectors)
 
 
 def is_idle(each: Sequence[Suppression], complete: bool) -> bool:

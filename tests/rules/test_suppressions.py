@@ -173,6 +173,33 @@ def test_what_suppresses_nothing_is_said() -> None:
     assert one.location.column == plain(on_head="netcheck").splitlines()[one.location.line - 1].index("#") + 1
 
 
+def test_a_comment_inside_an_expression_is_told_where_to_stand() -> None:
+    source = """
+    from torch import nn
+
+    @(lambda kind: kind){on_decorator}
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(8, 4)
+            self.unused = nn.Linear({first}
+                8,{second}
+                4,
+            ){last}
+
+        def forward(self, x):
+            return self.fc(x)
+    """
+    none = dict.fromkeys(("on_decorator", "first", "second", "last"), "")
+    comment = "  # netcheck: ignore[NC902]"
+    for place in ("on_decorator", "first", "last"):
+        assert found(check(source.format(**{**none, place: comment}))) == []
+    (one,) = idle(check(source.format(**{**none, "second": comment})))
+    assert one.help == "put it on line 9 or 12, where the expression begins or ends"
+    (one,) = idle(check(source.format(**{**none, "second": "  # netcheck: ignore[NC107]"})))
+    assert one.help == "remove the comment"
+
+
 def test_a_part_that_suppresses_nothing_is_said() -> None:
     (one,) = idle(check(plain(on_layers="netcheck: ignore[NC501, NC104]")))
     assert one.message == "NC104 in this comment suppresses nothing"
