@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netcheck.engine.faults import notice, place_text
@@ -14,6 +15,7 @@ from netcheck.rules.ignores import is_ignored
 from netcheck.settings import Settings
 
 if TYPE_CHECKING:
+    from netcheck.measure.cost_figures import Cost
     from netcheck.measure.measurement import Gradients
     from netcheck.trace.graph import ModelGraph
 
@@ -53,7 +55,17 @@ def judge_cost(report: Report, graph: ModelGraph, settings: Settings) -> Iterato
     if cost is None:
         return
     for rule in concerned:
-        yield from guarded(rule, rule.check, cost, graph)
+        yield from guarded(rule, rule.check, on_one_device(cost, report, settings), graph)
+
+
+def on_one_device(cost: Cost, report: Report, settings: Settings) -> Cost:
+    """The cost with the memory of the device that has most of a batch, where that is split over several."""
+    batches = report.batches if settings.devices and cost.device_memory else None
+    shares = [shard for shard in batches.shards if shard.memory] if batches is not None else []
+    if not shares:
+        return cost
+    largest = max(shares, key=lambda shard: shard.samples)
+    return replace(cost, batch_size=largest.samples, memory=largest.memory or cost.memory)
 
 
 def may_concern(rule: base.CostRule, graph: ModelGraph, memory: int | None) -> bool:

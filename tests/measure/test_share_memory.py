@@ -51,6 +51,16 @@ def test_a_share_that_forward_refuses_has_none() -> None:
     assert [shard.memory for shard in odd.shards] == [None, None]
 
 
+def test_a_batch_whose_shares_fit_their_devices_is_no_fault() -> None:
+    options = {"batch_size": 4000, "device_memory": "4MiB", "probe": False, "select": ["NC801"]}
+    x = torch.randn(8, 3, 8, 8)
+    (found,) = netcheck.check(convolutions(), x, **options)  # type: ignore[arg-type]
+    assert "a batch of 4000 needs" in found.message
+    assert netcheck.check(convolutions(), x, devices=8, **options).findings == []  # type: ignore[arg-type]
+    (found,) = netcheck.check(convolutions(), x, devices=2, **options)  # type: ignore[arg-type]
+    assert "a batch of 2000 needs" in found.message
+
+
 @pytest.mark.parametrize(("asked", "told"), [({}, False), ({"batch_size": 16}, True)])
 def test_a_report_tells_it_where_the_cost_was_asked_for(asked: dict[str, int], told: bool) -> None:
     report = netcheck.check(convolutions(), torch.randn(8, 3, 8, 8), devices=2, probe=False, **asked)  # type: ignore[arg-type]

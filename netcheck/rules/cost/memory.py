@@ -20,7 +20,8 @@ class Memory(CostRule):
     Adds up parameters, gradients, the optimizer's state and what the activations take at their highest, at the batch
     of the inputs or of `--batch-size`, and compares with `--device-memory` (by default the accelerator's own). An error
     if not even SGD with momentum fits, a warning if only Adam does not. Without an accelerator and without
-    `--device-memory` it says nothing.
+    `--device-memory` it says nothing. With `--devices` the batch is the largest share: each device holds all parameters,
+    and the activations of its own samples.
 
     ## Why is this bad?
     Training ends with an out-of-memory error: at once, or hours later with the first larger batch.
