@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import random
 import sys
 import threading
@@ -64,11 +65,8 @@ def snapshot(model: nn.Module) -> Snapshot:
 def described(tensor: torch.Tensor) -> Any:
     values = None
     if not (tensor.is_meta or tensor.is_sparse or nn.parameter.is_lazy(tensor)):
-        values = (
-            tensor.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-            if tensor.numel()
-            else b""
-        )
+        flat = tensor.detach().contiguous().flatten()
+        values = hashlib.sha256(flat.view(torch.uint8).numpy() if tensor.numel() else b"").digest()
     gradient = None if tensor.grad is None else (id(tensor.grad), tensor.grad.tolist())
     return (
         id(tensor),
