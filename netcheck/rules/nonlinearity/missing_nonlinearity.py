@@ -42,7 +42,7 @@ class MissingNonlinearity(StaticRule):
     gradient, and adds nothing that the first could not express. Usually a nonlinearity was forgotten.
 
     ## When it is fine
-    Where the pair is a factorization that costs less than the single layer: a bottleneck
+    Where the pair is a factorization that costs no more than the single layer: a bottleneck
     (low rank, LoRA), depthwise separable, grouped, or spatially separable convolutions, layers that mix
     different dimensions (tokens, then features), a pixel shuffle. At the linear bottleneck of inverted
     residual blocks (MobileNetV2). In the projections around attention. Where one of the two weights is shared
@@ -425,8 +425,8 @@ def joint_widths(first: Node, followers: list[Node]) -> tuple[int, int, int] | N
 
 
 def saves(n_in: int, n_mid: int, n_out: int) -> bool:
-    """Whether the two matrices are smaller than the one that they make."""
-    return n_mid * (n_in + n_out) < n_in * n_out
+    """Whether the two matrices are no larger than the one that they make: a bottleneck of half the width, or less."""
+    return n_mid * (n_in + n_out) <= n_in * n_out
 
 
 def name_of(node: Node) -> str:

@@ -40,7 +40,7 @@ class SoftmaxInForward(StaticRule):
     With `NLLLoss` after a log-softmax: where the file does not tell which loss is used, a log-softmax is info. Where
     probabilities are the product (a policy to
     sample from, a model that says in its documentation or by the name of its result that it returns them):
-    then it is info. Next to the logits. In attention, where the weights are used.
+    then it is info, as it is for the weights of a mixture density beside its widths. Next to the logits. In attention, where the weights are used.
 
     ## Evidence
     The least cross-entropy of K classes on probabilities is log(1 + (K - 1) / e): 0.55 for 3,
@@ -267,7 +267,7 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10), nn.Sigmoi
         node = nodes[0]
         classes = softmax.size(node) or 2
         what, known = softmax.name(node), uses(node, _CROSS_ENTROPY)
-        harmless = says_so(node) or (node.detail == "log" and not known)  # NLLLoss, in another file, may want it
+        harmless = says_so(node) or weighs_densities(node) or (node.detail == "log" and not known)  # NLLLoss, in another file, may want it
         if what == "softmax":
             text = f"least cross-entropy of {classes} classes on probabilities: {least_loss(classes):.2f}"
         else:
@@ -330,6 +330,19 @@ def says_so(node: Node) -> bool:
     returned = node.graph.nodes[-1].fx.args
     named = isinstance(returned[0], dict) and any("prob" in str(key).lower() for key in returned[0])
     return named or (uses(node, _TAKES_PROBABILITIES) and not uses(node, _CROSS_ENTROPY))
+
+
+def weighs_densities(node: Node) -> bool:
+    """Whether forward returns widths beside it, positive by `exp` or softplus: it gives the weights of a mixture density."""
+    return any(is_positive(other) for _, other in results(node.graph, UNCHANGED | {Kind.SHIFT}))
+
+
+def is_positive(node: Node) -> bool:
+    """Whether a value is positive by `exp` or softplus, and not a rectifier's."""
+    behaviour = node.activation
+    if behaviour is None or behaviour.rectifier:
+        return node.function == "exp"
+    return behaviour.nonnegative and behaviour.rectifies
 
 
 def uses(node: Node, names: frozenset[str]) -> bool:

@@ -87,6 +87,15 @@ def activation_on_a_copy_that_is_dropped() -> nn.Module:
     return net(forward, a=nn.Linear(8, 32), b=nn.Linear(32, 4))
 
 
+def narrower_by_a_third() -> nn.Module:
+    return nn.Sequential(nn.Linear(24, 16), nn.Linear(16, 24), nn.ReLU())
+
+
+def half_as_wide() -> nn.Module:
+    """As from a projection to a predictor: no larger than one layer, and of half its rank."""
+    return nn.Sequential(nn.Linear(32, 16), nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 16))
+
+
 def pooled_convolution() -> nn.Module:
     return nn.Sequential(nn.Conv1d(4, 16, 3), nn.AvgPool1d(2), nn.Conv1d(16, 16, 3), nn.ReLU())
 
@@ -103,6 +112,7 @@ BAD = [
     (first_token_classified, [(4, 5, 8)], 1),
     (activation_on_a_copy_that_is_dropped, [(4, 8)], 1),
     (pooled_convolution, [(2, 4, 32)], 1),
+    (narrower_by_a_third, [(4, 24)], 1),
 ]
 
 
@@ -200,6 +210,7 @@ def recurrent_between() -> nn.Module:
 
 
 GOOD = [
+    (half_as_wide, [(4, 32)]),
     (in_place_activation, [(4, 8)]),
     (written_out_activation, [(4, 8)]),
     (low_rank_update, [(4, 32)]),

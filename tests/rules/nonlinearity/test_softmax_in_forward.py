@@ -86,6 +86,18 @@ def test_the_loss_in_the_file_decides(tmp_path: Path) -> None:
     assert "this file uses" in finding.message
 
 
+@pytest.mark.parametrize("width", ["torch.exp(self.fc(x))", "F.softplus(self.fc(x)) + 1e-4", "self.fc(x).exp().view(-1, 10)"])
+def test_the_weights_of_a_mixture_density_are_info(width: str, tmp_path: Path) -> None:
+    (finding,) = found(tmp_path, f"(torch.softmax(logits, 1), self.fc(x), {width})")
+    assert finding.severity is Severity.INFO
+
+
+@pytest.mark.parametrize("beside", ["F.relu(self.fc(x))", "torch.sigmoid(self.fc(x))", "F.gelu(self.fc(x))"])
+def test_another_head_does_not_excuse_a_softmax(beside: str, tmp_path: Path) -> None:
+    (finding,) = found(tmp_path, f"(torch.softmax(logits, 1), {beside})")
+    assert finding.severity is Severity.WARNING
+
+
 def test_a_comment_is_no_loss(tmp_path: Path) -> None:
     assert found(tmp_path, "F.log_softmax(logits, 1)", rest="# nll_loss and cross_entropy")
 
