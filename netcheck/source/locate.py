@@ -125,6 +125,16 @@ def locate_definition(definition: Definition) -> Location | None:
     return None
 
 
+def locate_parameter(function: Definition, name: str) -> Location | None:
+    """Where the signature of a function has a parameter; its first line for one that it takes by `*` or `**`."""
+    for scope in scopes_of(function):
+        if isinstance(scope.node, FunctionNode):
+            spec = scope.node.args
+            named = {each.arg: each for each in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs)}
+            return location(named.get(name, scope.node), scope)
+    return None
+
+
 @lru_cache(maxsize=65536)
 def locate_steps(sources: tuple[Definition, ...], steps: tuple[Step, ...]) -> Location | None:
     """`locate_child` with everything hashable; the nearest class that explains the child well decides."""
@@ -365,7 +375,7 @@ def returned_values(scope: Scope) -> list[ast.expr]:
 
 def location(node: ast.AST, scope: Scope) -> Location:
     """The place of a syntax node."""
-    assert isinstance(node, ast.expr | ast.stmt)
+    assert isinstance(node, ast.expr | ast.stmt | ast.arg)
     end = node.end_lineno or node.lineno
     if isinstance(node, ast.ClassDef | FunctionNode):  # its name, not its body
         end_line, end_column = node.lineno, None

@@ -120,7 +120,9 @@ class Node:
 
     @cached_property
     def called_at(self) -> Location | None:
-        """The user's line in forward that made this call."""
+        """The user's line in forward that made this call; of an input, its place in the signature of forward."""
+        if self.op == "placeholder":
+            return places.parameter(self.graph.model, str(self.fx.target))
         return places.called(self.call.code, self.call.instruction) if self.call else None
 
     @cached_property

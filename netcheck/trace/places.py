@@ -1,6 +1,7 @@
 """Where in the user's source something stands.
 
     called(code, instruction)       the expression in forward that made a node
+    parameter(model, name)          the parameter in the signature of forward that an input is
     raised(error)                   the innermost line of user code in a traceback
     origin_of(model)                the factory or variable that a model came from
     built_outside(model, path)      the line that built a module or tensor that is not registered
@@ -19,7 +20,7 @@ from typing import Any
 from torch import nn
 
 from netcheck.findings import Location
-from netcheck.source.locate import Definition, Step, locate_child
+from netcheck.source.locate import Definition, Step, locate_child, locate_parameter
 from netcheck.source.places import class_definitions
 from netcheck.trace.frames import is_users
 
@@ -46,6 +47,14 @@ def _called(file: str, code: CodeType, instruction: int) -> Location:
         end_column=None if end_column is None else _characters(file, end_line or line, end_column) + 1,
         function=code.co_qualname,
     )
+
+
+def parameter(model: nn.Module, name: str) -> Location | None:
+    """Where the user's forward names an argument; None if forward is not the user's."""
+    code = getattr(inspect.unwrap(type(model).forward), "__code__", None)
+    if code is None or not is_users(code):
+        return None
+    return locate_parameter(Definition(code.co_filename, code.co_qualname, code.co_firstlineno), name)
 
 
 @lru_cache(maxsize=512)

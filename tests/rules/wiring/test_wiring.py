@@ -200,6 +200,28 @@ def test_an_input_of_which_only_the_shape_counts_is_information() -> None:
     assert "`like`" in finding.message
 
 
+def test_the_place_of_an_ignored_input_is_its_parameter() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = linear()
+
+        def forward(
+            self,
+            x: torch.Tensor,
+            mask: torch.Tensor,
+        ) -> torch.Tensor:
+            return self.head(x)
+
+    [finding] = found("NC903", Net(), X, X)
+    assert line_of(finding).strip() == "mask: torch.Tensor,"
+
+
+def test_an_input_taken_by_star_is_placed_at_the_line_of_forward() -> None:
+    [finding] = found("NC903", Run(lambda self, x, mask: self.head(x), head=linear()), X, X)
+    assert line_of(finding).strip() == "def forward(self, *inputs: Any) -> Any:"
+
+
 def test_an_input_that_decides_a_branch_is_used() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
