@@ -38,9 +38,9 @@ class SoftmaxInForward(StaticRule):
 
     ## When it is fine
     With `NLLLoss` after a log-softmax: where the file does not tell which loss is used, a log-softmax is info. Where
-    probabilities are the product (a policy to
-    sample from, a model that says in its documentation or by the name of its result that it returns them):
-    then it is info, as it is for the weights of a mixture density beside its widths. Next to the logits. In attention, where the weights are used.
+    probabilities are the product (a policy to sample from, a model that says in its documentation or by the name of its
+    result that it returns them) or the weights of a mixture density, whose widths are returned beside them: then it is
+    info. Next to the logits. In attention, where the weights are used.
 
     ## Evidence
     The least cross-entropy of K classes on probabilities is log(1 + (K - 1) / e): 0.55 for 3,
@@ -267,7 +267,8 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10), nn.Sigmoi
         node = nodes[0]
         classes = softmax.size(node) or 2
         what, known = softmax.name(node), uses(node, _CROSS_ENTROPY)
-        harmless = says_so(node) or weighs_densities(node) or (node.detail == "log" and not known)  # NLLLoss, in another file, may want it
+        wanted_elsewhere = node.detail == "log" and not known  # NLLLoss, in another file, may want it
+        harmless = wanted_elsewhere or says_so(node) or weighs_densities(node)
         if what == "softmax":
             text = f"least cross-entropy of {classes} classes on probabilities: {least_loss(classes):.2f}"
         else:
