@@ -166,7 +166,8 @@ def closing(reports: Sequence[Report], paint: Painter, root: Path, *, verbose: b
     traced = [report.summary for report in reports if report.summary]
     operations = sum(summary.operations for summary in traced)
     checked = f"{counted(len(traced), 'model')}, {counted(operations, 'operation')}"
-    lines = [f"Checked {checked}: {tally(reports, paint)}."]
+    found = any(report.findings for report in reports)
+    lines = [f"Checked {checked}: {tally(reports, paint)}." if traced or found else "There was no model to check."]
     failed = [
         f"{name_of(display_path(report.target or report.model, root))} ({name_of(report.findings[0].name)})"
         for report in reports

@@ -175,11 +175,11 @@ def test_a_model_that_could_not_be_checked_is_counted(finding: Finding, tmp_path
 def test_a_file_without_models_is_said(tmp_path: Path) -> None:
     skipped = Report("model.py", target="model.py", skipped=["defines no model"])
     shown = render([skipped], colour=False, root=tmp_path)
-    assert shown == "Checked 0 models, 0 operations: no findings.\nSkipped model.py (defines no model).\n"
+    assert shown == "There was no model to check.\nSkipped model.py (defines no model).\n"
 
 
 def test_nothing_to_check(tmp_path: Path) -> None:
-    assert render([], colour=False, root=tmp_path) == "Checked 0 models, 0 operations: no findings.\n"
+    assert render([], colour=False, root=tmp_path) == "There was no model to check.\n"
     assert render([], colour=False, quiet=True, root=tmp_path) == ""
 
 
