@@ -135,7 +135,8 @@ class CommandWithSettings(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options by group: forty in one list are hard to read."""
-        records = {parameter.name: parameter.get_help_record(ctx) for parameter in self.get_params(ctx)}
+        options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
+        records = {option.name: option.get_help_record(ctx) for option in options}
         groups = {title: [records.pop(name) for name in names] for title, names in GROUPS.items()}
         [*_, last] = groups.values()
         last += records.values()

@@ -231,7 +231,8 @@ def test_each_option_stands_in_one_group_of_the_help() -> None:
     )
     for one in OPTIONS.values():
         assert not one.flags or len(re.findall(rf"^  (?:-\w, )?{one.label}\b[^-]", text, re.MULTILINE)) == 1, one.label
-    assert "-h, --help" in text[text.index("Settings:\n") :]
+    last = re.findall(r"^  (\S+)", text[text.index("Settings:\n") :], re.MULTILINE)
+    assert last == ["--config", "--isolated", "--show-settings", "-h,"]
     assert "[default: ]" not in text
 
 
