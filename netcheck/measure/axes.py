@@ -20,7 +20,7 @@ from netcheck.errors import TraceError
 from netcheck.measure.batch_figures import Input
 from netcheck.trace import structure
 from netcheck.trace.graph import ModelGraph
-from netcheck.trace.run import argument_names, trace
+from netcheck.trace.run import argument_names, attempt_fake, trace
 
 _MOST_TRIES = 16
 
@@ -77,8 +77,6 @@ class BatchAxes:
         raise first
 
     def _trace(self, samples: int) -> ModelGraph:
-        from netcheck.measure.fit import retraced
-
         try:
             return retraced(self.model, *self.resized(samples))
         except TraceError:
@@ -155,6 +153,18 @@ class BatchAxes:
                 shape = tuple(samples if d == axis else int(size) for d, size in enumerate(tensor.shape))
                 found.append(Input(name + "".join(map(_written, path)), shape, axis))
         return found
+
+
+def retraced(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> ModelGraph:
+    """The graph of `model` on arguments without values.
+
+    Raises:
+        TraceError: forward does not run on them.
+    """
+    recorder = attempt_fake(model, args, kwargs)
+    if recorder.recording.lost:
+        recorder = attempt_fake(model, args, kwargs, hear_all=True)
+    return ModelGraph(model, recorder.recording, tensors="fake")
 
 
 def _written(step: structure.Step) -> str:

@@ -1,7 +1,7 @@
 """What a training step costs: FLOPs, parameters, activations kept for backward, and memory at its highest.
 
     cost(graph, args, kwargs) -> Cost
-      +-- replay              each operation of the graph again, alone, on fake tensors: nothing is computed or allocated
+      +-- total(replay(...))   each operation of the graph again, alone, on fake tensors: nothing is computed or allocated
       +-- working_peak        how much of it is there at one moment
 
 One multiply-add is two FLOPs (the convention of torch.utils.flop_counter). What is not in the figures: the workspace of
@@ -36,7 +36,11 @@ def cost(graph: ModelGraph, args: Sequence[Any] = (), kwargs: Mapping[str, Any] 
     Raises:
         NotImplementedError, RuntimeError: a parameter cannot be faked (some quantized and sparse layouts).
     """
-    steps = replay(graph, args, kwargs or {})
+    return total(graph, replay(graph, args, kwargs or {}), batch_size(args, kwargs or {}))
+
+
+def total(graph: ModelGraph, steps: Sequence[Step], samples: int | None) -> Cost:
+    """The costs of a graph's operations together, in a batch of so many samples."""
     parameters = {id(p): p for p in graph.model.parameters()}.values()
     buffers = {id(b): b for b in graph.model.buffers()}.values()
     trainable = sum(_nbytes(p) for p in parameters if p.requires_grad)
@@ -44,7 +48,7 @@ def cost(graph: ModelGraph, args: Sequence[Any] = (), kwargs: Mapping[str, Any] 
     held = sum(map(_nbytes, (*parameters, *buffers)))
     kept: dict[Storage, None] = dict.fromkeys(s for step in steps if step.node.live for s in step.saved)
     return Cost(
-        batch_size=batch_size(args, kwargs or {}),
+        batch_size=samples,
         forward=sum(step.forward for step in steps),
         backward=sum(step.backward for step in steps if step.node.live),
         parameters=sum(map(_nbytes, parameters)),

@@ -75,6 +75,7 @@ class Cost:
         largest_batch: the most samples whose step fits the device, by optimizer; 0: not one does.
         layers: rows of the table by layer, in the order in which forward comes to them.
         uncounted: operations whose cost could not be found out, one entry each.
+        scaled_from: the batches from whose costs these figures are carried on in a straight line; () where they are its own.
     """
 
     batch_size: int | None
@@ -88,6 +89,7 @@ class Cost:
     largest_batch: dict[str, int] | None = None
     layers: tuple[LayerCost, ...] = ()
     uncounted: tuple[str, ...] = ()
+    scaled_from: tuple[int, ...] = ()
 
     @property
     def flops(self) -> int:

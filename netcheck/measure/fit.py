@@ -1,25 +1,27 @@
 """Which batch fits a device: the cost at the batch that was asked for, and the largest batch that the memory holds.
 
-What activations take grows by the same number of bytes with every sample, so two batches tell it for all.
+What is there at one moment grows by the same number of bytes with every sample, so two batches tell it for all; which
+moment is the highest may change with the batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from netcheck.errors import TraceError
-from netcheck.measure.cost import batch_size, cost
+from netcheck.measure.axes import BatchAxes
+from netcheck.measure.cost import total
 from netcheck.measure.cost_figures import Cost
-from netcheck.trace import structure
-from netcheck.trace.graph import ModelGraph
-from netcheck.trace.run import attempt_fake
+from netcheck.measure.peak import loads
+from netcheck.measure.replay import Step, replay
+from netcheck.measure.size import Size
 
 if TYPE_CHECKING:
-    from torch import nn
+    from netcheck.trace.graph import ModelGraph
 
 
 def cost_on_device(
@@ -43,61 +45,106 @@ def cost_on_device(
         TraceError: forward does not run at this batch.
         NotImplementedError, RuntimeError: a parameter cannot be faked.
     """
-    if samples is not None and samples != batch_size(args, kwargs):
-        args, kwargs = resized(args, kwargs, samples)
-        graph = retraced(graph.model, args, kwargs)
-    found = cost(graph, args, kwargs)
+    axes = BatchAxes(graph.model, args, kwargs)
+    here = Replayed(graph, replay(graph, args, kwargs), axes.batch)
+    found = here.cost
+    if samples is not None and axes.batch and samples != axes.batch:
+        if takes_too_much(graph, axes, samples):
+            found = scaled(here, replayed(axes, 2 * axes.batch), samples)
+        else:
+            here = replayed(axes, samples)
+            found = here.cost
     memory = accelerator_memory() if device_memory is None else device_memory
     if memory is None:
         return found
+    return replace(found, device_memory=memory, largest_batch=largest_batches(axes, here, found, memory))
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The operations of a model at one batch.
+
+    Attributes:
+        graph: the model at this batch.
+        steps: its operations.
+        samples: of the batch; 0 where the inputs do not tell.
+    """
+
+    graph: ModelGraph
+    steps: list[Step]
+    samples: int
+
+    @property
+    def cost(self) -> Cost:
+        """What they cost together."""
+        return total(self.graph, self.steps, self.samples or None)
+
+    def loads_beside(self, larger: Replayed) -> list[tuple[int, int]]:
+        """Bytes at each moment of the step, here and at a larger batch.
+
+        Raises:
+            TraceError: forward does other things there.
+        """
+        if len(self.steps) != len(larger.steps):
+            raise TraceError(
+                f"forward runs {len(self.steps)} operations at a batch of {self.samples}, and {len(larger.steps)} at "
+                f"{larger.samples}"
+            )
+        return list(zip(loads(self.steps), loads(larger.steps), strict=True))
+
+
+def replayed(axes: BatchAxes, samples: int) -> Replayed:
+    """The operations at another batch.
+
+    Raises:
+        TraceError: forward does not run at this batch.
+    """
+    graph = axes.graph_at(samples)
+    return Replayed(graph, replay(graph, *axes.resized(samples)), samples)
+
+
+def takes_too_much(graph: ModelGraph, axes: BatchAxes, samples: int) -> bool:
+    """Whether forward needs the values of its tensors, and so many samples are too many to run it for real."""
+    return graph.tensors == "real" and samples > Size.of(graph, axes.batch).affordable(samples, 1)
+
+
+def scaled(small: Replayed, large: Replayed, samples: int) -> Cost:
+    """The cost of a batch of so many samples, on straight lines through the costs of two others.
+
+    Raises:
+        TraceError: forward does other things at the larger of the two.
+    """
+
+    def along(first: int, second: int) -> int:
+        grown = (second - first) * (samples - small.samples)
+        return max(0, first + round(grown / (large.samples - small.samples)))
+
+    def line(first: Any, second: Any, names: Sequence[str]) -> Any:
+        """`first` with these numbers carried on."""
+        return replace(first, **{name: along(getattr(first, name), getattr(second, name)) for name in names})
+
+    working = max(along(*both) for both in small.loads_beside(large))
+    one, other = small.cost, large.cost
+    rows = {row.path: row for row in other.layers}
+    found: Cost = line(one, other, ("forward", "backward", "saved_bytes"))
     return replace(
-        found, device_memory=memory, largest_batch=largest_batches(graph, args, kwargs, found, memory)
+        found,
+        batch_size=samples,
+        memory={name: replace(need, working=working) for name, need in one.memory.items()},
+        layers=tuple(line(row, rows.get(row.path, row), ("forward", "backward", "saved")) for row in one.layers),
+        scaled_from=(small.samples, large.samples),
     )
 
 
-def retraced(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> ModelGraph:
-    """The graph of `model` on arguments without values.
-
-    Raises:
-        TraceError: forward does not run on them.
-    """
-    recorder = attempt_fake(model, args, kwargs)
-    if recorder.recording.lost:
-        recorder = attempt_fake(model, args, kwargs, hear_all=True)
-    return ModelGraph(model, recorder.recording, tensors="fake")
-
-
-def resized(
-    args: Sequence[Any], kwargs: Mapping[str, Any], samples: int
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments without values in which every tensor that holds the batch in dimension 0 holds `samples`."""
-    batch = batch_size(args, kwargs)
-
-    def resize(tensor: torch.Tensor) -> torch.Tensor:
-        if not tensor.dim() or tensor.shape[0] != batch:
-            return tensor
-        return torch.empty((samples, *tensor.shape[1:]), dtype=tensor.dtype, device="meta")
-
-    new_args, new_kwargs = structure.rebuild((tuple(args), dict(kwargs)), resize)
-    return new_args, new_kwargs
-
-
-def largest_batches(
-    graph: ModelGraph, args: Sequence[Any], kwargs: Mapping[str, Any], found: Cost, memory: int
-) -> dict[str, int] | None:
+def largest_batches(axes: BatchAxes, here: Replayed, found: Cost, memory: int) -> dict[str, int] | None:
     """The most samples whose training step fits, by optimizer; None where the model runs at this batch only."""
-    batch = found.batch_size
-    if not batch:
+    if not here.samples:
         return None
     try:
-        double = resized(args, kwargs, 2 * batch)
-        doubled = cost(retraced(graph.model, *double), *double)
+        both = here.loads_beside(replayed(axes, 2 * here.samples))
     except TraceError:
         return None
-    return {
-        name: most_samples(batch, found.memory[name].working, doubled.memory[name].working, room)
-        for name, room in rooms(found, memory).items()
-    }
+    return {name: most_samples(here.samples, both, room) for name, room in rooms(found, memory).items()}
 
 
 def rooms(found: Cost, memory: int) -> dict[str, int]:
@@ -110,13 +157,17 @@ def rooms(found: Cost, memory: int) -> dict[str, int]:
     }
 
 
-def most_samples(batch: int, working: int, working_at_double: int, room: int) -> int:
-    """The most samples whose working memory is within `room`, given that of `batch` samples and of twice as many."""
-    slope = max(working_at_double - working, 1) / batch
-    fixed = working - slope * batch
+def most_samples(batch: int, both: Sequence[tuple[int, int]], room: int) -> int:
+    """The most samples whose memory is within `room` at every moment.
+
+    Args:
+        batch: samples.
+        both: bytes at each moment, for so many samples and for twice as many.
+        room: bytes.
+    """
     if room < 0:
         return 0
-    return max(0, int((room - fixed) // slope))
+    return max(0, min(batch + (room - one) * batch // max(two - one, 1) for one, two in both))
 
 
 def accelerator_memory() -> int | None:

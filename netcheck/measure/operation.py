@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -37,6 +38,41 @@ _FORMULAS = {
     _ATEN._scaled_dot_product_flash_attention_for_cpu_backward: flop_counter.flop_registry[
         _ATEN._scaled_dot_product_flash_attention_backward
     ],
+}
+
+
+def grouped_mm(
+    mat_a: torch.Tensor,
+    mat_b: torch.Tensor,
+    offs: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    out_dtype: torch.dtype | None = None,
+) -> torch.Tensor:
+    """What costs as much as torch's product of groups of rows with a matrix each, whatever the groups are.
+
+    Fake tensors have that product in bfloat16 only.
+
+    Args:
+        mat_a: (rows, in), or (groups, rows, in).
+        mat_b: (groups, in, out).
+        offs: where the groups end.
+        bias: as torch's.
+        out_dtype: as torch's.
+
+    Raises:
+        NotImplementedError: the matrices are of other shapes, or further arguments are given.
+    """
+    if mat_b.dim() != 3 or bias is not None:
+        raise NotImplementedError("only groups of rows, without a bias")
+    product = mat_a @ (mat_b[0] if mat_a.dim() == 2 else mat_b)
+    return product if out_dtype is None else product.to(out_dtype)
+
+
+# What to run on fake tensors in the place of functions that do not run on them.
+EQUALLY_COSTLY: dict[Any, Callable[..., torch.Tensor]] = {
+    function: grouped_mm
+    for module, name in ((torch, "_grouped_mm"), (nn.functional, "grouped_mm"))
+    if (function := getattr(module, name, None)) is not None
 }
 
 

@@ -18,12 +18,17 @@ from netcheck.measure.replay import Step, Storage
 
 def working_peak(steps: Sequence[Step]) -> int:
     """Bytes of inputs, activations and gradients at the moment when they are most; parameters are not in it."""
+    return max(loads(steps), default=0)
+
+
+def loads(steps: Sequence[Step]) -> list[int]:
+    """These bytes at each moment."""
     ends = 2 * len(steps)
     change = [0] * (ends + 2)
     for start, end, nbytes in lifetimes(steps, ends):
         change[start] += nbytes
         change[end + 1] -= nbytes
-    return max(accumulate(change), default=0)
+    return list(accumulate(change))
 
 
 def lifetimes(steps: Sequence[Step], ends: int) -> list[tuple[int, int, int]]:

@@ -19,7 +19,7 @@ from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensor
 
 from netcheck.load.held import substituted
-from netcheck.measure.operation import Origin, Profile, fake_tensor, like, profiled
+from netcheck.measure.operation import EQUALLY_COSTLY, Origin, Profile, fake_tensor, like, profiled
 from netcheck.trace import structure
 from netcheck.trace.calls import after
 from netcheck.trace.fakes import Fakes
@@ -242,7 +242,7 @@ def callee(node: Node) -> Callable[..., Any]:
     if node.op == "call_method":
         return getattr(torch.Tensor, str(node.fx.target))  # type: ignore[no-any-return]
     assert callable(node.fx.target)
-    return node.fx.target
+    return EQUALLY_COSTLY.get(node.fx.target, node.fx.target)
 
 
 def signature(node: Node, members: Sequence[torch.Tensor]) -> Any:

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -24,20 +24,16 @@ from netcheck.measure.hard_coded import find_hard_coded, recorded_until
 from netcheck.measure.mixing import WHOLE, UnjudgedError, find_mixing
 from netcheck.measure.scatter import CannotScatterError, chunk_sizes, sampler_shares, scatter
 from netcheck.measure.shards import RANDOM, CannotCompareError, compare
+from netcheck.measure.size import EXACT_FLOPS, MOST_BYTES, MOST_FLOPS, PASSES, Size
 from netcheck.trace import structure
 from netcheck.trace.kinds import Kind
 from netcheck.trace.run import can_run_for_real
-from netcheck.trace.work import work_of_layers
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
     from netcheck.trace.recording import Recording
 
 DEFAULT_DEVICES = 2
-_EXACT_FLOPS = 1e11  # what is run in double precision: some ten seconds of one core
-_MOST_FLOPS = 2e12  # what is run at all
-_MOST_BYTES = 2 * 2**30  # of activations
-_PASSES = 6  # forward and twice that for backward, of the whole batch and of the shards
 
 
 def split(
@@ -138,9 +134,9 @@ def on_samples(
 ) -> Batches:
     """What running the model tells."""
     size = Size.of(graph, axes.batch)
-    if 2 * WHOLE * size.flops > _MOST_FLOPS or 2 * WHOLE * size.activations > _MOST_BYTES:
+    if 2 * WHOLE * size.flops > MOST_FLOPS or 2 * WHOLE * size.activations > MOST_BYTES:
         return replace(found, unjudged="one sample takes too much to run it here")
-    exact = 2 * WHOLE * size.flops <= _EXACT_FLOPS
+    exact = 2 * WHOLE * size.flops <= EXACT_FLOPS
     try:
         mixing = find_mixing(axes, dtype=torch.float64 if exact else torch.float32)
         found = replace(found, mixing=tuple(in_graph(node, graph) for node in mixing))
@@ -157,38 +153,15 @@ def on_samples(
     return replace(found, comparison=comparison, shards=shards)
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    """What one sample takes forward: FLOPs of the weight layers, and bytes of activations in double precision."""
-
-    flops: float
-    activations: float
-
-    @classmethod
-    def of(cls, graph: ModelGraph, batch: int) -> Size:
-        """From the shapes of a graph at a batch of this size."""
-        numbers = sum(prod(node.shape) for node in graph if node.depends and node.shape)
-        return cls(sum(work_of_layers(graph).values()) / batch, 8 * numbers / batch)
-
-    def affordable(self, samples: int, devices: int) -> int:
-        """How many samples of a batch to run: all, or fewer that split in the same way."""
-        by_time = _EXACT_FLOPS / (_PASSES * self.flops) if self.flops else samples
-        by_memory = _MOST_BYTES / (2 * self.activations) if self.activations else samples
-        most = max(int(min(by_time, by_memory)), 2 * devices)
-        if samples <= most:
-            return samples
-        return most // devices * devices + samples % devices
-
-
 def compared(
     axes: BatchAxes, found: Batches, size: Size, seed: int, ranks: Ranks | None
 ) -> Comparison | str:
     """The shards against the whole batch; or why they could not be compared."""
     samples = size.affordable(found.batch_size, found.devices)
-    flops = _PASSES * samples * size.flops
-    if flops > _MOST_FLOPS:
+    flops = PASSES * samples * size.flops
+    if flops > MOST_FLOPS:
         return "a batch over so many devices takes too much to run it here"
-    dtype = torch.float64 if flops <= _EXACT_FLOPS else torch.float32
+    dtype = torch.float64 if flops <= EXACT_FLOPS else torch.float32
     try:
         return compare(axes, samples, found.devices, dtype=dtype, seed=seed, ranks=ranks)
     except CannotCompareError as error:

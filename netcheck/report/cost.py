@@ -21,6 +21,8 @@ def line(cost: Cost) -> str:
     if cost.device_memory and cost.largest_batch:
         fits = " or ".join(f"{samples:,} with {NAMES[name]}" for name, samples in cost.largest_batch.items())
         parts.append(f"largest batch in {size(cost.device_memory)}: {fits}")
+    if cost.scaled_from:
+        parts.append(f"carried on from batches of {' and '.join(map(str, cost.scaled_from))}")
     if cost.uncounted:
         parts.append(f"{len(cost.uncounted):,} operations not counted")
     return ", ".join(parts)

@@ -79,6 +79,7 @@ A cost:
     largest_batch  the most samples that fit, by optimizer; null if not known
     layers         list of rows by module: path, operation, forward, backward, parameters, saved (bytes)
     uncounted      list of str, operations whose cost could not be told
+    scaled_from    list of int, the batches from whose costs these are carried on in a straight line; mostly empty
 
 Batches:
 
@@ -94,7 +95,8 @@ Batches:
                    null), what has a batch size written into it; share_fault (str), how it fails on a share
     unjudged       str, why operations could not be judged
     comparison     null, or the shards against the whole: samples, dtype, outputs, gradients, mean_of_means, synced
-                   (relative differences), unused (list of str), losses, engine, failure
+                   (relative differences), unused (list of str), losses, engine, failure, stalled (str), data_parallel:
+                   null, or nn.DataParallel on real devices: engine, outputs, gradients, failure
     equal          bool or null; engine, str
 
 A finding:

@@ -22,6 +22,7 @@ from netcheck.measure.replay import portable_kernels
 from netcheck.trace import trace
 from tests.gpus import needs_gpus
 from tests.measure.live_memory import training_peak
+from tests.trace.replay import module
 from tests.zoo import declare_torchvision_operators
 
 
@@ -157,6 +158,21 @@ def test_a_linear_layer_by_hand() -> None:
     assert [row.path for row in found.layers] == ["0", "1"]
     assert found.memory["sgd"].optimizer == found.parameters
     assert found.memory["adam"].optimizer == 2 * found.parameters
+
+
+def test_a_product_of_groups_is_counted_whatever_the_groups_are() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        ends = torch.tensor([1, 3, 6], dtype=torch.int32)
+        y: torch.Tensor = torch._grouped_mm(self.first(x), self.experts, offs=ends)
+        return y.relu()
+
+    model = module(forward, first=nn.Linear(8, 8), experts=nn.Parameter(torch.randn(3, 8, 16)))
+    x = torch.randn(6, 8)
+    found = cost(trace(model, (x,)), (x,))
+    assert found.uncounted == ()
+    assert found.forward == 2 * 6 * (8 * 8 + 8 * 16)
+    assert found.backward == 2 * 6 * (8 * 8 + 2 * 8 * 16)
+    assert found.saved_bytes == saved_by_torch(model, x) - 3 * 4  # where the groups end
 
 
 def test_frozen_parameters_need_neither_gradient_nor_optimizer() -> None:

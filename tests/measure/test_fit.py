@@ -9,9 +9,12 @@ import torch
 from torch import nn
 
 import netcheck
+from netcheck.measure.axes import BatchAxes
 from netcheck.measure.cost import cost
-from netcheck.measure.fit import cost_on_device, most_samples, resized
+from netcheck.measure.fit import cost_on_device, most_samples
+from netcheck.measure.size import Size
 from netcheck.trace import trace
+from tests.zoo import declare_torchvision_operators
 
 
 def build() -> nn.Module:
@@ -69,7 +72,7 @@ def test_only_what_holds_the_batch_is_resized() -> None:
         "table": torch.zeros(7, 3),
         "n": 4,
     }
-    (new,) = resized((batch,), {}, 9)[0]
+    (new,) = BatchAxes(nn.Identity(), (batch,), {}).resized(9)[0]
     assert new["x"].shape == (9, 3)
     assert new["scale"] is batch["scale"]
     assert new["table"] is batch["table"]
@@ -77,10 +80,26 @@ def test_only_what_holds_the_batch_is_resized() -> None:
 
 
 def test_the_border_is_exact() -> None:
-    assert most_samples(2, 30, 50, 100) == 9  # 10 + 10 a sample
-    assert most_samples(2, 30, 50, 99) == 8
-    assert most_samples(2, 30, 50, 5) == 0
-    assert most_samples(2, 30, 50, -1) == 0
+    line = [(30, 50)]  # 10 + 10 a sample
+    assert most_samples(2, line, 100) == 9
+    assert most_samples(2, line, 99) == 8
+    assert most_samples(2, line, 5) == 0
+    assert most_samples(2, line, -1) == 0
+    assert most_samples(2, [*line, (28, 52), (90, 90)], 100) == 8  # 4 + 12 a sample
+    assert most_samples(2, [*line, (110, 110)], 100) == 0
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("limit", [64 * 2**20, 2**30])
+def test_the_largest_batch_is_not_told_from_where_the_weights_count_most(optimizer: str, limit: int) -> None:
+    model = nn.Sequential(*[layer for _ in range(3) for layer in (nn.Linear(1000, 1000), nn.ReLU())])
+    x = torch.randn(2, 1000)
+    graph = trace(model, (x,))
+    largest = cost_on_device(graph, (x,), {}, device_memory=limit).largest_batch
+    assert largest is not None
+    samples = largest[optimizer]
+    assert cost_on_device(graph, (x,), {}, samples=samples).memory[optimizer].peak <= limit
+    assert cost_on_device(graph, (x,), {}, samples=samples + 1).memory[optimizer].peak > limit
 
 
 def test_a_report_holds_the_cost() -> None:
@@ -128,3 +147,76 @@ def test_the_cost_is_that_of_the_mode_that_is_judged() -> None:
     judged = netcheck.check(model.eval(), x).cost
     assert trained == judged
     assert not model.training
+
+
+class Experts(nn.Module):
+    """Each token goes to one of four experts: which, its values tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(50, 16)
+        self.gate = nn.Linear(16, 4)
+        self.experts = nn.Parameter(torch.randn(4, 16, 32))
+        self.head = nn.Linear(32, 50)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.embedding(ids).flatten(0, 1)  # (N T, 16)
+        choice = self.gate(x).argmax(-1)
+        order = choice.argsort()
+        ends = (choice == torch.arange(4)[:, None]).sum(1).cumsum(0).to(torch.int32)
+        if int(ends[-1]) != len(x):  # a value that fake tensors do not have
+            raise ValueError("a token without an expert")
+        y = torch._grouped_mm(x[order], self.experts, offs=ends)
+        return self.head(y[order.argsort()].relu()).view(*ids.shape, -1)
+
+
+def experts() -> tuple[nn.Module, torch.Tensor]:
+    torch.manual_seed(0)
+    return Experts(), torch.randint(0, 50, (2, 7))
+
+
+def test_a_forward_that_needs_values_is_run_at_another_batch() -> None:
+    model, ids = experts()
+    graph = trace(model, (ids,))
+    assert graph.tensors == "real"
+    found = cost_on_device(graph, (ids,), {}, samples=9)
+    assert found.uncounted == found.scaled_from == ()
+    large = torch.randint(0, 50, (9, 7))
+    assert found == cost(trace(model, (large,)), (large,))
+    assert found.forward == 2 * 63 * (16 * 4 + 16 * 32 + 32 * 50)
+
+
+def test_a_batch_that_takes_too_much_to_run_is_carried_on_from_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, ids = experts()
+    exact = netcheck.check(model, ids, batch_size=64, probe=False).cost
+    monkeypatch.setattr(Size, "affordable", lambda *_: 8)
+    report = netcheck.check(model, ids, batch_size=64, probe=False, device_memory="1GiB")
+    found = report.cost
+    assert exact is not None
+    assert found is not None
+    assert found.batch_size == 64
+    assert found.scaled_from == (2, 4)
+    assert (found.forward, found.backward) == (exact.forward, exact.backward)
+    assert found.saved_bytes == pytest.approx(exact.saved_bytes, rel=0.01)
+    assert found.peak_bytes == pytest.approx(exact.peak_bytes, rel=0.01)
+    assert sum(row.forward for row in found.layers) == found.forward
+    assert found.largest_batch is not None
+    assert found.largest_batch["adam"] > 64
+    assert "carried on from batches of 2 and 4" in str(report)
+
+
+def test_a_mixture_of_experts_of_transformers_costs_at_any_batch() -> None:
+    declare_torchvision_operators()
+    transformers = pytest.importorskip("transformers")
+    config = transformers.MixtralConfig(
+        vocab_size=64, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, num_local_experts=4, max_position_embeddings=64, use_cache=False,
+    )  # fmt: skip
+    model = transformers.MixtralForCausalLM(config)
+    report = netcheck.check(model, torch.randint(0, 64, (2, 8)), batch_size=8, probe=False)
+    assert report.cost is not None
+    assert report.cost.batch_size == 8
+    assert report.cost.uncounted == ()
+    small = netcheck.check(model, torch.randint(0, 64, (2, 8)), probe=False).cost
+    assert small is not None
+    assert report.cost.flops == 4 * small.flops

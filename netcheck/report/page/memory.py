@@ -67,6 +67,8 @@ def figures(cost: Cost) -> Figures:
         facts.append(("device memory", size(cost.device_memory)))
         for name, samples in (cost.largest_batch or {}).items():
             facts.append((f"largest batch with {NAMES.get(name, name)}", f"{samples:,}"))
+    if cost.scaled_from:
+        facts.append(("carried on from batches of", " and ".join(map(str, cost.scaled_from))))
     if cost.uncounted:
         facts.append(("operations not counted", f"{len(cost.uncounted):,}"))
     ranked = sorted((row for row in cost.layers if row.saved), key=lambda row: -row.saved)
