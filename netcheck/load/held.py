@@ -180,6 +180,7 @@ def swapped(census: Census, convert: Callable[[torch.Tensor], torch.Tensor]) -> 
     kinds = [(module, type(module)) for module in modules if isinstance(module, LazyModuleMixin)]
     run = replace(
         census,
+        modules=dict(census.modules),  # a recorder adds those that it meets
         tensors={id(converted[key]): entry for key, entry in census.tensors.items()},
         converted=list(converted.values()),
         surroundings=Surroundings(modules, known=census.walked.union(census.tensors, map(id, census.holders))),

@@ -1,6 +1,6 @@
 """Hear the operations of a traced model while it runs for real, for next to nothing.
 
-    Follower(graph, nodes)      a TorchFunctionMode: knows what the trace recorded, and recognizes it when it comes again
+    Follower(calls)             a TorchFunctionMode: knows what the trace recorded, and recognizes it when it comes again
       +-- call_module                nn.Module.__call__: leaves are heard, the others are entered
       +-- __torch_function__         every other torch call that forward makes
       +-- apply                      torch.autograd.Function
@@ -15,13 +15,13 @@ from __future__ import annotations
 import operator
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode, _pop_mode_temporarily
+from torch.overrides import TorchFunctionMode, _pop_mode, _pop_mode_temporarily, _push_mode
 
 from netcheck.load.held import Census
 from netcheck.trace.calls import (
@@ -39,8 +39,11 @@ from netcheck.trace.patches import original_apply, patched
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
+SETTERS = (torch.Tensor.requires_grad.__set__, torch.Tensor.requires_grad_)  # type: ignore[attr-defined]
+
 Heard = Callable[["Node", tuple[Any, ...], Mapping[str, Any], Any], None]  # (node, args, kwargs, result)
-Key = tuple[Any, ...]
+Key = tuple[Any, ...]  # what a call is known by
+Calls = dict[Key, list["Node | None"]]  # the nodes that the traced run's calls made, in order
 
 # Nodes that the recorder makes of something else than a call.
 UNHEARD = (operator.getitem, getattr, after, set_item, set_attribute)
@@ -55,8 +58,7 @@ class Follower(TorchFunctionMode):
 
     def __init__(
         self,
-        graph: ModelGraph,
-        nodes: Iterable[Node],
+        calls: Calls,
         census: Census,
         heard: Heard,
         alter: Mapping[Node, Callable[[tuple[Any, ...], Any], Any]] | None = None,
@@ -64,8 +66,7 @@ class Follower(TorchFunctionMode):
         """Make a follower for one run.
 
         Args:
-            graph: the traced model.
-            nodes: which of its operations to hear.
+            calls: those of the traced model, and which of them to hear: from `expected_calls`.
             census: what the model holds, as it runs now.
             heard: called with each of them, its arguments, and its result.
             alter: for some of them, what their result is replaced by, given their arguments and it.
@@ -74,7 +75,7 @@ class Follower(TorchFunctionMode):
         self.astray = False
         self._heard = heard
         self._alter = alter or {}
-        self._calls = expected_calls(graph, set(nodes))
+        self._calls = calls
         self._seen: Counter[Key] = Counter()
         self._names = {key: names for key, (_, names) in census.modules.items()}
         self._scope = ""
@@ -99,6 +100,8 @@ class Follower(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
+        if sets_flag_of_no_leaf(func, args):
+            return args[0]
         if self._paused or name in METADATA or name in ("__get__", "__set__", "__setitem__"):
             return func(*args, **kwargs)
         if name == "__iter__":
@@ -124,13 +127,13 @@ class Follower(TorchFunctionMode):
                 self._scope = before
         call = module.__call__ if isinstance(module, torch.jit.ScriptModule) else module._call_impl
         self._paused = True
+        mode = _pop_mode()  # by hand: there are hundreds of leaves, and a context manager costs as much as a small one
         try:
-            with _pop_mode_temporarily():
-                result = call(*args, **kwargs)
-                result = self._recognize((path,), args, kwargs, result)
+            result = call(*args, **kwargs)
+            return self._recognize((path,), args, kwargs, result)
         finally:
+            _push_mode(mode)
             self._paused = False
-        return result
 
     def apply(self, function: type[torch.autograd.Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What `function.apply(*args, **kwargs)` does."""
@@ -171,9 +174,28 @@ class Follower(TorchFunctionMode):
         return result
 
 
-def expected_calls(graph: ModelGraph, wanted: set[Node]) -> dict[Key, list[Node | None]]:
+class FlagsOfLeavesOnly(TorchFunctionMode):
+    """Lets forward set `requires_grad` of its input where a recorder listens."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if sets_flag_of_no_leaf(func, args):
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def sets_flag_of_no_leaf(func: Any, args: Any) -> bool:
+    """Whether a call sets `requires_grad` of a tensor that was computed.
+
+    An input is a leaf for the user, who may set it, and was computed from one here: autograd would refuse. The probe has the
+    gradient of its inputs come whatever forward asks for, so nothing is lost by not doing it; and the trace has run the same
+    statement on the user's own kind of tensor, where an error would be real.
+    """
+    return func in SETTERS and not args[0].is_leaf
+
+
+def expected_calls(graph: ModelGraph, wanted: set[Node]) -> Calls:
     """By what a call is known by: the nodes that its calls made, in order, None for one that nobody wants to hear of."""
-    made: dict[Key, list[Node | None]] = defaultdict(list)
+    made: Calls = defaultdict(list)
     for node in graph:
         if node.op.startswith("call_") and node.fx.target not in UNHEARD:
             made[key_of(node)].append(node if node in wanted else None)

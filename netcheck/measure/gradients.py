@@ -27,7 +27,7 @@ from netcheck.measure.inputs import Example
 from netcheck.measure.passes import Outcome, Stage, closing
 from netcheck.measure.plan import Plan, is_out_of_memory
 from netcheck.measure.readout import Readout
-from netcheck.measure.sampling import moments, norm, sampled
+from netcheck.measure.sampling import moments, norm, picked
 from netcheck.measure.watch import FiniteWatch, Watch, Wires
 
 if TYPE_CHECKING:
@@ -176,11 +176,11 @@ class Experiment:
         readout.add("starts", *map(norm, outcome.starts))
         readout.add("values", *watch.values.values())
         readout.add("gradients", *watch.gradients.values())
-        readout.add("dead", *watch.dead.values())
+        readout.add("largest", *watch.largest.values())
         for name, (value, gradient) in outcome.parameters.items():
-            readout.add("parameters", sampled(value))
+            readout.add("parameters", picked(value))
             # Most rows of a table get no gradient: samples would miss those that do.
-            readout.add("parameter gradients", norm(gradient) if name in self.stage.wires.tables else sampled(gradient))
+            readout.add("parameter gradients", norm(gradient) if name in self.stage.wires.tables else picked(gradient))
         samples = outcome.end.detach()
         readout.add("mean square", norm(samples).square())
         if self.has_samples(outcome.end):
@@ -229,7 +229,7 @@ class Experiment:
             gain=decades(arrived, float(numbers["cotangent"][0])),
             mean=dict(zip(watch.values, means, strict=True)),
             rms=dict(zip(watch.values, roots, strict=True)),
-            dead=dict(zip(watch.dead, map(float, numbers.get("dead", [])), strict=True)),
+            dead=dict(zip(watch.largest, map(dead, numbers.get("largest", [])), strict=True)),
             saturated={
                 name: saturated(values[name], *limits)
                 for name, limits in self.stage.wires.limits.items()
@@ -273,6 +273,11 @@ class Experiment:
 def saturated(sample: torch.Tensor, low: float, high: float) -> float:
     """The share of numbers outside ]low, high[."""
     return float(((sample <= low) | (sample >= high)).to(torch.float32).mean())
+
+
+def dead(largest: torch.Tensor) -> float:
+    """The share of units whose largest magnitude is 0."""
+    return 1 - int(largest.count_nonzero()) / largest.numel()
 
 
 def decades(arrived: float, sent: float) -> float:

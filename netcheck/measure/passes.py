@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from netcheck.errors import ProbeError
-from netcheck.load.held import Census, substituted
-from netcheck.load.randomness import seed_all
-from netcheck.measure.follow import Follower
+from netcheck.load.held import Census, swapped, take_census
+from netcheck.load.randomness import preserved_random_state, seed_all
+from netcheck.measure.follow import Calls, FlagsOfLeavesOnly, Follower, expected_calls
 from netcheck.measure.inputs import Example
 from netcheck.measure.plan import Plan
 from netcheck.measure.watch import FiniteWatch, Watch, Wires, parameter_names
@@ -78,6 +77,27 @@ class Stage:
         """The graph's nodes."""
         return {node.name: node for node in self.graph}
 
+    @cached_property
+    def census(self) -> Census:
+        """What the traced model holds; every pass leaves that as it was."""
+        return take_census(self.graph.model)
+
+    @cached_property
+    def on_its_own(self) -> bool:
+        """Whether the model may run on its own parameters: in their precision, on their device, and it only reads them."""
+        return leaves_its_parameters_alone(self.graph)
+
+    @cached_property
+    def used(self) -> set[str]:
+        """The names of the parameters that forward uses."""
+        return used_parameters(self.graph)
+
+    @cached_property
+    def calls(self) -> Calls:
+        """What a follower must hear."""
+        altered = self.alteration.operations if self.alteration is not None else ()
+        return expected_calls(self.graph, {*self.wires.heard(), *altered})
+
     @property
     def scale(self) -> float:
         """The norm of the cotangent: 1, or in float32 what keeps the gradient in range at both ends."""
@@ -94,8 +114,9 @@ class Stage:
             moved: parameters to put in the place of some of the model's, by name.
         """
         moved = {**(self.alteration.moved if self.alteration else {}), **(moved or {})}
-        plan, shared = self.plan, leaves_its_parameters_alone(self.graph)
-        own = {id(value): moved[name] for name, value in model.named_parameters() if name in moved}
+        plan, shared = self.plan, self.on_its_own
+        own = {id(value): moved[name] for name, value in model.named_parameters() if name in moved} if moved else {}
+        census = self.census if model is self.graph.model else take_census(model)
 
         def convert(tensor: torch.Tensor) -> torch.Tensor:
             dtype = plan.dtype if tensor.is_floating_point() else tensor.dtype
@@ -106,14 +127,14 @@ class Stage:
 
         if plan.device.type == "cuda":
             torch.cuda.init()  # so that the state of its generator is saved, and restored
-        with default_dtype(plan.dtype), substituted(model, convert) as census:
+        with default_dtype(plan.dtype), preserved_random_state(), swapped(census, convert) as held:
             trained: dict[str, torch.Tensor] = {}
             names: dict[str, Sequence[str]] = {}
-            for twin in census.converted:
-                known = census.tensors.get(id(twin))
+            for twin in held.converted:
+                known = held.tensors.get(id(twin))
                 if known is not None and isinstance(twin, nn.Parameter) and twin.requires_grad:
                     trained[known[1][0]], names[known[1][0]] = twin, known[1]
-            yield Twins(census, trained, names)
+            yield Twins(held, trained, names)
 
     def run(self, model: nn.Module, twins: Twins, listener: Listener, number: int) -> Outcome:
         """Run the model forward, and pull a cotangent back from the head's input.
@@ -145,10 +166,10 @@ class Stage:
             return None
         leaves, args, kwargs, generator = self.inputs(number)
         alter = self.alteration.operations if self.alteration is not None else {}
-        follower = Follower(self.graph, {*self.wires.heard(), *alter}, twins.census, watch.heard, alter)
+        follower = Follower(self.calls, twins.census, watch.heard, alter)
         self.hand_over(watch, args, kwargs)
         try:
-            with torch.enable_grad(), FlagsOfLeavesOnly(), follower.running():
+            with torch.enable_grad(), follower.running():
                 result = follower.call_module(model, args, kwargs)
         except (Exception, SystemExit) as error:
             if is_out_of_memory(error):
@@ -232,7 +253,6 @@ class Stage:
         if end.requires_grad and wanted:
             found = torch.autograd.grad(end, wanted, cotangent, allow_unused=True)
         gradients = dict(zip(trained, map(dense, found[len(starts) :]), strict=True))
-        used = used_parameters(self.graph)
         return Outcome(
             end,
             [gradient for gradient in found[: len(starts)] if gradient is not None],
@@ -241,7 +261,7 @@ class Stage:
             tuple(
                 name
                 for name, value in trained.items()
-                if gradients[name] is None and id(value) not in before and used.intersection(twins.names[name])
+                if gradients[name] is None and id(value) not in before and self.used.intersection(twins.names[name])
             ),
         )
 
@@ -310,22 +330,6 @@ def closing(watch: Watch) -> Iterator[None]:
         yield
     finally:
         watch.release()
-
-
-SETTERS = (torch.Tensor.requires_grad.__set__, torch.Tensor.requires_grad_)  # type: ignore[attr-defined]
-
-
-class FlagsOfLeavesOnly(TorchFunctionMode):
-    """Lets forward set `requires_grad` of its input, which is a leaf for the user and was computed from one here.
-
-    Autograd refuses that for what is no leaf. The probe has the gradient of its inputs come whatever forward asks for, so
-    nothing is lost; and the trace has run the same statement on the user's own kind of tensor, where an error would be real.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in SETTERS and not args[0].is_leaf:
-            return args[0]
-        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

@@ -14,17 +14,19 @@ class Readout:
         self._groups: dict[str, list[torch.Tensor]] = {}
 
     def add(self, name: str, *tensors: torch.Tensor) -> None:
-        """Add tensors of any shape to a group; its numbers come in this order."""
-        self._groups.setdefault(name, []).extend(tensor.detach().flatten() for tensor in tensors)
+        """Add tensors of any shape to a group; its numbers come in this order. They must stay as they are until read."""
+        self._groups.setdefault(name, []).extend(
+            tensor if tensor.dim() == 1 else tensor.detach().reshape(-1) for tensor in tensors
+        )
 
     def read(self) -> Mapping[str, list[torch.Tensor]]:
-        """Every group's tensors, flat, as float64 on the CPU: one copy for each precision that there is."""
+        """Every group's tensors, flat, on the CPU: one copy for each precision that there is."""
         parts: dict[tuple[torch.device, torch.dtype], list[torch.Tensor]] = {}
         for group in self._groups.values():
             for part in group:
                 parts.setdefault((part.device, part.dtype), []).append(part)
         copies = {
-            kind: iter(torch.cat(alike).to("cpu").to(torch.float64).split([part.numel() for part in alike]))
+            kind: iter(torch.cat(alike).to("cpu").split([part.numel() for part in alike]))
             for kind, alike in parts.items()
         }
         return {

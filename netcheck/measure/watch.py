@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from netcheck.measure.follow import can_be_heard
-from netcheck.measure.sampling import dead_share, sampled
+from netcheck.measure.sampling import largest, sampled
 from netcheck.trace import behaviour, paths, structure
 from netcheck.trace.gain import Network
 from netcheck.trace.kinds import Kind, is_weight_layer
@@ -154,7 +154,7 @@ class Watch:
     Attributes:
         values, gradients: samples by node name.
         sizes: how many numbers each value has.
-        dead: share of dead units by node name.
+        largest: magnitude of each unit by node name.
         end: the head's input, whole; None until it comes.
         starts: the embeddings' values, whole.
     """
@@ -164,7 +164,7 @@ class Watch:
     values: dict[str, torch.Tensor] = field(default_factory=dict)
     gradients: dict[str, torch.Tensor] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
-    dead: dict[str, torch.Tensor] = field(default_factory=dict)
+    largest: dict[str, torch.Tensor] = field(default_factory=dict)
     end: torch.Tensor | None = None
     starts: list[torch.Tensor] = field(default_factory=list)
     hooks: list[Any] = field(default_factory=list)
@@ -202,7 +202,7 @@ class Watch:
         self.values[name] = sampled(tensor)
         self.sizes[name] = tensor.numel()
         if name in self.wires.units and tensor.dim() > 1:
-            self.dead[name] = dead_share(tensor, self.wires.units[name])
+            self.largest[name] = largest(tensor, self.wires.units[name])
         self.hooks.append(tensor.register_hook(partial(self.arrived, name)))
 
     def release(self) -> None:
@@ -216,7 +216,7 @@ class Watch:
     def forget(self) -> None:
         """Begin anew: the run went another way, and is repeated."""
         self.release()
-        for taken in (self.values, self.gradients, self.sizes, self.dead):
+        for taken in (self.values, self.gradients, self.sizes, self.largest):
             taken.clear()
 
     def arrived(self, name: str, gradient: torch.Tensor) -> None:
