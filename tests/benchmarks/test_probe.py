@@ -30,9 +30,7 @@ LIMIT = 1.10
 
 
 def resnet50() -> tuple[nn.Module, torch.Tensor]:
-    pytest.importorskip("zoo").declare_torchvision_operators()
-    from torchvision import models
-
+    models = pytest.importorskip("torchvision").models
     return models.resnet50(), torch.randn(SAMPLES, 3, 96, 96)
 
 

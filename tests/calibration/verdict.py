@@ -55,11 +55,12 @@ def outcome(nets: ModuleType, number: int, line: str) -> Outcome:
     inputs = torch.randn(SAMPLES, 64, generator=torch.Generator().manual_seed(0))
     entry = json.loads(line)
     model = nets.make(entry["config"]).train()
-    reports = {name: netcheck.check(model, inputs, optimizer=name.lower(), remedies=False) for name in ("SGD", "Adam")}
+    report = netcheck.check(model, inputs, optimizer="sgd", remedies=False)
+    bad = flagged(report)  # with Adam the same findings are as severe, or less
     return Outcome(
         number,
-        {name: flagged(report) for name, report in reports.items()},
-        score(reports["SGD"].gradients),
+        {"SGD": bad, "Adam": bad and flagged(netcheck.check(model, inputs, optimizer="adam", remedies=False))},
+        score(report.gradients),
         {"SGD": entry["trains_with_sgd"], "Adam": entry["trains_with_adam"]},
         half_of(entry["config"]),
     )

@@ -24,7 +24,6 @@ from netcheck.measure.measurement import Gradients
 from netcheck.measure.passes import Stage
 from netcheck.measure.summary import homogeneity
 from netcheck.trace.run import trace
-from tests.gpus import needs_gpus
 
 
 class Witness:
@@ -484,17 +483,6 @@ def test_too_much_work_is_refused_or_cut(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_device_that_is_not_there_is_a_finding() -> None:
     report = netcheck.check(stack(8, 8, 2), torch.randn(4, 8), device="cuda:77")
     assert [f.code for f in report if f.code == "NC006"]
-
-
-@needs_gpus(1)
-def test_a_gpu_measures_what_the_cpu_measures() -> None:
-    model = stack(32, 32, 32, 32, 4, activation=nn.Tanh)
-    args = (torch.randn(4, 32),)
-    graph = trace(model, args)
-    here, there = probe(graph, args, device="cpu"), probe(graph, args, device="cuda")
-    assert there.device.startswith("cuda")
-    assert there.gain == pytest.approx(here.gain, abs=1e-6)
-    assert all(parameter.device.type == "cpu" for parameter in model.parameters())
 
 
 def test_functions_are_measured_like_modules() -> None:
