@@ -73,10 +73,11 @@ class Slope:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """A change that was tried and works: what it is ("init", "saturation", "no norm", "no skip"), and what was measured then.
+    """A change that was tried and works, and what was measured with it.
 
     Attributes:
-        change: which fault it mends: as in `netcheck.trace.budget.Cause`.
+        change: which fault it mends: "init", "saturation", "no norm" or "no skip", as in `netcheck.trace.budget.Cause`; where two
+            changes were made together, with a plus between them ("init + no norm").
         gain: with it, in decades.
         effective_rank: of the head's input with it; None if there are no samples to compare.
     """
@@ -147,7 +148,7 @@ class Gradients:
     @property
     def held_gain(self) -> float:
         """The gain that is held against the model: without what pooling takes beyond the budget's own nets."""
-        return self.gain + self.pooled
+        return held(self.gain, self.pooled)
 
     @property
     def conditions(self) -> str:
@@ -161,3 +162,8 @@ class Gradients:
     def to_dict(self) -> dict[str, Any]:
         """A JSON-serializable copy."""
         return asdict(self)
+
+
+def held(gain: float, pooled: float) -> float:
+    """A gain with the decades that pooling took given back, up to 0: what is forgiven counts neither as a loss nor as growth."""
+    return max(gain, min(0.0, gain + pooled))

@@ -1,8 +1,9 @@
-"""What would help, tried: each single change that applies to a net is made to a run of it, and measured like the net itself.
+"""What would help, tried: each change that applies to a net is made to a run of it, and measured like the net itself.
 
     tried(graph, args, kwargs, gradients) -> Remedies, best first
       +-- changes               as for the static estimate: initialization, rectifiers, norms, skips (`netcheck.trace.budget`)
       +-- alteration            the same for a real run: other parameters, other results of some operations
+      +-- together              two of them, where no single one works
       +-- Experiment            one pass, under the conditions of the probe
 
 Nothing is edited: a follower hands out other results than the operations gave, and the model is as before.
@@ -38,6 +39,15 @@ WORKS = 1.5  # decades: half of the budget
 TURNED = 0.75  # 1 - cosine of the gradient before and after a small step
 ONE_DIRECTION, FEW_DIRECTIONS = 0.02, 0.2  # effective ranks of the head's input
 
+# Which changes are made together; a rectifier comes with its own initialization.
+PAIRS = (
+    (Cause.INIT, Cause.NO_NORM),
+    (Cause.INIT, Cause.NO_SKIP),
+    (Cause.SATURATION, Cause.NO_NORM),
+    (Cause.SATURATION, Cause.NO_SKIP),
+    (Cause.NO_NORM, Cause.NO_SKIP),
+)
+
 Alter = Callable[[tuple[Any, ...], Any], Any]  # (an operation's arguments, its result) -> what it gives instead
 
 
@@ -53,6 +63,8 @@ def tried(
     graph: ModelGraph, args: Sequence[Any], kwargs: Mapping[str, Any], gradients: Gradients
 ) -> tuple[Remedy, ...]:
     """The changes with which the gain is within 1.5 decades and the head can tell samples apart, best first.
+
+    Single ones; if none of them works, two together.
 
     Args:
         graph: the model, traced on these arguments.
@@ -71,16 +83,28 @@ def tried(
         affordable=(gradients.unpredictability or 0.0) > TURNED,
     )
     stage = Stage(graph, wires, Example.of(graph, tuple(args), dict(kwargs)), plan, gradients.seed, gradients.fresh_inputs)
+    made = {
+        cause.value: alteration(graph, cause, change, gradients.seed)
+        for cause, change in changes(Network(graph)).items()
+    }
+    found = measured(stage, made, gradients)
+    if not found:
+        pairs = {f"{one} + {other}": together(made[one], made[other]) for one, other in PAIRS if {one, other} <= made.keys()}
+        found = measured(stage, pairs, gradients)
+    return tuple(sorted(found, key=lambda remedy: abs(remedy.gain)))
+
+
+def measured(stage: Stage, alterations: Mapping[str, Alteration], gradients: Gradients) -> list[Remedy]:
+    """Those of some changes that work, by what they are."""
     found = []
-    for cause, change in changes(Network(graph)).items():
-        made = alteration(graph, cause, change, gradients.seed)
+    for change, made in alterations.items():
         try:
-            one = Experiment(replace(stage, alteration=made)).one_pass(graph.model, 0)
+            one = Experiment(replace(stage, alteration=made)).one_pass(stage.graph.model, 0)
         except (NetcheckError, RuntimeError):  # shapes that do not fit, memory, an operation in place
             continue
         if works(one, gradients):
-            found.append(Remedy(cause.value, one.gain, effective_rank(spectrum(one), one)))
-    return tuple(sorted(found, key=lambda remedy: abs(remedy.gain)))
+            found.append(Remedy(change, one.gain, effective_rank(spectrum(one), one)))
+    return found
 
 
 def works(one: Pass, before: Gradients) -> bool:
@@ -106,6 +130,19 @@ def alteration(graph: ModelGraph, cause: Cause, change: Change, seed: int) -> Al
         if node.weight is not None:
             made.operations.update(skip_around(node))
     return made
+
+
+def together(first: Alteration, second: Alteration) -> Alteration:
+    """Both changes: where they alter one operation, the second alters what the first gives."""
+    operations = dict(first.operations)
+    for node, alter in second.operations.items():
+        operations[node] = chained(operations[node], alter) if node in operations else alter
+    return Alteration({**first.moved, **second.moved}, operations)
+
+
+def chained(first: Alter, second: Alter) -> Alter:
+    """One change of a result after another."""
+    return lambda args, result: second(args, first(args, result))
 
 
 def initialized(

@@ -50,8 +50,8 @@ Gradients:
     batch, passes, seed      int; batch may be null
     fresh_initialization, fresh_inputs   bool, whether each pass drew new ones
     remarks                  list of str, what was done otherwise than asked
-    remedies                 list of changes that were tried and work: change (str: init, saturation, no norm, no skip),
-                             gain, effective_rank (float or null)
+    remedies                 list of changes that were tried and work: change (str: init, saturation, no norm, no skip;
+                             "init + no norm" for two together), gain, effective_rank (float or null)
 
 A summary:
 

@@ -29,6 +29,11 @@ REMEDIES = {
 }
 
 
+def in_words(change: str) -> str:
+    """What a remedy is: "a BatchNorm after each weight layer and identity skips around the layers" for "no norm + no skip"."""
+    return " and ".join(REMEDIES[one] for one in change.split(" + "))
+
+
 def severity(diagnosis: Diagnosis, error: float) -> Severity:
     """Error beyond `error` decades, by default where no net measured trained with any optimizer; warning before.
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Finding, Severity, Verdict
+from netcheck.measure.measurement import held
 from netcheck.rules import base, depth_budget
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def with_remedies(found: Sequence[Finding], gradients: Gradients) -> list[Findin
     if worst is None or not gradients.remedies:
         return list(found)
     gains = [
-        f"with {depth_budget.REMEDIES[one.change]} {depth_budget.decades(one.gain + gradients.pooled)}"
+        f"with {depth_budget.in_words(one.change)} {depth_budget.decades(held(one.gain, gradients.pooled))}"
         for one in gradients.remedies
     ]
     before = depth_budget.decades(gradients.held_gain)

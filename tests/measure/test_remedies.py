@@ -83,6 +83,29 @@ def test_another_initialization_measures_about_what_such_a_net_measures(change: 
     assert remedy.gain == pytest.approx(one_pass(initialized(tanh_stack(), activation)).gain, abs=0.4)
 
 
+def shrinking_relu_stack(depth: int = 50, width: int = 64) -> nn.Sequential:
+    """Half of Kaiming's gain: norms alone leave 50 layers without skips, and skips alone a stream that grows."""
+    torch.manual_seed(0)
+    blocks = [nn.Sequential(nn.Linear(width, width), nn.ReLU()) for _ in range(depth)]
+    for block in blocks:
+        nn.init.normal_(block[0].weight, std=0.5 * (2 / width) ** 0.5)
+        nn.init.zeros_(block[0].bias)
+    return nn.Sequential(*blocks, nn.Linear(width, 4))
+
+
+def test_where_no_single_change_works_two_are_tried_together() -> None:
+    model = shrinking_relu_stack()
+    report = checked(model)
+    assert report.gradients is not None
+    (remedy,) = report.gradients.remedies
+    assert remedy.change == "no norm + no skip"
+    for by_hand in (with_norms, with_skips):
+        single = one_pass(by_hand(copy.deepcopy(model)))
+        assert abs(single.gain) > 1.5 or (single.effective_rank or 0.0) < 0.2
+    assert remedy.gain == pytest.approx(one_pass(with_skips(with_norms(copy.deepcopy(model)))).gain, abs=1e-6)
+    assert any("with a BatchNorm after each weight layer and identity skips around the layers" in f.help for f in report)
+
+
 def test_remedies_stand_in_the_help_best_first() -> None:
     report = checked(tanh_stack())
     assert report.gradients is not None

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import netcheck
+from netcheck.measure.measurement import held
 from netcheck.trace import trace
 from netcheck.trace.behaviour import Activation
 from netcheck.trace.budget import diagnose
@@ -154,6 +155,14 @@ def test_averaging_over_many_positions_is_not_held_against_a_net(head: nn.Module
     assert report.gradients is not None
     assert report.gradients.pooled == pytest.approx(forgiven)
     assert report.gradients.held_gain == pytest.approx(report.gradients.gain + forgiven)
+
+
+@pytest.mark.parametrize(
+    ("gain", "pooled", "expected"),
+    [(-5.0, 1.0, -4.0), (-0.3, 0.9, 0.0), (2.4, 0.6, 2.4), (-math.inf, 0.6, -math.inf), (0.0, 0.0, 0.0)],
+)
+def test_what_pooling_takes_is_given_back_but_makes_no_growth(gain: float, pooled: float, expected: float) -> None:
+    assert held(gain, pooled) == expected
 
 
 # ---- what the sweep asks of an activation -----------------------------------------------------------------------------
