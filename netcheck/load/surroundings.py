@@ -14,6 +14,7 @@ package is not seen.
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import functools
 import sys
@@ -70,7 +71,8 @@ class Surroundings:
             self._follow([module.__dict__["forward"]] if "forward" in module.__dict__ else [], type(module))
             self._follow([*module._forward_hooks.values(), *module._forward_pre_hooks.values()])
         while self._pending and len(self._keep) < _MOST:
-            self._visit(*self._pending.pop())
+            with contextlib.suppress(Exception):  # a proxy may raise when it is looked at: it is passed over
+                self._visit(*self._pending.pop())
         self._pending.clear()
 
     def restore(self) -> None:
@@ -99,7 +101,7 @@ class Surroundings:
     # ---- following: `names` are those that the code says which led here, `owner` is the class of a method ----------
 
     def _follow(self, values: Iterable[Any], owner: type | None = None, names: tuple[str, ...] = ()) -> None:
-        self._pending.extend((value, owner, names) for value in values if not isinstance(value, _ATOMS))
+        self._pending.extend((value, owner, names) for value in values if not issubclass(type(value), _ATOMS))
 
     def _visit(self, value: Any, owner: type | None, names: tuple[str, ...]) -> None:
         if isinstance(value, type):
@@ -145,7 +147,8 @@ class Surroundings:
                 found = list(filter(is_code, found))
             elif kind and base not in self._classes:
                 self._classes[base] = dict(attributes)
-                found += [value for value in attributes.values() if isinstance(value, (*CONTAINERS, torch.Tensor))]
+                held = (value for value in attributes.values() if issubclass(type(value), (*CONTAINERS, torch.Tensor)))
+                found.extend(held)
             self._follow(found, kind, names)
 
     def _visit_object(self, value: Any, owner: type | None, names: tuple[str, ...]) -> None:
@@ -183,7 +186,8 @@ class Surroundings:
 
 def is_code(value: Any) -> bool:
     """Whether a value leads to code: in installed packages only that is followed, since their globals are registries."""
-    return isinstance(value, types.FunctionType | types.MethodType | type | types.ModuleType | functools.partial | _CACHE)
+    kinds = (types.FunctionType, types.MethodType, type, types.ModuleType, functools.partial, _CACHE)
+    return issubclass(type(value), kinds)
 
 
 @lru_cache(maxsize=8192)

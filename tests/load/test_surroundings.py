@@ -218,6 +218,34 @@ class Made(nn.Module):
     assert "made" not in space
 
 
+class Proxy:
+    """What stands for an object that is not there yet, as web frameworks have them."""
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("working outside of a request")
+
+    @property
+    def __dict__(self) -> Any:
+        raise RuntimeError("working outside of a request")
+
+
+CURRENT = Proxy()
+
+
+def past_a_proxy(net: Net, x: torch.Tensor) -> torch.Tensor:
+    if net.training is None:
+        return CURRENT.value
+    return x * stored(4)
+
+
+def test_an_object_that_raises_when_it_is_looked_at_is_passed_over() -> None:
+    surroundings = Surroundings([SimpleNamespace(forward=past_a_proxy, _forward_hooks={}, _forward_pre_hooks={})])  # type: ignore[list-item]
+    TABLES[4] = torch.ones(4)
+    surroundings.restore()
+    assert TABLES == {}
+
+
 def test_an_object_that_holds_much_is_not_walked_through() -> None:
     NESTED["data"] = [torch.ones(1) for _ in range(100_000)]
     surroundings = Surroundings([Net(into_a_nested_dict)])
