@@ -26,6 +26,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules import module as global_hooks
 
 from netcheck.load.contents import CONTAINERS, restore, saved
 from netcheck.load.guard import is_installed
@@ -67,6 +68,7 @@ class Surroundings:
         modules = list(modules)
         for kind in dict.fromkeys(map(type, modules)):
             self._visit_namespace(kind, ("forward",))
+        self._follow([*global_hooks._global_forward_hooks.values(), *global_hooks._global_forward_pre_hooks.values()])
         for module in modules:
             self._follow([module.__dict__["forward"]] if "forward" in module.__dict__ else [], type(module))
             self._follow([*module._forward_hooks.values(), *module._forward_pre_hooks.values()])

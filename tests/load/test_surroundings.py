@@ -204,6 +204,16 @@ def test_what_a_hook_reaches_is_put_back() -> None:
     assert seen == []
 
 
+def test_what_a_hook_on_all_modules_reaches_is_put_back() -> None:
+    seen: list[Any] = []
+    handle = nn.modules.module.register_module_forward_hook(lambda module, args, output: seen.append(output))
+    try:
+        netcheck.check(nn.Linear(4, 4), inputs=torch.randn(8, 4))
+    finally:
+        handle.remove()
+    assert seen == []
+
+
 def test_a_global_that_forward_makes_is_gone() -> None:
     space: dict[str, Any] = {"nn": nn, "__name__": "made_here"}
     source = """
