@@ -29,6 +29,7 @@ from netcheck.measure.plan import Plan, is_out_of_memory
 from netcheck.measure.readout import Readout
 from netcheck.measure.sampling import moments, norm, picked
 from netcheck.measure.watch import FiniteWatch, Watch, Wires
+from netcheck.trace.leaves import unwrapped
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients
@@ -107,6 +108,7 @@ class Pass:
         mean_square: of the head's input, summed over samples and units.
         unreached: parameters that forward used and no gradient can reach.
         unpredictability: 1 - cosine with the gradient a step further; None if not measured.
+        rebuilt: whether the model was built for this pass.
     """
 
     gain: float
@@ -122,6 +124,7 @@ class Pass:
     features: int
     unreached: tuple[str, ...]
     unpredictability: float | None
+    rebuilt: bool = False
 
     @property
     def finite(self) -> bool:
@@ -152,7 +155,7 @@ class Experiment:
         traced = self.stage.graph.model
         if number == 0 or self.rebuild is None:
             return traced
-        built = self.rebuild((self.stage.seed + number) % 2**32)
+        built = unwrapped(self.rebuild((self.stage.seed + number) % 2**32))  # the traced one has no wrapper either
         if type(built) is not type(traced):
             return traced
         return built.train() if traced.training else built
@@ -168,7 +171,9 @@ class Experiment:
         turned = number == 0 and stage.plan.affordable
         if turned:
             self.step_and_compare(readout, model, outcome)
-        return self.understood(readout.read(), watch, outcome, turned)
+        return replace(
+            self.understood(readout.read(), watch, outcome, turned), rebuilt=model is not stage.graph.model
+        )
 
     def take(self, readout: Readout, watch: Watch, outcome: Outcome) -> None:
         """Everything that a pass measures, as tensors on the device."""

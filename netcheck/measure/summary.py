@@ -71,7 +71,7 @@ def summarized(
         batch=stage.samples,
         passes=len(passes),
         seed=stage.seed,
-        fresh_initialization=experiment.rebuild is not None,
+        fresh_initialization=experiment.rebuild is not None and all(one.rebuilt for one in passes[1:]),
         fresh_inputs=stage.fresh,
         dead={node.node: node.dead for node in profile if node.dead},
         unreached=tuple(name for name in passes[0].unreached if all(name in one.unreached for one in passes)),

@@ -304,6 +304,11 @@ def test_every_pass_has_its_own_initialization_if_the_model_can_be_built() -> No
     assert found.fresh_initialization
     assert found.gain_spread > 1e-6
     assert probe(graph, args, device="cpu", rebuild=rebuild) == found
+    in_parallel = probe(graph, args, device="cpu", rebuild=lambda seed: nn.DataParallel(rebuild(seed)))
+    assert in_parallel == found
+    other = probe(graph, args, device="cpu", rebuild=lambda seed: nn.Linear(16, 4))
+    assert not other.fresh_initialization
+    assert other.conditions.startswith("3 passes of 32 samples, float")
 
 
 # ---- the same, whatever it is wrapped in ----------------------------------------------------------------------------
