@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
 
 from netcheck.launch import Launch
 from netcheck.measure import groups
@@ -83,7 +82,7 @@ class Ranks:
         count = launch.ranks
         if count != len(job.given):
             return Results(None, f"{REPLICAS} (torchrun started {count} processes for {len(job.given)} shares)")
-        if not dist.is_gloo_available() or synchronizes(job.model):
+        if not dist.is_gloo_available():
             return Results(None, REPLICAS)
         try:
             found, place = groups.joined(job, launch, self.name, find_unused=find_unused)
@@ -103,7 +102,7 @@ class Ranks:
             why = found.reason
         because = f" ({why})" if why else ""
         possible = dist.is_gloo_available() and count <= MOST_RANKS and can_fork()
-        if not possible or synchronizes(job.model):
+        if not possible or job.synchronizes:
             return Results(None, REPLICAS + because)
         found = forked(job, CPU, find_unused=find_unused)
         if isinstance(found, NotStarted):
@@ -114,7 +113,7 @@ class Ranks:
         """nn.DataParallel's one process, as a single outcome; no outcomes where there are too few accelerators."""
         place, why = place_for(len(job.given))
         others = self.launch is not None or (dist.is_available() and dist.is_initialized())
-        if place is None or others or synchronizes(job.model):  # synchronization wants a process for each device
+        if place is None or others or job.synchronizes:
             return Results(None, why)
         found = in_parallel(job, place)
         return results(found, f"nn.DataParallel on {len(job.given)} devices, {place.kind}")
@@ -135,11 +134,6 @@ def results(found: list[Outcome] | NotStarted, engine: str) -> Results:
 def words(place: Accelerators) -> str:
     """Where ranks compute."""
     return "the CPU" if place.kind == "cpu" else place.kind
-
-
-def synchronizes(model: nn.Module) -> bool:
-    """Whether a model has synchronized batch normalization, which wants accelerators."""
-    return any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
 
 
 def place_for(devices: int) -> tuple[Accelerators | None, str]:

@@ -28,6 +28,7 @@ from netcheck.measure.ranks import SHORT_OF_MEMORY, NotStarted, Outcome, first_l
 
 SECONDS = 60.0  # that ranks wait for one that computes
 MEETING_SECONDS = 20.0  # that they wait for one that may not come, or has failed
+SYNCHRONIZES = "synchronized batch normalization wants an accelerator for each rank"
 _SHORT = "!"  # the word of a rank whose device has too little memory
 _ABSENT = "the other ranks of the process group do not check the model with this one"
 
@@ -76,8 +77,9 @@ def joined(
     kinds = board.told("kind", own.kind if own else "", SECONDS)
     if None in kinds:
         return [Outcome(failure="" if kind is not None else f"did not come in {SECONDS:g} s") for kind in kinds], CPU
-    found: list[Outcome] | NotStarted = NotStarted("")
-    for place in (own, CPU) if own is not None and len(set(kinds)) == 1 else (CPU,):
+    places = [own] if own is not None and len(set(kinds)) == 1 else []
+    found: list[Outcome] | NotStarted = NotStarted(SYNCHRONIZES)
+    for place in places if job.synchronizes else [*places, CPU]:
         apart = board.within(place.kind)
         found = together(job, apart, default_group(apart, place, launch), find_unused=find_unused)
         if not isinstance(found, NotStarted):
@@ -115,6 +117,8 @@ def given(
     place, backend = place_of_group()
     board = Board(_get_default_store(), dist.get_rank(), dist.get_world_size())
     board = board.within(f"netcheck/{name}/{next(_round)}")
+    if place is CPU and job.synchronizes:
+        return NotStarted(SYNCHRONIZES), place, backend
     if None in board.told("here", "", MEETING_SECONDS):
         return NotStarted(_ABSENT), place, backend
     return together(job, board, group_beside(place), find_unused=find_unused), place, backend

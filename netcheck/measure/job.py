@@ -52,6 +52,11 @@ class Job:
         return sum(self.sizes)
 
     @property
+    def synchronizes(self) -> bool:
+        """Whether the model has synchronized batch normalization, which wants an accelerator for each rank."""
+        return any(isinstance(module, nn.SyncBatchNorm) for module in self.model.modules())
+
+    @property
     def weights(self) -> list[float]:
         """Each rank's share of the samples."""
         return [size / self.samples for size in self.sizes]

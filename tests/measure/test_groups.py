@@ -153,6 +153,13 @@ def test_the_processes_of_a_launcher_work_together(store: dist.TCPStore) -> None
         assert outcome.value == ("gloo, 2 processes of torchrun on the CPU", True, "")
 
 
+def test_synchronized_batch_norm_is_not_run_where_it_cannot(store: dist.TCPStore) -> None:
+    model = nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8)))
+    said = "replicas on the CPU (synchronized batch normalization wants an accelerator for each rank)"
+    for outcome in under_launcher(store, model):
+        assert outcome.value == (said, True, "")
+
+
 def test_a_process_that_does_not_come_is_a_failure(
     store: dist.TCPStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
