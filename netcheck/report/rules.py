@@ -71,5 +71,6 @@ def titles(title: str, examples: Sequence[Example]) -> list[str]:
 
 
 def sentence(text: str) -> str:
-    """`text` with a capital and a colon, as it stands before code."""
-    return f"{text[:1].upper()}{text[1:].rstrip('.:')}:"
+    """`text` with a capital and a colon, as it stands before code; a name of code ("nn.LSTM ...") stays as it is."""
+    is_code = any(mark in text.partition(" ")[0] for mark in "._(")
+    return f"{text[:1] if is_code else text[:1].upper()}{text[1:].rstrip('.:')}:"

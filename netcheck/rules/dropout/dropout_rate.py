@@ -61,15 +61,11 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Dropout(0.9), nn.Linear(3
         Example(
             "everything is dropped",
             """
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 4)
-
+class Hidden(nn.Linear):
     def forward(self, x):
-        return self.fc2(F.dropout(F.relu(self.fc1(x)), 1.0, self.training))
+        return F.dropout(F.relu(super().forward(x)), 1.0, self.training)
 
-model = Net()
+model = nn.Sequential(Hidden(16, 32), nn.Linear(32, 4))
 """,
             "8x16",
         ),
@@ -164,31 +160,18 @@ model = nn.Sequential(
         Example(
             "a moderate rate between the layers of an LSTM",
             """
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.recurrent = nn.LSTM(16, 32, num_layers=2, dropout=0.3, batch_first=True)
-        self.head = nn.Linear(32, 4)
-
-    def forward(self, x):
-        return self.head(self.recurrent(x)[0][:, -1])
-
-model = Net()
+model = nn.LSTM(16, 32, num_layers=2, dropout=0.3, batch_first=True)
 """,
             "8x5x16",
         ),
         Example(
             "a function that is off",
             """
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 4)
-
+class Hidden(nn.Linear):
     def forward(self, x):
-        return self.fc2(F.alpha_dropout(F.selu(self.fc1(x)), p=0.9))
+        return F.alpha_dropout(F.selu(super().forward(x)), p=0.9)
 
-model = Net()
+model = nn.Sequential(Hidden(16, 32), nn.Linear(32, 4))
 """,
             "8x16",
         ),

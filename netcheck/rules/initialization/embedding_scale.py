@@ -109,18 +109,9 @@ model = Net()
         Example(
             "the embedding takes the head's tensor, and is drawn again",
             """
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.head = nn.Linear(64, 100)
-        self.embedding = nn.Embedding(100, 64)
-        self.embedding.weight = self.head.weight
-        nn.init.normal_(self.embedding.weight)
-
-    def forward(self, ids):
-        return self.head(torch.tanh(self.embedding(ids)))
-
-model = Net()
+model = nn.Sequential(nn.Embedding(100, 64), nn.Tanh(), nn.Linear(64, 100))
+model[0].weight = model[2].weight
+nn.init.normal_(model[0].weight)
 """,
             "long:4x12",
         ),
@@ -162,18 +153,9 @@ model = Net()
         Example(
             "drawn small",
             """
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.embedding, self.norm = nn.Embedding(100, 64), nn.LayerNorm(64)
-        self.head = nn.Linear(64, 100, bias=False)
-        self.head.weight = self.embedding.weight
-        nn.init.normal_(self.embedding.weight, std=0.02)
-
-    def forward(self, ids):
-        return self.head(self.norm(self.embedding(ids)))
-
-model = Net()
+model = nn.Sequential(nn.Embedding(100, 64), nn.LayerNorm(64), nn.Linear(64, 100, bias=False))
+model[2].weight = model[0].weight
+nn.init.normal_(model[0].weight, std=0.02)
 """,
             "long:4x12",
         ),
@@ -219,16 +201,8 @@ model = Net()
         Example(
             "tied by the head's own initialization",
             """
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.embedding, self.head = nn.Embedding(100, 64), nn.Linear(64, 100)
-        self.embedding.weight = self.head.weight
-
-    def forward(self, ids):
-        return self.head(F.relu(self.embedding(ids)))
-
-model = Net()
+model = nn.Sequential(nn.Embedding(100, 64), nn.ReLU(), nn.Linear(64, 100))
+model[0].weight = model[2].weight
 """,
             "long:4x12",
         ),

@@ -343,7 +343,6 @@ def is_meant(found: NonFinite) -> bool:
     """Whether infinities do their work: a mask of -inf, or the start of a minimum or maximum."""
     from torch import nn
 
-
     tensor, module = found.member.tensor, found.member.module
     is_norm = MODULES.get(type(module).__name__, (None,))[0] is Kind.NORM
     if found.nan or is_norm or isinstance(tensor, nn.Parameter):

@@ -61,10 +61,7 @@ class PoorInit(StaticRule):
         Example(
             "twenty tanh layers at PyTorch's default",
             """
-layers = []
-for _ in range(20):
-    layers += [nn.Linear(64, 64), nn.Tanh()]
-model = nn.Sequential(*layers, nn.Linear(64, 10))
+model = nn.Sequential(*[nn.Sequential(nn.Linear(64, 64), nn.Tanh()) for _ in range(20)], nn.Linear(64, 10))
 """,
             "8x64",
         ),
@@ -115,13 +112,12 @@ model = nn.Sequential(*[layer() for _ in range(30)], nn.Linear(100, 10))
         Example(
             "the same depth, initialized for tanh",
             """
-layers = []
-for _ in range(20):
-    linear = nn.Linear(64, 64)
-    nn.init.xavier_uniform_(linear.weight, gain=5 / 3)
-    nn.init.zeros_(linear.bias)
-    layers += [linear, nn.Tanh()]
-model = nn.Sequential(*layers, nn.Linear(64, 10))
+def draw(module):
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight, gain=nn.init.calculate_gain("tanh"))
+
+model = nn.Sequential(*[nn.Sequential(nn.Linear(64, 64), nn.Tanh()) for _ in range(20)], nn.Linear(64, 10))
+model.apply(draw)
 """,
             "8x64",
         ),

@@ -75,13 +75,9 @@ model = nn.Sequential(*[Doubling() for _ in range(12)], nn.Linear(32, 4))
         Example(
             "rectifiers at their own gain",
             """
-layers = []
-for _ in range(20):
-    linear = nn.Linear(64, 64)
+model = nn.Sequential(*[nn.Sequential(nn.Linear(64, 64), nn.ReLU()) for _ in range(20)], nn.Linear(64, 10))
+for linear, _ in model[:-1]:
     nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
-    nn.init.zeros_(linear.bias)
-    layers += [linear, nn.ReLU()]
-model = nn.Sequential(*layers, nn.Linear(64, 10))
 """,
             "8x64",
         ),

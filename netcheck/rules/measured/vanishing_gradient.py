@@ -70,20 +70,15 @@ model = nn.Sequential(*[nn.Sequential(nn.Linear(64, 64), nn.Tanh()) for _ in ran
         Example(
             "activations scaled down on their way, though every weight is well drawn",
             """
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(64, 64) for _ in range(8))
-        for layer in self.layers:
-            nn.init.kaiming_normal_(layer.weight)
-        self.head = nn.Linear(64, 10)
+class Damped(nn.Linear):
+    def reset_parameters(self):
+        nn.init.kaiming_normal_(self.weight)
+        nn.init.zeros_(self.bias)
 
     def forward(self, x):
-        for layer in self.layers:
-            x = 0.3 * F.relu(layer(x))
-        return self.head(x)
+        return 0.3 * F.relu(super().forward(x))
 
-model = Net()
+model = nn.Sequential(*[Damped(64, 64) for _ in range(8)], nn.Linear(64, 10))
 """,
             "8x64",
         ),
@@ -92,13 +87,9 @@ model = Net()
         Example(
             "the same depth, initialized for tanh",
             """
-layers = []
-for _ in range(20):
-    linear = nn.Linear(64, 64)
-    nn.init.xavier_uniform_(linear.weight, gain=5 / 3)
-    nn.init.zeros_(linear.bias)
-    layers += [linear, nn.Tanh()]
-model = nn.Sequential(*layers, nn.Linear(64, 10))
+model = nn.Sequential(*[nn.Sequential(nn.Linear(64, 64), nn.Tanh()) for _ in range(20)], nn.Linear(64, 10))
+for linear, _ in model[:-1]:
+    nn.init.orthogonal_(linear.weight, gain=1.2)
 """,
             "8x64",
         ),

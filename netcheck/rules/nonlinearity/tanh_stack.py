@@ -52,13 +52,10 @@ class TanhStack(StaticRule):
         Example(
             "a hundred and twenty tanh layers, even at tanh's own gain",
             """
-layers = []
-for _ in range(120):
-    linear = nn.Linear(64, 64)
-    nn.init.xavier_uniform_(linear.weight, gain=5 / 3)
-    nn.init.zeros_(linear.bias)
-    layers += [linear, nn.Tanh()]
-model = nn.Sequential(*layers, nn.Linear(64, 10))
+model = nn.Sequential(*(part for _ in range(120) for part in (nn.Linear(64, 64), nn.Tanh())), nn.Linear(64, 10))
+for layer in model[:-1:2]:
+    nn.init.xavier_uniform_(layer.weight, gain=5 / 3)
+    nn.init.zeros_(layer.bias)
 """,
             "8x64",
         ),
@@ -93,26 +90,25 @@ model = Net()
         Example(
             "rectifiers at their own gain",
             """
-layers = []
-for _ in range(120):
-    linear = nn.Linear(64, 64)
-    nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
-    nn.init.zeros_(linear.bias)
-    layers += [linear, nn.ReLU()]
-model = nn.Sequential(*layers, nn.Linear(64, 10))
+model = nn.Sequential(*(part for _ in range(120) for part in (nn.Linear(64, 64), nn.ReLU())), nn.Linear(64, 10))
+for layer in model[:-1:2]:
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)
 """,
             "8x64",
         ),
         Example(
             "twenty tanh layers, initialized for tanh",
             """
-layers = []
-for _ in range(20):
-    linear = nn.Linear(64, 64)
-    nn.init.xavier_uniform_(linear.weight, gain=5 / 3)
-    nn.init.zeros_(linear.bias)
-    layers += [linear, nn.Tanh()]
-model = nn.Sequential(*layers, nn.Linear(64, 10))
+class Layer(nn.Linear):
+    def reset_parameters(self):
+        nn.init.xavier_uniform_(self.weight, gain=5 / 3)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x):
+        return torch.tanh(super().forward(x))
+
+model = nn.Sequential(*(Layer(64, 64) for _ in range(20)), nn.Linear(64, 10))
 """,
             "8x64",
         ),

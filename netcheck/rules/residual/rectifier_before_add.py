@@ -176,51 +176,41 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), *[Block() for _ in range(4)], nn.Flatt
         Example(
             "the ReLU before the layers (pre-activation)",
             """
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
-            nn.Conv2d(8, 8, 3, padding=1),
-        )
-
+class Residual(nn.Sequential):
     def forward(self, x):
-        return x + self.body(x)
+        return x + super().forward(x)
 
-model = nn.Sequential(nn.Conv2d(3, 8, 3), *[Block() for _ in range(4)], nn.Flatten(), nn.Linear(8 * 36, 10))
+blocks = [Residual(nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1)) for _ in range(4)]
+model = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(3 * 64, 10))
 """,
             "4x3x8x8",
         ),
         Example(
             "activations of both signs (Darknet)",
             """
-def layer():
-    return nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.LeakyReLU(0.1))
-
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Sequential(layer(), layer())
-
+class Residual(nn.Sequential):
     def forward(self, x):
-        return x + self.body(x)
+        return x + super().forward(x)
 
-model = nn.Sequential(nn.Conv2d(3, 8, 3), *[Block() for _ in range(4)], nn.Flatten(), nn.Linear(8 * 36, 10))
+def layer():
+    return nn.Sequential(nn.Conv2d(3, 3, 3, padding=1, bias=False), nn.BatchNorm2d(3), nn.LeakyReLU(0.1))
+
+model = nn.Sequential(*[Residual(layer(), layer()) for _ in range(4)], nn.Flatten(), nn.Linear(3 * 64, 10))
 """,
             "4x3x8x8",
         ),
         Example(
             "a norm after the ReLU gives the branch both signs",
             """
-class Block(nn.Module):
+class ConvNorm(nn.Module):
     def __init__(self):
         super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(8))
+        self.conv, self.norm = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
 
     def forward(self, x):
-        return x + self.body(x)
+        return x + self.norm(F.relu(self.conv(x)))
 
-model = nn.Sequential(nn.Conv2d(3, 8, 3), *[Block() for _ in range(4)], nn.Flatten(), nn.Linear(8 * 36, 10))
+model = nn.Sequential(*[ConvNorm() for _ in range(4)], nn.Flatten(), nn.Linear(3 * 64, 10))
 """,
             "4x3x8x8",
         ),
