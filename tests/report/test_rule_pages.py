@@ -99,3 +99,10 @@ def test_headings_stand_on_lines_of_their_own() -> None:
     for rule in registry():
         lines = rule.documentation.splitlines()
         assert {line[3:] for line in lines if line.startswith("## ")} <= HEADINGS, rule.code
+
+
+def test_a_title_that_begins_with_a_name_of_code_keeps_it() -> None:
+    class Named(Documented):
+        BAD = (Example("nn.LSTM as PyTorch builds it", "model = nn.LSTM(4, 4)"),)
+
+    assert "\nnn.LSTM as PyTorch builds it:\n" in page(Named())
