@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from netcheck.rules.base import Example, Rule
+
+_IMPORTS = {
+    "torch": "import torch",
+    "F": "import torch.nn.functional as F",
+    "nn": "from torch import nn",
+}  # by the name that an example uses
 
 
 def page(rule: Rule) -> str:
@@ -60,7 +67,13 @@ def example(title: str, examples: Sequence[Example]) -> list[str]:
     if not examples:
         return []
     first = examples[0]
-    return [f"## {title}", sentence(first.title), f"```python\n{first.source.strip()}\n```"]
+    return [f"## {title}", sentence(first.title), f"```python\n{with_imports(first.source.strip())}\n```"]
+
+
+def with_imports(source: str) -> str:
+    """An example as it runs where it is pasted: behind the imports of the names that it uses."""
+    needed = [line for name, line in _IMPORTS.items() if re.search(rf"\b{name}\.", source)]
+    return "\n".join([*needed, "", source]) if needed else source
 
 
 def titles(title: str, examples: Sequence[Example]) -> list[str]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from netcheck.findings import Severity
 from netcheck.report.rules import catalogue, page, pages
 from netcheck.rules.base import Example, StaticRule, registry
@@ -106,3 +110,18 @@ def test_a_title_that_begins_with_a_name_of_code_keeps_it() -> None:
         BAD = (Example("nn.LSTM as PyTorch builds it", "model = nn.LSTM(4, 4)"),)
 
     assert "\nnn.LSTM as PyTorch builds it:\n" in page(Named())
+
+
+def test_examples_bring_the_imports_that_they_use() -> None:
+    class Importing(Documented):
+        BAD = (Example("a net", "model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())"),)
+
+    assert "```python\nfrom torch import nn\n\nmodel = nn.Sequential" in page(Importing())
+
+
+@pytest.mark.parametrize("rule", [rule for rule in registry() if isinstance(rule, StaticRule)], ids=lambda rule: rule.code)
+def test_what_a_page_shows_runs_as_it_stands(rule: StaticRule) -> None:
+    for block in re.findall(r"```python\n(.*?)```", page(rule), re.DOTALL):
+        names: dict[str, object] = {"__name__": "example"}
+        exec(compile(block, rule.code, "exec"), names)
+        assert "model" in names

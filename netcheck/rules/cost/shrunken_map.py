@@ -38,6 +38,10 @@ class ShrunkenMap(StaticRule):
     In a shortcut: the branch beside it reads what the 1x1 convolution with stride 2 leaves out, and the map counts as read.
     Kernels with holes (dilation), as in DeepLab's pyramid, are given as information only.
 
+    ## Evidence
+    Exact, from the sizes of kernels, strides, paddings and maps. torchvision's ResNet-18 on images of 32x32: three
+    convolutions on maps of 1x1 have 89 % idle weights, one on 2x2 has 56 %; on 64x64 it has no such layer.
+
     ## References
     - Chen et al. 2017, Rethinking Atrous Convolution, section 3.3: at large rates a 3x3 filter degenerates to 1x1.
     - He et al. 2018, Bag of Tricks, section 4.1: "convolution with stride 2 ignores three-quarters of the input".

@@ -31,6 +31,11 @@ class NoNormalization(StaticRule):
     In nets inside the budget; where the branches start at zero (a zero last layer, Fixup, SkipInit, LayerScale); in
     self-normalizing nets (SELU with LeCun's initialization); with weight standardization.
 
+    ## Evidence
+    The static gain, as built and with a norm after each weight layer. Of the first example below, 40 blocks of two layers
+    each: +6.0 decades estimated, +5.9 measured (`netcheck.check` with its probe); of the one with a norm in each branch
+    +0.9 measured.
+
     ## References
     - Ioffe and Szegedy 2015, Batch Normalization.
     - De and Smith 2020, Batch Normalization Biases Residual Blocks Towards the Identity Function.

@@ -27,7 +27,9 @@ class SkipAfterPreactivation(StaticRule):
 
     ## When it is fine
     Where the skip has a projection (the first block of a stage takes it after the pre-activation in the paper itself), and
-    in ResNet's own order, where the activation follows the sum and the norm stands in the branch.
+    in ResNet's own order, where the activation follows the sum and the norm stands in the branch. A norm alone at the head
+    of each block, `x = norm(x); x = x + f(x)`, is the post-norm order of the first transformers in other lines, and is not
+    reported.
 
     ## Evidence
     ResNet-110 on CIFAR-10: 8.17 % error with BatchNorm after the addition, 6.61 % as published, 6.37 % with full
