@@ -157,6 +157,23 @@ CASES = [
     ("sequences.WrittenSoftmax", rows(4, 12), "NC109", ()),
     ("sequences.LogOfNegative", rows(4, 4), "NC507", ()),
     ("sequences.LSTMForget", rows(4, 7, 6), "NC505", ()),
+    ("wiring.SwinLike", IMAGES, "", ()),
+    ("wiring.Teacher", rows(4, 8), "", ()),
+    ("wiring.SlotAttention", rows(4, 9, 16), "", ()),
+    ("wiring.WaveBlock", rows(4, 1, 40), "", ()),
+    ("wiring.WrongSwitch", rows(4, 16), "NC202", ()),
+    ("wiring.ListOfTuples", rows(4, 16), "NC901", ()),
+    ("wiring.Namespace", rows(4, 16), "NC901", ()),
+    ("wiring.Lambda", rows(4, 16), "NC901", ()),
+    ("wiring.Partial", rows(4, 16), "NC901", ()),
+    ("wiring.MemoryUnused", (ids(50, 4, 6), ids(50, 4, 5)), "NC904", ("NC903",)),
+    ("wiring.Discretize", rows(4, 16), "NC905", ()),
+    ("wiring.Overwritten", rows(4, 7, 6), "NC904", ("NC103",)),
+    ("wiring.half_skips", rows(4, 8), "NC402", ()),
+    ("wiring.drop_skips", rows(4, 8), "NC402", ()),
+    ("wiring.vqvae_encoder", IMAGES, "NC403", ()),
+    ("wiring.TimeAverage", rows(4, 7, 5), "NC908", ()),
+    ("wiring.three_skips", rows(4, 8), "NC405", ()),
 ]
 
 

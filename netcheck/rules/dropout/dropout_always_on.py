@@ -21,6 +21,10 @@ _WAYS = {  # how it stays on -> (what is said, what to do)
         "{name} does not look at `self.training`",
         "pass the mode: `{name}(x, p, training=self.training)`, or build an `nn.Dropout` in `__init__`",
     ),
+    "turned": (
+        "{name} is off in training and on in evaluation, its switch turned round",
+        "pass the mode itself: `{name}(x, p, training=self.training)`",
+    ),
     "attention": (
         "the attention's `dropout_p` does not look at `self.training`",
         "pass `dropout_p=self.p if self.training else 0.0`",
@@ -49,8 +53,9 @@ class DropoutAlwaysOn(StaticRule):
 
     ## What it does
     Where a dropout is not a registered module, records forward once more in evaluation mode,
-    and reports what still drops: `F.dropout` without `training=`, a dropout module that forward builds or
-    that a plain list holds, attention with a constant `dropout_p`, a mask drawn without asking for the mode.
+    and reports what still drops: `F.dropout` without `training=` or with `training=not self.training`, a dropout module
+    that forward builds or that a plain list holds, attention with a constant `dropout_p`, a mask drawn without asking for
+    the mode.
 
     ## Why is this bad?
     Predictions change from call to call, and are worse than what was trained; validation
@@ -273,7 +278,8 @@ model = Net()
         modules = list(graph.model.modules())
         registered = frozenset(map(id, modules))
         overridden = overrides_train(modules)
-        if not any(may_stay_on(node, registered, overridden=overridden) for node in graph):
+        turned = {node.called_at for node in graph if is_switched_off(node)}
+        if not turned and not any(may_stay_on(node, registered, overridden=overridden) for node in graph):
             return  # the common case: forward need not be recorded again
         try:
             evaluated = graph.in_mode(training=False)
@@ -282,7 +288,7 @@ model = Net()
         found: dict[str, list[Node]] = {}
         for node in evaluated:
             if node.live and node.depends and is_on(node):
-                found.setdefault(way_of(node, registered), []).append(node)
+                found.setdefault("turned" if node.called_at in turned else way_of(node, registered), []).append(node)
         severity = Severity.INFO if is_on_purpose(graph.model) else Severity.WARNING
         for way, nodes in found.items():
             fact, cure = (text.format(name=nodes[0].target) for text in _WAYS[way])
@@ -298,6 +304,12 @@ model = Net()
                 severity=severity,
                 verdict=Verdict.CONFIRMED,
             )
+
+
+def is_switched_off(node: Node) -> bool:
+    """Whether a function was told to drop nothing by a module that is in training mode (and so is not live: it hands on)."""
+    plain = node.kind is Kind.DROPOUT and node.module is None and not is_mask(node)
+    return plain and node.training and bool(rate(node)) and not is_on(node)
 
 
 def may_stay_on(node: Node, registered: Container[int], *, overridden: bool) -> bool:

@@ -61,7 +61,9 @@ class PoorInit(StaticRule):
         Example(
             "twenty tanh layers at PyTorch's default",
             """
-model = nn.Sequential(*[nn.Sequential(nn.Linear(64, 64), nn.Tanh()) for _ in range(20)], nn.Linear(64, 10))
+model = nn.Sequential(
+    *[nn.Sequential(nn.Linear(64, 64), nn.Tanh()) for _ in range(20)], nn.Linear(64, 10)
+)
 """,
             "8x64",
         ),
@@ -116,7 +118,9 @@ def draw(module):
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight, gain=nn.init.calculate_gain("tanh"))
 
-model = nn.Sequential(*[nn.Sequential(nn.Linear(64, 64), nn.Tanh()) for _ in range(20)], nn.Linear(64, 10))
+model = nn.Sequential(
+    *[nn.Sequential(nn.Linear(64, 64), nn.Tanh()) for _ in range(20)], nn.Linear(64, 10)
+)
 model.apply(draw)
 """,
             "8x64",

@@ -47,6 +47,7 @@ def switched_on_in_forward(self, x):
 
 
 BAD = {
+    "its switch turned round": between(lambda self, x: F.dropout(x, 0.5, not self.training)),
     "a method of torch": between(lambda self, x: torch.dropout(x, 0.5, train=True)),
     "channels": between(lambda self, x: F.dropout1d(x[..., None], 0.3)[..., 0]),
     "in place, through a helper": between(lambda self, x: (lambda y: F.dropout(y, inplace=True))(x)),
@@ -66,6 +67,7 @@ BAD = {
     ),
 }
 GOOD = {
+    "off for good": between(lambda self, x: F.dropout(x, 0.5, False)),
     "a rate of zero": between(lambda self, x: F.dropout(x, 0.0)),
     "off by default": between(lambda self, x: F.alpha_dropout(x, 0.2)),
     "told the mode": between(lambda self, x: torch.dropout(x, 0.5, self.training)),
@@ -117,3 +119,9 @@ def test_registered_modules_are_not_recorded_twice() -> None:
     graph = trace(model, (torch.randn(4, 8),))
     assert list(DropoutAlwaysOn().check(graph)) == []
     assert graph._in_mode == {}
+
+
+def test_a_switch_turned_round_is_said_to_be() -> None:
+    (found,) = findings(DropoutAlwaysOn, BAD["its switch turned round"], (4, 8))
+    assert found.message.endswith("F.dropout is off in training and on in evaluation, its switch turned round")
+    assert found.evidence.value == 0.5
