@@ -4,17 +4,18 @@
     h = out.transpose(1, 2)       (T, 16, N)
     F.adaptive_avg_pool1d(h, 1)   reads dimension 2 of h, which is dimension 1 of out
 
-readers(graph)[out, 1]            the nearest such operation behind `out`, through what keeps the dimension whole
+readers({(out, 1)})[out, 1]      the nearest such operation behind `out`, through what keeps the dimension whole
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import ModelGraph, Node
+    from netcheck.trace.graph import Node
 
 # What leaves each element where it is, and what leaves the first two dimensions where they are, if the shape says so, too.
 _ELEMENTWISE = frozenset((
@@ -27,11 +28,20 @@ _REORDERING = frozenset(("permute", "transpose", "swapaxes", "swapdims", "getatt
 Place = tuple["Node", int]  # a node, and a dimension of its value
 
 
-def readers(graph: ModelGraph) -> dict[Place, Node]:
-    """For each value of three dimensions, and each of them: the operation behind it that reads it, in fewest steps."""
+def readers(places: Collection[Place]) -> dict[Place, Node]:
+    """For each dimension of a value of three: the operation behind it that reads it, in fewest steps.
+
+    Looks from the last node of the graph back to the first of `places`, at their dimensions and what they may have become.
+    """
+    if not places:
+        return {}
+    first = min((node for node, _ in places), key=lambda node: node.index)
+    behind = first.graph.nodes[first.index :]
+    reordered = any(node.function in _REORDERING for node in behind)
+    dimensions = range(3) if reordered else sorted({dimension for _, dimension in places})
     found: dict[Place, tuple[int, Node]] = {}
-    for node in reversed(graph.nodes):
-        for dimension in range(3) if len(node.shape or ()) == 3 else ():
+    for node in reversed(behind):
+        for dimension in dimensions if len(node.shape or ()) == 3 else ():
             ways = [way for user in node.users if (way := way_on(node, user, dimension, found)) is not None]
             if ways:
                 found[node, dimension] = min(ways, key=lambda way: way[0])

@@ -278,11 +278,11 @@ model = Net()
         modules = list(graph.model.modules())
         registered = frozenset(map(id, modules))
         overridden = overrides_train(modules)
-        turned = {node.called_at for node in graph if is_switched_off(node)}
-        if not turned and not any(may_stay_on(node, registered, overridden=overridden) for node in graph):
+        if not any(is_switched_off(node) or may_stay_on(node, registered, overridden=overridden) for node in graph):
             return  # the common case: forward need not be recorded again
         try:
             evaluated = graph.in_mode(training=False)
+            turned = {node.called_at for node in graph.in_mode(training=True) if is_switched_off(node)}
         except TraceError:
             return
         found: dict[str, list[Node]] = {}

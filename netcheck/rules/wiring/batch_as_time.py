@@ -268,7 +268,7 @@ model = Net()
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for the layers that the batch reaches as time, one for those whose samples are picked as steps."""
         layers = {node: steps for node in graph if (steps := steps_of(node)) is not None}
-        known = readers(graph) if layers else {}
+        known = readers([(node, 1 - steps) for node, steps in layers.items()])
         found = [mistake for node, steps in layers.items() if (mistake := mistake_of(node, steps, known)) is not None]
         for picked in (False, True):
             alike = [mistake for mistake in found if (mistake.reader is not None) == picked]

@@ -121,7 +121,8 @@ def test_registered_modules_are_not_recorded_twice() -> None:
     assert graph._in_mode == {}
 
 
-def test_a_switch_turned_round_is_said_to_be() -> None:
-    (found,) = findings(DropoutAlwaysOn, BAD["its switch turned round"], (4, 8))
+@pytest.mark.parametrize("training", [True, False], ids=["given in train", "given in eval"])
+def test_a_switch_turned_round_is_said_to_be(training: bool) -> None:
+    (found,) = findings(DropoutAlwaysOn, BAD["its switch turned round"].train(training), (4, 8))
     assert found.message.endswith("F.dropout is off in training and on in evaluation, its switch turned round")
     assert found.evidence.value == 0.5
