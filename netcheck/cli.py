@@ -61,7 +61,7 @@ GROUPS = {  # of the options of `check`, as --help shows them; the last has the 
     "Targets": ("exclude", "inputs", "input_from", "weights"),
     "Rules": ("select", "extend_select", "ignore", "baseline", "write_baseline", "add_ignores"),
     "Report": ("format", "output_file", "statistics", "verbose", "quiet", "colour", "fail_on", "exit_zero"),
-    "Gradients": ("probe", "device", "seeds", "seed", "remedies", "optimizer"),
+    "Gradients": ("probe", "device", "dtype", "seeds", "seed", "remedies", "optimizer"),
     "Cost and devices": ("batch_size", "devices", "device_memory"),
     "Running": ("jobs", "timeout", "memory", "cache", "cache_dir"),
     "Settings": ("config", "isolated", "show_settings"),

@@ -71,6 +71,7 @@ def check(
     *,
     probe: bool = True,
     device: str = "auto",
+    dtype: str = "auto",
     seeds: int = 3,
     remedies: bool = True,
     optimizer: str = "sgd",
@@ -90,6 +91,8 @@ def check(
         probe: whether to run the model forward and backward for real, and measure its gradients; the model, its gradients
             and all random number generators are afterwards as before.
         device: where to: "auto" (cuda, then mps, then cpu) or the name of a device.
+        dtype: in which precision: "auto" (float64 where that is affordable, else float32), "float64", "float32", "bfloat16" or
+            "float16".
         seeds: how many passes to make, each with fresh inputs, and fresh weights where `model` builds one.
         remedies: whether to try what would help where a measured gradient is bad, on a run of the model; it stays as it is.
         optimizer: what the model will be trained with, "sgd" or "adam", which forgives a gradient's scale in part.
@@ -109,6 +112,7 @@ def check(
         ignore=selectors(ignore),
         probe=probe,
         device=device,
+        dtype=dtype,
         seeds=seeds,
         remedies=remedies,
         optimizer=optimizer,

@@ -45,6 +45,7 @@ def probed(
             example.args,
             example.kwargs,
             device=settings.device,
+            dtype=settings.dtype,
             passes=settings.seeds,
             seed=settings.seed,
             rebuild=factory,

@@ -45,6 +45,7 @@ def probe(
     kwargs: Mapping[str, Any] | None = None,
     *,
     device: str = "auto",
+    dtype: str = "auto",
     passes: int = planning.PASSES,
     seed: int = 0,
     rebuild: Rebuild | None = None,
@@ -57,6 +58,7 @@ def probe(
         args: positional arguments of forward.
         kwargs: keyword arguments of forward.
         device: "auto" (cuda, then mps, then cpu) or the name of a device.
+        dtype: "auto" (float64 where that is affordable, else float32) or the name of a precision.
         passes: how many to make; fewer on a CPU that they would keep busy for long.
         seed: of the first pass; the k-th uses seed + k.
         rebuild: builds the same model from a seed, with a fresh initialization.
@@ -73,7 +75,7 @@ def probe(
     example = Example.of(graph, tuple(args), dict(kwargs or {}), batches)
     wires = Wires.of(graph)
     failure: NetcheckError | None = None
-    for plan in planning.plans(graph, example, device, passes):
+    for plan in planning.plans(graph, example, device, passes, dtype):
         attempt: Plan | None = plan
         while attempt is not None:
             experiment = Experiment(Stage(graph, wires, example, attempt, seed, fresh=not batches), rebuild)
@@ -168,7 +170,7 @@ class Experiment:
             outcome = stage.run(model, twins, watch, number)
             readout = Readout()
             self.take(readout, watch, outcome)
-        turned = number == 0 and stage.plan.affordable
+        turned = number == 0 and stage.plan.affordable and torch.finfo(stage.plan.dtype).eps < STEP / 10
         if turned:
             self.step_and_compare(readout, model, outcome)
         return replace(
@@ -190,6 +192,7 @@ class Experiment:
         readout.add("mean square", norm(samples).square())
         if self.has_samples(outcome.end):
             rows = samples.flatten(1)
+            rows = rows.to(torch.promote_types(rows.dtype, torch.float32))  # their products, not what the model makes of them
             centred = rows - rows.mean(0)
             readout.add("gram", centred @ centred.T)
 

@@ -103,7 +103,8 @@ class Stage:
         """The norm of the cotangent: 1, or in float32 what keeps the gradient in range at both ends."""
         if self.plan.dtype is torch.float64:
             return 1.0
-        return float(10.0 ** max(-12.0, min(12.0, -self.graph.diagnosis.gain / 2)))
+        most = 3.0 if self.plan.dtype is torch.float16 else 12.0  # decades: float16 spans twelve
+        return float(10.0 ** max(-most, min(most, -self.graph.diagnosis.gain / 2)))
 
     @contextmanager
     def set_up(self, model: nn.Module, moved: Mapping[str, torch.Tensor] | None = None) -> Iterator[Twins]:

@@ -62,10 +62,12 @@ class Plan:
         )
 
 
-def plans(graph: ModelGraph, example: Example, device: str, passes: int = PASSES) -> Iterator[Plan]:
+def plans(
+    graph: ModelGraph, example: Example, device: str, passes: int = PASSES, dtype: str = "auto"
+) -> Iterator[Plan]:
     """The ways to try, best first: each is tried if the one before raised.
 
-    `passes` are wanted; a CPU may be given fewer.
+    `passes` are wanted; a CPU may be given fewer. A `dtype` that is not "auto" is the only one tried.
 
     Raises:
         ProbeError: there is no such device; the model has no values, or is too large for the device.
@@ -81,21 +83,22 @@ def plans(graph: ModelGraph, example: Example, device: str, passes: int = PASSES
     remarks: tuple[str, ...] = ()
     if chosen.type == "cpu" and work * (samples or 1) > CPU_WORK:
         samples, passes, remarks = capped(work / passes, samples, passes)
+    asked = [] if dtype == "auto" else [getattr(torch, dtype)]
     double = chosen.type != "mps" and (chosen.type != "cpu" or work * (samples or 1) <= DOUBLE_WORK)
-    dtypes = [torch.float64, torch.float32] if double else [torch.float32]
+    dtypes = asked or ([torch.float64, torch.float32] if double else [torch.float32])
     fitting = [dtype for dtype in dtypes if fits(graph, chosen, dtype)]
     if not fitting:
         raise ProbeError(
             f"{type(graph.model).__name__} does not fit into the memory of {chosen}",
             help="check a small configuration of the same architecture",
         )
-    for dtype in fitting:
-        yield Plan(chosen, dtype, samples, passes, remarks, not remarks)
+    for precision in fitting:
+        yield Plan(chosen, precision, samples, passes, remarks, not remarks)
     if samples != example.samples:  # forward may know its batch size
         yield Plan(chosen, fitting[-1], None, passes, remarks, not remarks)
     if chosen.type != "cpu":
         slower = f"it does not run on {chosen}: measured on cpu"
-        yield Plan(torch.device("cpu"), torch.float32, example.samples, passes, (*remarks, slower))
+        yield Plan(torch.device("cpu"), (asked or dtypes)[-1], example.samples, passes, (*remarks, slower))
 
 
 def find_device(name: str) -> torch.device:

@@ -37,6 +37,7 @@ MOST_DEVICES = 4096
 FORMATS = ("text", "full", "concise", "json", "json-lines", "github", "sarif", "junit", "markdown", "html")
 WITH_STATISTICS = ("text", "full", "concise", "json", "json-lines", "markdown")  # the others show findings
 OPTIMIZERS = ("sgd", "adam")
+DTYPES = ("auto", "float64", "float32", "bfloat16", "float16")
 SEVERITIES = ("error", "warning", "info")
 
 Ignores = tuple[tuple[str, tuple[str, ...]], ...]  # pairs of a pattern and selectors
@@ -67,6 +68,7 @@ class Settings:
         colour: True or False as asked for; None means as the stream and the environment say.
         probe: whether to run the model forward and backward for real, and measure its gradients.
         device: where: "auto" (cuda, then mps, then cpu), or the name of a device.
+        dtype: the precision of these runs, one of `DTYPES`; "auto" is float64 where that is affordable, else float32.
         seeds: how many passes it makes, each with fresh inputs and a fresh initialization where a model can be built anew.
         remedies: whether to try what would help where a measured gradient is bad.
         optimizer: what the model will be trained with, one of `OPTIMIZERS`: Adam forgives a gradient's scale in part.
@@ -168,6 +170,11 @@ class Settings:
         Form(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", "choose auto, cpu, mps, cuda or cuda:N"),
         "Where to run it: auto (cuda, then mps, then cpu), cpu, mps, cuda or cuda:N.",
         metavar="DEVICE",
+    )
+    dtype: str = option(
+        "auto",
+        Choice(DTYPES),
+        "The precision of these runs: auto (float64 where that is affordable, else float32), or what the model is trained in.",
     )
     seeds: int = option(
         3,

@@ -150,6 +150,27 @@ def test_numbers_are_read_in_their_own_precision() -> None:
     assert [part.tolist() for part in numbers["b"]] == [[1.0], [1e-300]]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_a_model_is_measured_in_the_precision_that_is_asked_for(dtype: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(*[layer for _ in range(6) for layer in (nn.Linear(32, 32), nn.Tanh())], nn.Linear(32, 4))
+    model.to(getattr(torch, dtype))
+    x = torch.randn(4, 32, dtype=getattr(torch, dtype))
+    exact, own = (netcheck.check(model, x, device="cpu", dtype=name).gradients for name in ("auto", dtype))
+    assert exact is not None
+    assert own is not None
+    assert (exact.dtype, own.dtype) == ("float64", dtype)
+    assert own.gain == pytest.approx(exact.gain, abs=0.05)
+    assert own.effective_rank == pytest.approx(exact.effective_rank, abs=0.02)
+    assert (own.unpredictability is None) == (dtype != "float32")  # a small step is rounded away in 16 bits
+    assert {parameter.dtype for parameter in model.parameters()} == {getattr(torch, dtype)}
+
+
+def test_a_precision_that_there_is_not_is_refused() -> None:
+    with pytest.raises(netcheck.UsageError, match="int8"):
+        netcheck.check(nn.Linear(2, 2), torch.randn(2, 2), dtype="int8")
+
+
 # ---- on an accelerator -----------------------------------------------------------------------------------------------
 
 
