@@ -56,7 +56,7 @@ class InhomogeneousGradient(MeasuredRule):
     )
     BAD = (
         Example(
-            "half of the branches scaled by ten, half by a ten-thousandth",
+            "half of the branches scaled by a hundred-thousandth",
             """
 class Branch(nn.Module):
     def __init__(self, scale):
@@ -91,16 +91,15 @@ model = nn.Sequential(*[Block() for _ in range(8)], nn.LayerNorm(64), nn.Linear(
         Example(
             "branches that start at zero, whose inner weights have no gradient yet",
             """
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.up, self.down = nn.Linear(32, 64), nn.Linear(64, 32)
-        nn.init.zeros_(self.down.weight)
+class ReZero(nn.Linear):
+    def __init__(self, width):
+        super().__init__(width, width)
+        self.gain = nn.Parameter(torch.zeros(1))
 
     def forward(self, x):
-        return x + self.down(F.relu(self.up(x)))
+        return x + self.gain * F.relu(super().forward(x))
 
-model = nn.Sequential(*[Block() for _ in range(10)], nn.Linear(32, 4))
+model = nn.Sequential(*[ReZero(32) for _ in range(10)], nn.Linear(32, 4))
 """,
             "8x32",
         ),
