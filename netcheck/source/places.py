@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Protocol
 
 from netcheck.findings import Location
 from netcheck.source.locate import Definition, Step, locate_definition, locate_override, locate_steps
+from netcheck.source.weak import cached_by_class
 
 
 class Module(Protocol):
@@ -78,7 +78,7 @@ def child_place(lineage: tuple[Ancestor, ...]) -> Location | None:
     return None
 
 
-@lru_cache(maxsize=4096)
+@cached_by_class
 def class_definitions(kind: type) -> tuple[Definition, ...]:
     """The definitions of a class and its bases in the order of its MRO, without torch's own."""
     found = []

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 
@@ -79,6 +79,20 @@ class Activation:
     def rectifies(self) -> bool:
         """Flat, or much flatter, on one side (ReLU and its smooth and leaky relatives)."""
         return self.saturates_low != self.saturates_high
+
+    @cached_property
+    def flat_below(self) -> float | None:
+        """Up to where the slope of a rectifier is exactly 0, from the left: 0 for ReLU; None for what is flat nowhere, or
+        saturates.
+        """
+        if not (self.saturates_low and self.rectifies):
+            return None
+        grid = torch.arange(-3200, 3201, dtype=torch.float64) / 100  # has 0 exactly
+        _, slopes = evaluated(self.function, grid)
+        alive = slopes.abs() > 1e-12
+        first = int(alive.double().argmax())
+        sharp = float(slopes[first].abs()) > 0.01 * self.steepest  # GELU fades out: there is no edge
+        return float(grid[first - 1]) if first > 0 and sharp else None
 
     def moments(self, variance: float, mean: float = 0.0) -> tuple[float, float, float]:
         """(second moment, mean, slope) for Gaussian pre-activations."""

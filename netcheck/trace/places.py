@@ -114,7 +114,7 @@ def built_outside(model: nn.Module, path: str, origin: Definition | None = None)
         modules.append(child)
     steps = [Step(name) for name in names]
     for depth in range(len(modules) - 1, -1, -1):
-        sources = class_definitions(type(modules[depth]))  # type: ignore[arg-type]
+        sources = class_definitions(type(modules[depth]))
         if sources and depth < len(steps) and (place := locate_child(sources, steps[depth:])):
             return place
     return locate_child([origin], steps) if origin is not None and steps else None

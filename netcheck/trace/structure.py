@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
+
+from netcheck.source.weak import cached_by_class
 
 Step = tuple[str, Any]  # ("item", key) or ("attr", name)
 Path = tuple[Step, ...]
@@ -61,7 +62,7 @@ def attributes(value: object) -> Iterator[tuple[str, Any]]:
             yield name, getattr(value, name)
 
 
-@lru_cache(maxsize=1024)
+@cached_by_class
 def slots(cls: Any) -> tuple[str, ...]:
     """The names of the slots that a class and its bases declare."""
     declared = (base.__dict__.get("__slots__", ()) for base in cls.__mro__)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
@@ -16,9 +15,7 @@ from netcheck.rules.unit_moments import is_as_built, unit_moments
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
-
     from netcheck.measure.measurement import Gradients
-    from netcheck.trace.behaviour import Activation
     from netcheck.trace.graph import ModelGraph, Node
 
 _SIGMAS = 4.0  # a Gaussian pre-activation exceeds its mean by that much once in 30,000
@@ -276,7 +273,7 @@ def dead_units(node: Node, most: float, sigmas: float) -> Dead | None:
         return None
     if node.activation is None:
         return None
-    edge, source = flat_below(node.activation), origin(node)
+    edge, source = node.activation.flat_below, origin(node)
     if edge is None or source is None:
         return None
     highest = bounds(source)[1]
@@ -309,22 +306,3 @@ def dead_units(node: Node, most: float, sigmas: float) -> Dead | None:
         f"{edge:g}: {share:.0%} of {mean.numel()} units are {sigmas:g} standard deviations below",
         proven=False,
     )
-
-
-@lru_cache(maxsize=64)
-def flat_below(activation: Activation) -> float | None:
-    """Up to where the slope is exactly 0, from the left: 0 for ReLU; None for what is flat nowhere, or
-    saturates.
-    """
-    import torch
-
-    from netcheck.trace.behaviour import evaluated
-
-    if not (activation.saturates_low and activation.rectifies):
-        return None
-    grid = torch.arange(-3200, 3201, dtype=torch.float64) / 100  # has 0 exactly
-    _, slopes = evaluated(activation.function, grid)
-    alive = slopes.abs() > 1e-12
-    first = int(alive.double().argmax())
-    sharp = float(slopes[first].abs()) > 0.01 * activation.steepest  # GELU fades out: there is no edge
-    return float(grid[first - 1]) if first > 0 and sharp else None

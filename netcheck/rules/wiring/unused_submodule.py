@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.source.weak import cached_by_class
 from netcheck.trace.kinds import MODULES, Kind
 
 if TYPE_CHECKING:
@@ -318,7 +318,7 @@ def is_mentioned(graph: ModelGraph, path: str) -> bool:
     return False
 
 
-@cache
+@cached_by_class
 def names_in(cls: type) -> frozenset[str]:
     """Every attribute and string in the methods of a user's class, except those that only prepare it."""
     found: set[str] = set()
