@@ -272,7 +272,10 @@ class Experiment:
         watch = FiniteWatch(self.stage.by_name)
         model = self.model(number)
         with self.stage.set_up(model) as twins:
-            self.stage.run(model, twins, watch, number)
+            try:
+                self.stage.run(model, twins, watch, number)
+            finally:
+                watch.release()
         if watch.forward is not None:
             return watch.forward.name, "forward"
         return (watch.backward.name if watch.backward is not None else "output"), "backward"

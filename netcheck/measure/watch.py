@@ -237,6 +237,7 @@ class FiniteWatch:
         self.forward: Node | None = None
         self.broken = False  # a gradient that is not finite has come
         self.backward: Node | None = None
+        self.hooks: list[Any] = []
 
     def __call__(self, call: Call, result: Any) -> Any:
         """Look at an operation's result."""
@@ -252,8 +253,14 @@ class FiniteWatch:
         ):  # -inf masks attention scores
             self.forward = node
         if tensor.requires_grad:
-            tensor.register_hook(partial(self.arrived, node))
+            self.hooks.append(tensor.register_hook(partial(self.arrived, node)))
         return result
+
+    def release(self) -> None:
+        """As `Watch.release`."""
+        for hook in self.hooks:
+            hook.remove()
+        self.hooks.clear()
 
     def arrived(self, node: Node, gradient: torch.Tensor) -> None:
         """Look at a gradient."""

@@ -211,6 +211,7 @@ CASES: dict[str, Case] = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_operations_that_mix_samples_are_named_and_no_others(case: str) -> None:
     model, shape, expected = CASES[case]
+    torch.manual_seed(0)  # a mask may leave all samples or none
     found = find_mixing(BatchAxes(model, (torch.randn(*shape),), {}))
     assert [node.target for node in found] == expected
 

@@ -127,7 +127,8 @@ def test_a_file_that_cannot_be_read_is_an_error_if_it_was_named(net: Target, tmp
         _, (report,) = engine.plan([name])
         (found,) = report.findings
         assert (found.code, found.severity) == ("NC001", "error")
-        assert found.message.startswith(f"{name} {reason}")
+        assert found.message.startswith(f"{Path(name).name} {reason}")
+        assert found.locations[0].file == name
         assert engine.exit_code([report], Settings()) == 2
     _, reports = engine.plan(["src"])
     assert [report.findings for report in reports] == [[]]
