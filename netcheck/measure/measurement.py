@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from netcheck.trace.decades import held
+
 
 @dataclass(frozen=True, slots=True)
 class NodeProfile:
@@ -162,8 +164,3 @@ class Gradients:
     def to_dict(self) -> dict[str, Any]:
         """A JSON-serializable copy."""
         return asdict(self)
-
-
-def held(gain: float, pooled: float) -> float:
-    """A gain with the decades that pooling took given back, up to 0: what is forgiven counts neither as a loss nor as growth."""
-    return max(gain, min(0.0, gain + pooled))

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Finding, Severity, Verdict
-from netcheck.measure.measurement import held
 from netcheck.rules import base, depth_budget
+from netcheck.trace.decades import held
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients

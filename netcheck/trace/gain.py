@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from netcheck.trace import paths
+from netcheck.trace.decades import held
 from netcheck.trace.kinds import Kind, is_weight_layer
 from netcheck.trace.moments import (
     STEPS,
@@ -169,7 +170,7 @@ class Network:
             for source in sources:
                 arriving = square[node] + 2 * factor[node, source]
                 square[source] = add_logs(square.get(source), arriving)
-        return 0.5 * max(first) + self.forgiven if first else 0.0
+        return held(0.5 * max(first), self.forgiven) if first else 0.0
 
 
 def forgiven(head: Node | None) -> float:
