@@ -65,6 +65,8 @@ class FixedDevice(StaticRule):
     BAD = (
         Example("zeros where nobody said", net("h + torch.zeros(8)"), "2x8"),
         Example("a device written out", net('h * torch.arange(8, device="cpu")'), "2x8"),
+        Example("noise drawn where nobody said", net("h + torch.randn(2, 8)"), "2x8"),
+        Example("a mask of the factory's making", net("h.masked_fill(torch.ones(8, 8).triu(1)[0] > 0, 0)"), "2x8"),
         Example("through other operations", net("torch.cat([h, torch.ones(2, 1).mul(3)], 1)"), "2x8"),
         Example(
             "a first hidden state",
