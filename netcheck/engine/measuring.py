@@ -71,7 +71,8 @@ def mended(
     from netcheck.measure.remedies import tried
 
     progress.phase("remedies")
-    gradients = replace(gradients, remedies=tried(graph, example.args, example.kwargs, gradients))
+    remedies = tried(graph, example.args, example.kwargs, gradients, redraw=verdicts.redraw(found))
+    gradients = replace(gradients, remedies=remedies)
     return gradients, verdicts.with_remedies(found, gradients)
 
 

@@ -60,7 +60,12 @@ class Alteration:
 
 
 def tried(
-    graph: ModelGraph, args: Sequence[Any], kwargs: Mapping[str, Any], gradients: Gradients
+    graph: ModelGraph,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    gradients: Gradients,
+    *,
+    redraw: bool = False,
 ) -> tuple[Remedy, ...]:
     """The changes with which the gain is within 1.5 decades and the head can tell samples apart, best first.
 
@@ -71,6 +76,7 @@ def tried(
         args: positional arguments of forward.
         kwargs: keyword arguments of forward.
         gradients: what was measured of it as it is: the changed ones run under the same conditions.
+        redraw: only changes that draw weights anew: beside constant ones a skip gives a healthy gain, and trains nothing.
     """
     wires = Wires.of(graph)
     if not wires.followable:
@@ -87,10 +93,10 @@ def tried(
         cause.value: alteration(graph, cause, change, gradients.seed)
         for cause, change in changes(Network(graph)).items()
     }
-    found = measured(stage, made, gradients)
-    if not found:
-        pairs = {f"{one} + {other}": together(made[one], made[other]) for one, other in PAIRS if {one, other} <= made.keys()}
-        found = measured(stage, pairs, gradients)
+    pairs = {f"{one} + {other}": together(made[one], made[other]) for one, other in PAIRS if {one, other} <= made.keys()}
+    if redraw:
+        made, pairs = ({name: one for name, one in each.items() if one.moved} for each in (made, pairs))
+    found = measured(stage, made, gradients) or measured(stage, pairs, gradients)
     return tuple(sorted(found, key=lambda remedy: abs(remedy.gain)))
 
 

@@ -50,6 +50,11 @@ def wants_remedy(found: Finding) -> bool:
     return found.code in MENDED and found.verdict is Verdict.CONFIRMED and found.severity >= Severity.WARNING
 
 
+def redraw(found: Sequence[Finding]) -> bool:
+    """Whether weights are constant: then nothing helps that does not draw them anew."""
+    return any(one.code == "NC502" and wants_remedy(one) for one in found)
+
+
 def with_remedies(found: Sequence[Finding], gradients: Gradients) -> list[Finding]:
     """The findings; in the help of the most severe that asks for a remedy, those that were tried and work."""
     worst = max(filter(wants_remedy, found), key=lambda one: one.severity, default=None)

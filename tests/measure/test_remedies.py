@@ -124,6 +124,21 @@ def test_nothing_is_tried_where_nothing_is_wrong_or_nobody_asks() -> None:
     assert healthy.remedies == sick.remedies == ()
 
 
+@pytest.mark.parametrize("value", [0.0, 0.05])
+def test_constant_weights_are_drawn_anew_whatever_else_is_done(value: float) -> None:
+    """Skips alone would give a healthy gain; but units with equal weights stay equal, and zeros stay zero."""
+    model = tanh_stack()
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.constant_(layer.weight, value)
+    report = checked(model)
+    assert "NC502" in {found.code for found in report}
+    assert report.gradients is not None
+    changes = [remedy.change for remedy in report.gradients.remedies]
+    assert changes
+    assert all({"init", "saturation"} & set(change.split(" + ")) for change in changes), changes
+
+
 def test_skips_are_no_remedy_where_shapes_differ() -> None:
     torch.manual_seed(0)
     widths = [64 if number % 2 else 48 for number in range(17)]
