@@ -40,11 +40,7 @@ def complete_rule(ctx: click.Context, parameter: click.Parameter, incomplete: st
     from netcheck.rules.base import registry
 
     names = [(name, rule.summary) for rule in registry() for name in (rule.code, rule.name)]
-    return [
-        CompletionItem(name, help=summary)
-        for name, summary in names
-        if name.lower().startswith(incomplete.lower())
-    ]
+    return [CompletionItem(name, help=summary) for name, summary in names if name.lower().startswith(incomplete.lower())]
 
 
 def complete_rules(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -108,9 +104,7 @@ class Commands(click.Group):
     subcommand_metavar="[check] TARGET...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(
-    netcheck.__version__, "-V", "--version", prog_name="netcheck", message="%(prog)s %(version)s"
-)
+@click.version_option(netcheck.__version__, "-V", "--version", prog_name="netcheck", message="%(prog)s %(version)s")
 def cli() -> None:
     """A linter for neural networks.
 
@@ -171,16 +165,10 @@ def flag(one: Option) -> click.Option:
 
 @cli.command(cls=CommandWithSettings, short_help="Check models.")
 @click.argument("targets", metavar="TARGET...", nargs=-1, required=True, shell_complete=complete_file)
-@click.option(
-    "--config", metavar="FILE", help="Read FILE instead of the closest pyproject.toml with [tool.netcheck]."
-)
+@click.option("--config", metavar="FILE", help="Read FILE instead of the closest pyproject.toml with [tool.netcheck].")
 @click.option("--isolated", is_flag=True, help="Read no configuration file and no NETCHECK_ variable.")
-@click.option(
-    "--show-settings", is_flag=True, help="Print the settings and where each comes from, and check nothing."
-)
-def check(
-    targets: tuple[str, ...], config: str | None, isolated: bool, show_settings: bool, **options: Any
-) -> int:
+@click.option("--show-settings", is_flag=True, help="Print the settings and where each comes from, and check nothing.")
+def check(targets: tuple[str, ...], config: str | None, isolated: bool, show_settings: bool, **options: Any) -> int:
     """Check the models in each TARGET.
 
     A TARGET is a file, a directory, file.py:Symbol or package.module:Symbol. Most options can also be set in
@@ -196,9 +184,7 @@ def check(
     from netcheck.rules.base import require_settings
     from netcheck.settings import gather
 
-    gathered = gather.gather(
-        options, targets=targets, config=config, isolated=isolated, environment=os.environ
-    )
+    gathered = gather.gather(options, targets=targets, config=config, isolated=isolated, environment=os.environ)
     settings = gathered.settings
     require_settings(settings, gathered.origins)
     if show_settings:

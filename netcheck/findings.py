@@ -1,13 +1,13 @@
 """What netcheck says: findings, and the report that holds them. Plain data; imports no torch.
 
-    Report
-      +-- Finding        one fault: what (message), what to write instead (help), what number says so (evidence)
-            +-- Evidence       the number, its unit, the limit that it is held against
-            +-- Location       where in the user's source it stands
-            +-- Severity       how bad: error, warning, info
-            +-- Verdict        how sure: suspected (static only), confirmed or cleared (the probe measured it)
-      +-- Summary      what was checked: how many operations, how deep, which were not understood
-            +-- Layer          one row of the table of layers
+Report
+  +-- Finding        one fault: what (message), what to write instead (help), what number says so (evidence)
+        +-- Evidence       the number, its unit, the limit that it is held against
+        +-- Location       where in the user's source it stands
+        +-- Severity       how bad: error, warning, info
+        +-- Verdict        how sure: suspected (static only), confirmed or cleared (the probe measured it)
+  +-- Summary      what was checked: how many operations, how deep, which were not understood
+        +-- Layer          one row of the table of layers
 """
 
 from __future__ import annotations
@@ -283,7 +283,6 @@ class Report:
         from netcheck.report import html
 
         return html.fragment(self)
-
 
 
 def by_importance(findings: Iterable[Finding]) -> list[Finding]:

@@ -56,18 +56,14 @@ class NetcheckCallback(Callback):
         report: what was found, None before the check.
     """
 
-    def __init__(
-        self, fail_on: str | None = "error", inputs: Callable[[Any], Any] | None = None, **options: Any
-    ) -> None:
+    def __init__(self, fail_on: str | None = "error", inputs: Callable[[Any], Any] | None = None, **options: Any) -> None:
         super().__init__()
         self.fail_on = None if fail_on is None else Severity(fail_on)
         self.inputs = inputs or first_of
         self.options = options
         self.report: Report | None = None
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Check once.
 
         Raises:

@@ -41,9 +41,7 @@ class FaultyModelError(Exception):
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --netcheck."""
     group = parser.getgroup("netcheck")
-    group.addoption(
-        "--netcheck", action="store_true", help="Check the neural networks in the files that are collected."
-    )
+    group.addoption("--netcheck", action="store_true", help="Check the neural networks in the files that are collected.")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -80,8 +80,6 @@ def test_assert_clean_raises_with_the_report(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(engine, "check", lambda *args, **kwargs: options.append((args, kwargs)) or report)
     netcheck.assert_clean("model", "inputs", ignore=["NC1"])
     assert options == [(("model", "inputs"), {"ignore": ["NC1"]})]
-    report.findings = [
-        Finding("NC501", "poor-init", Severity.WARNING, "the fact", "", Evidence(1.0, "x", "x"))
-    ]
+    report.findings = [Finding("NC501", "poor-init", Severity.WARNING, "the fact", "", Evidence(1.0, "x", "x"))]
     with pytest.raises(AssertionError, match=r"warning\[NC501\] poor-init: the fact"):
         netcheck.assert_clean("model")

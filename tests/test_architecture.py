@@ -105,9 +105,7 @@ def test_imports_run_one_way(file: Path) -> None:
         assert not parts_imported(file), "the public API is imported when it is used"
         return
     for other in parts_imported(file) - {part}:
-        assert (part, other) in EXCEPTIONS or ORDER.index(other) < ORDER.index(part), (
-            f"{part} imports {other}"
-        )
+        assert (part, other) in EXCEPTIONS or ORDER.index(other) < ORDER.index(part), f"{part} imports {other}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))

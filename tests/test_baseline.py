@@ -36,9 +36,7 @@ class Net(nn.Module):
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CI", raising=False)
-    monkeypatch.setattr(
-        worker, "check_all", lambda targets, settings, **_: [engine.check_target(t, settings) for t in targets]
-    )
+    monkeypatch.setattr(worker, "check_all", lambda targets, settings, **_: [engine.check_target(t, settings) for t in targets])
     (tmp_path / "pyproject.toml").write_text('[tool.netcheck]\nbaseline = "known.json"\nprobe = false\n')
     write(16)
     return tmp_path

@@ -21,9 +21,7 @@ from netcheck.findings import Evidence, Finding, Report, Severity, Summary, Verd
 from netcheck.settings import OPTIONS, Settings
 
 ROOT = Path(__file__).parent.parent
-FINDING = Finding(
-    "NC501", "poor-init", Severity.WARNING, "the fact", "the cure", Evidence(-5.0, "decades", "−5.0 decades")
-)
+FINDING = Finding("NC501", "poor-init", Severity.WARNING, "the fact", "the cure", Evidence(-5.0, "decades", "−5.0 decades"))
 
 
 def report(*findings: Finding) -> Report:
@@ -111,9 +109,7 @@ def test_options_become_settings(checks: Checks) -> None:
     assert checks.settings == Settings(targets=("a.py",))
 
 
-CLEARED = Finding(
-    "NC501", "poor-init", Severity.ERROR, "x", "", Evidence(1.0, "", ""), verdict=Verdict.CLEARED
-)
+CLEARED = Finding("NC501", "poor-init", Severity.ERROR, "x", "", Evidence(1.0, "", ""), verdict=Verdict.CLEARED)
 UNLOADED = Finding("NC001", "cannot-load", Severity.ERROR, "x", "", Evidence(1.0, "", ""))
 
 
@@ -215,9 +211,7 @@ def test_without_arguments_the_help_is_shown() -> None:
     assert result.stdout.startswith("Usage: netcheck [OPTIONS] [check] TARGET...")
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["-h"], ["check", "--help"], ["rule", "-h"], ["rules", "-h"]]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["check", "--help"], ["rule", "-h"], ["rules", "-h"]])
 def test_help(arguments: list[str]) -> None:
     result = invoke(*arguments)
     assert result.exit_code == 0
@@ -299,9 +293,7 @@ def test_a_broken_pipe_is_quiet() -> None:
     assert done.stderr == b""
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["rules"], ["rule", "NC001"], ["rule", "nothing"]]
-)
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["rules"], ["rule", "NC001"], ["rule", "nothing"]])
 def test_what_needs_no_torch_imports_none(arguments: list[str]) -> None:
     program = (
         "import sys\n"

@@ -89,9 +89,7 @@ def graph(monkeypatch: pytest.MonkeyPatch) -> Graph:
             args=("x",), kwargs={"k": given}, description=description, batches=()
         )
 
-    inputs = SimpleNamespace(
-        infer_inputs=example("inferred"), given=example("inputs: given"), parse_specs=example("specified")
-    )
+    inputs = SimpleNamespace(infer_inputs=example("inferred"), given=example("inputs: given"), parse_specs=example("specified"))
     monkeypatch.setattr(importlib.import_module("netcheck.trace"), "trace", trace, raising=False)
     for name, fake in (("inputs", inputs), ("target", SimpleNamespace(load=None))):
         monkeypatch.setitem(sys.modules, f"netcheck.load.{name}", fake)
@@ -171,9 +169,7 @@ def test_what_builds_no_model_is_a_finding(model: Any, code: str, message: str) 
     ("error", "code"),
     [(TraceError("forward raised"), "NC003"), (InputError("none could be inferred"), "NC004")],
 )
-def test_what_cannot_run_is_a_finding_with_its_place(
-    error: NetcheckError, code: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_run_is_a_finding_with_its_place(error: NetcheckError, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     error.help, error.location, error.module = "do this", Location("model.py", 3), "layers.0"
     error.__cause__ = RuntimeError("shapes\nsecond line")
     monkeypatch.setattr(engine, "traced", raiser(error))
@@ -233,9 +229,7 @@ class NotAModel(LoadError):
     """What the loader raises for a class that turns out to be no model."""
 
 
-def checked(
-    monkeypatch: pytest.MonkeyPatch, load: Any, *, discovered: bool = False, **options: Any
-) -> Report:
+def checked(monkeypatch: pytest.MonkeyPatch, load: Any, *, discovered: bool = False, **options: Any) -> Report:
     """The report on a target that `load` loads."""
     monkeypatch.setitem(sys.modules, "netcheck.load.target", SimpleNamespace(load=load, NotAModel=NotAModel))
     monkeypatch.setattr(sys.modules["netcheck.load"], "target", sys.modules["netcheck.load.target"])
@@ -281,9 +275,7 @@ def plan(monkeypatch: pytest.MonkeyPatch, *skipped: Any) -> tuple[list[Any], lis
     return engine.plan(["x"])
 
 
-def test_files_without_models_are_reported_as_skipped(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_files_without_models_are_reported_as_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "a.py").touch()
     file = str(tmp_path / "a.py")
     targets, (report,) = plan(monkeypatch, Skipped(file=file, reason="defines no model", line=None))

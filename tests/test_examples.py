@@ -69,9 +69,7 @@ def claims(file: str) -> Said:
         model, verdict = line.split(maxsplit=1)
         match = re.match(r"(error|warning|info) (NC\d{3}) ([a-z-]+)(: |$)", verdict)
         assert match or re.match(r"nothing(: |$)", verdict), f"{file}: {line}"
-        claimed[model] = (
-            {"findings": [f"{match[1]} {match[2]}"], "names": [match[3]]} if match else {"findings": []}
-        )
+        claimed[model] = {"findings": [f"{match[1]} {match[2]}"], "names": [match[3]]} if match else {"findings": []}
     return claimed
 
 
@@ -116,7 +114,5 @@ def last_percent(line: str) -> int:
 def test_the_sick_stack_does_not_train_and_the_healthy_one_does(capsys: pytest.CaptureFixture[str]) -> None:
     sick, healthy = map(last_percent, run("tanh_stack.py", capsys))
     assert sick < 50 < 95 < healthy
-    constant, deep, shallow = map(
-        last_percent, run("maxout.py", capsys)
-    )  # per cent of the variance unexplained
+    constant, deep, shallow = map(last_percent, run("maxout.py", capsys))  # per cent of the variance unexplained
     assert min(constant, deep) > 50 > 10 > shallow

@@ -210,9 +210,7 @@ def test_a_full_disk_is_one_sentence(folder: Path, arguments: list[str]) -> None
     [("import os\nos._exit(3)", [], 2), ("while True:\n    pass", ["--timeout", "3"], 2)],
     ids=["crash", "endless"],
 )
-def test_a_model_that_ends_its_process_could_not_be_loaded(
-    tmp_path: Path, body: str, options: list[str], code: int
-) -> None:
+def test_a_model_that_ends_its_process_could_not_be_loaded(tmp_path: Path, body: str, options: list[str], code: int) -> None:
     (tmp_path / "net.py").write_text(f"{HEAD}model = nn.Linear(1, 1)\n{body}\n")
     process = start(tmp_path, "net.py", *options, stdout=subprocess.PIPE)
     out, err = process.communicate(timeout=180)

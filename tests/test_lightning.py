@@ -61,9 +61,7 @@ def fit(model: Any, callback: NetcheckCallback | None, folder: Path) -> None:
         trainer.fit(model, DataLoader(data, batch_size=4))
 
 
-def test_a_sound_model_trains_as_without_the_callback(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_sound_model_trains_as_without_the_callback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = []
     for callback in (None, NetcheckCallback()):
         torch.manual_seed(0)

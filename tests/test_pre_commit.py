@@ -45,9 +45,7 @@ class Project:
         netcheck = programs / "netcheck"
         netcheck.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m netcheck "$@"\n')
         netcheck.chmod(0o755)
-        clean = {
-            key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "PRE_COMMIT"))
-        }
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "PRE_COMMIT"))}
         self.environment = {
             **clean,
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
@@ -62,9 +60,7 @@ class Project:
             self.git("config", key, value)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
-        )
+        return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False)
 
     def git(self, *arguments: str) -> str:
         done = self.run("git", *arguments)
@@ -128,9 +124,7 @@ def test_the_declared_hooks(project: Project, tmp_path: Path) -> None:
     revision = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=True
     ).stdout.strip()
-    config = FROM_REPOSITORY.replace("/path/to/netcheck", str(repository)).replace(
-        "rev: v0.1.0", f"rev: {revision}"
-    )
+    config = FROM_REPOSITORY.replace("/path/to/netcheck", str(repository)).replace("rev: v0.1.0", f"rev: {revision}")
     (project.folder / ".pre-commit-config.yaml").write_text(config)
     assert project.pre_commit("validate-config")[0] == 0
     project.add(net=FAULTY)

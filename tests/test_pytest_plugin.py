@@ -56,9 +56,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(
-    folder: Path, *arguments: str, plugins: tuple[str, ...] = ("netcheck.pytest_plugin",)
-) -> tuple[int, str]:
+def run(folder: Path, *arguments: str, plugins: tuple[str, ...] = ("netcheck.pytest_plugin",)) -> tuple[int, str]:
     """The exit code and the output of pytest in `folder`, without the plugins that this machine has."""
     chosen = [part for plugin in plugins for part in ("-p", plugin)]
     done = subprocess.run(
@@ -78,9 +76,7 @@ def run(
 
 
 def test_models_are_tests(folder: Path) -> None:
-    (folder / "conftest.py").write_text(
-        "import sys\ndef pytest_sessionfinish():\n    print('TORCH', 'torch' in sys.modules)\n"
-    )
+    (folder / "conftest.py").write_text("import sys\ndef pytest_sessionfinish():\n    print('TORCH', 'torch' in sys.modules)\n")
     code, output = run(folder, "--netcheck", "-v", "-s", "-rs", "net.py")
     assert code == 1
     assert re.search(r"^net.py::Fine PASSED", output, re.MULTILINE)
@@ -104,9 +100,7 @@ def test_one_model_can_be_chosen(folder: Path) -> None:
 
 
 def test_the_settings_are_those_of_the_project(folder: Path) -> None:
-    (folder / "pyproject.toml").write_text(
-        '[tool.netcheck]\nprobe = false\nignore = ["ALL"]\n[tool.pytest.ini_options]\n'
-    )
+    (folder / "pyproject.toml").write_text('[tool.netcheck]\nprobe = false\nignore = ["ALL"]\n[tool.pytest.ini_options]\n')
     assert run(folder, "--netcheck", "-q", "net.py")[0] == 0
     (folder / "pyproject.toml").write_text('[tool.netcheck]\nselct = ["NC1"]\n[tool.pytest.ini_options]\n')
     code, output = run(folder, "--netcheck", "net.py")
@@ -132,9 +126,7 @@ def test_a_file_that_is_no_python_fails(folder: Path) -> None:
 
 def test_with_xdist(folder: Path) -> None:
     pytest.importorskip("xdist")
-    code, output = run(
-        folder, "--netcheck", "-q", "-n", "2", "net.py", plugins=("netcheck.pytest_plugin", "xdist")
-    )
+    code, output = run(folder, "--netcheck", "-q", "-n", "2", "net.py", plugins=("netcheck.pytest_plugin", "xdist"))
     assert code == 1
     assert "1 failed, 1 passed, 1 skipped" in output
 

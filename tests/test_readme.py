@@ -56,9 +56,7 @@ def test_the_example_of_lightning_runs() -> None:
 
 
 def run_python(program: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    return subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_every_format_is_named() -> None:
@@ -88,16 +86,10 @@ def test_a_recipe_for_ci_is_one(recipe: re.Pattern[str], schema: str, tmp_path: 
 
 @pytest.mark.parametrize(
     "command",
-    [
-        line
-        for recipe in (GITHUB, GITLAB)
-        for line in re.findall(r"netcheck --.* src\b", recipe.findall(TEXT)[0])
-    ],
+    [line for recipe in (GITHUB, GITLAB) for line in re.findall(r"netcheck --.* src\b", recipe.findall(TEXT)[0])],
 )
 def test_what_a_recipe_runs_works(command: str, tmp_path: Path) -> None:
-    changed = command.replace(" src", " examples/lecture/relu.py").replace(
-        "--output-file ", f"--output-file {tmp_path}/"
-    )
+    changed = command.replace(" src", " examples/lecture/relu.py").replace("--output-file ", f"--output-file {tmp_path}/")
     done = run(changed)
     assert done.returncode == (0 if "--exit-zero" in command else 1), done.stderr
     (written,) = [file.read_text() for file in tmp_path.iterdir()] or [done.stdout]

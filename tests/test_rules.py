@@ -64,9 +64,7 @@ def forget_the_example() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("rule", "example", "flagged"), EXAMPLES)
-def test_an_example_is_flagged_if_it_is_bad(
-    rule: Rule, example: Example, flagged: bool, tmp_path: Path
-) -> None:
+def test_an_example_is_flagged_if_it_is_bad(rule: Rule, example: Example, flagged: bool, tmp_path: Path) -> None:
     report = report_on(example, rule, tmp_path)
     assert report.summary is not None, f"the example does not run:\n{report}"
     found = [finding for finding in report if finding.code == rule.code]

@@ -35,9 +35,7 @@ def test_what_makes_no_sense_is_refused(options: dict[str, Any], sentence: str) 
 
 
 def test_options_become_settings() -> None:
-    settings = Settings.from_options(
-        targets=("a.py",), select=("NC1, NC501", "poor-init,"), ignore=(), fail_on="error"
-    )
+    settings = Settings.from_options(targets=("a.py",), select=("NC1, NC501", "poor-init,"), ignore=(), fail_on="error")
     assert settings.select == ("NC1", "NC501", "poor-init")
     assert settings.fail_on is Severity.ERROR
     assert Settings.from_options() == Settings()

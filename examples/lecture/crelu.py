@@ -56,6 +56,4 @@ if __name__ == "__main__":
     print("CReLU(x)", [round(value, 2) for value in CReLU()(x)[0].tolist()])
     images = torch.randn(8, 3, 8, 8)  # (B, C, H, W)
     for build in (CReLUStack, CReLUHeStack):
-        print(
-            f"{build.__name__:13} std of the logits over 8 images {build()(images).std(dim=0).mean().item():.0e}"
-        )
+        print(f"{build.__name__:13} std of the logits over 8 images {build()(images).std(dim=0).mean().item():.0e}")

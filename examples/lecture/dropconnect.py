@@ -57,7 +57,5 @@ if __name__ == "__main__":
     for build in (HarshStack, GentleStack):
         torch.manual_seed(0)
         model, x = build(), torch.randn(256, 64)
-        training, evaluation = (
-            model.train(mode).features(x).square().mean().sqrt().item() for mode in (True, False)
-        )
+        training, evaluation = (model.train(mode).features(x).square().mean().sqrt().item() for mode in (True, False))
         print(f"  {build.__name__:12} {training:7.2g} in training, {evaluation:.2g} in evaluation")

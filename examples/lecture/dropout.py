@@ -56,9 +56,7 @@ def recovered(dropout: nn.Module) -> float:
     kept = dropout(torch.ones_like(maps)) > 0  # (B, C, H, W)
     plus = torch.tensor([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]])[None, None].expand(32, 1, 3, 3)
     neighbours = [F.conv2d(x, plus, padding=1, groups=32) for x in (maps * kept, kept.float())]
-    guess = neighbours[0] / neighbours[1].clamp(
-        min=1
-    )  # (B, C, H, W): the mean of the neighbours that are left
+    guess = neighbours[0] / neighbours[1].clamp(min=1)  # (B, C, H, W): the mean of the neighbours that are left
     return max(0.0, torch.corrcoef(torch.stack([guess[~kept], maps[~kept]]))[0, 1].nan_to_num().item()) ** 2
 
 

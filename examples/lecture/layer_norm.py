@@ -50,6 +50,4 @@ if __name__ == "__main__":
     for build in (NormalizedSigmoids, NormalizedReLUs):
         model = build()
         model(torch.randn(32, 64)).sum().backward()
-        print(
-            f"{build.__name__:19} first layer's gradient {model.layers[0][0].weight.grad.norm().item():.0e}"
-        )
+        print(f"{build.__name__:19} first layer's gradient {model.layers[0][0].weight.grad.norm().item():.0e}")

@@ -77,6 +77,4 @@ if __name__ == "__main__":
         torch.manual_seed(0)
         model = build()
         scale = model(torch.randn(8, 3, 8, 8)).std().item()
-        print(
-            f"{build.__name__:11} outputs of size {scale:7.2g}, gradients of near images alike by {similarity(model):.2f}"
-        )
+        print(f"{build.__name__:11} outputs of size {scale:7.2g}, gradients of near images alike by {similarity(model):.2f}")

@@ -58,6 +58,4 @@ if __name__ == "__main__":
     for build in (TanhStack, XavierStack):
         torch.manual_seed(0)
         gradient, accuracy = train(build())
-        print(
-            f"{build.__name__:12} first layer's gradient {gradient:.0e}   accuracy after 150 steps {accuracy:.0%}"
-        )
+        print(f"{build.__name__:12} first layer's gradient {gradient:.0e}   accuracy after 150 steps {accuracy:.0%}")

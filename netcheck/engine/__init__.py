@@ -174,9 +174,7 @@ def examine(
         return examined(report, source, settings, harmless)
 
 
-def examined(
-    report: Report, source: Source, settings: Settings, harmless: tuple[type[NetcheckError], ...]
-) -> Report:
+def examined(report: Report, source: Source, settings: Settings, harmless: tuple[type[NetcheckError], ...]) -> Report:
     """`report`, filled in."""
     start = time.perf_counter()
     findings: list[Finding] = []

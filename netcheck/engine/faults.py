@@ -63,9 +63,7 @@ def notice(
     """A finding that the engine itself makes."""
     rule = base.find(code)
     number = Evidence(value=1.0, unit="failures", text=evidence)
-    return Finding(
-        rule.code, rule.name, rule.severity, message, help, number, modules=modules, locations=locations
-    )
+    return Finding(rule.code, rule.name, rule.severity, message, help, number, modules=modules, locations=locations)
 
 
 def place_text(error: BaseException) -> str:

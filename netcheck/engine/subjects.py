@@ -147,11 +147,7 @@ def how_to_give(error: NeedsArguments, target: Target, settings: Settings) -> st
     _, entry = settings.of_model(target.file, target.symbol, target.module)
     args = (*(entry.args if entry else ()), *error.args_wanted)
     kwargs = {**dict(entry.kwargs if entry else ()), **error.kwargs_wanted}
-    name = (
-        os.path.relpath(target.file, settings.root or None).replace(os.sep, "/")
-        if target.file
-        else target.module
-    )
+    name = os.path.relpath(target.file, settings.root or None).replace(os.sep, "/") if target.file else target.module
     lines = models.lines(f"{name}:{target.symbol}", args, kwargs).replace("\n", "\n    ")
     return f"give them in pyproject.toml, with your own values:\n\n    {lines}\n"
 

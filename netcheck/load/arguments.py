@@ -51,9 +51,7 @@ def bind(
         bound = signature.bind_partial(*args, **kwargs)
     except TypeError as error:
         help = f"its parameters are {signature}: correct the arguments"
-        raise LoadError(
-            f"{name} does not take the arguments given: {error}", help=help, location=place
-        ) from error
+        raise LoadError(f"{name} does not take the arguments given: {error}", help=help, location=place) from error
     filled = dict(kwargs)
     missing = []
     for parameter in required(callee):

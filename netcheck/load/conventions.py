@@ -33,12 +33,7 @@ def by_convention(model: nn.Module) -> ExampleInputs | None:
     Raises:
         InputError: `netcheck_inputs()` raised, or returned something else than inputs.
     """
-    return (
-        from_function(model)
-        or from_example_input_array(model)
-        or from_dummy_inputs(model)
-        or from_image_size(model)
-    )
+    return from_function(model) or from_example_input_array(model) or from_dummy_inputs(model) or from_image_size(model)
 
 
 def from_function(model: nn.Module) -> ExampleInputs | None:
@@ -50,9 +45,7 @@ def from_function(model: nn.Module) -> ExampleInputs | None:
     try:
         inputs = function()
     except Exception as error:
-        raise InputError(
-            f"netcheck_inputs() in {type(model).__module__} raised {type(error).__name__}: {error}"
-        ) from error
+        raise InputError(f"netcheck_inputs() in {type(model).__module__} raised {type(error).__name__}: {error}") from error
     found = given(inputs)
     return described(found.args, found.kwargs, f"from netcheck_inputs() in {type(model).__module__}")
 
@@ -72,11 +65,7 @@ def from_dummy_inputs(model: nn.Module) -> ExampleInputs | None:
         inputs = getattr(model, "dummy_inputs", None)
     except Exception:  # a property that may raise anything
         return None
-    if (
-        not isinstance(inputs, Mapping)
-        or not inputs
-        or not all(isinstance(value, Tensor) for value in inputs.values())
-    ):
+    if not isinstance(inputs, Mapping) or not inputs or not all(isinstance(value, Tensor) for value in inputs.values()):
         return None
     if not set(inputs) <= {parameter.name for parameter in parameters_of(model)}:
         return None
@@ -85,9 +74,7 @@ def from_dummy_inputs(model: nn.Module) -> ExampleInputs | None:
     for name, value in inputs.items():
         symbols = [f"{name}.axis{axis}" for axis in range(value.dim())]
         sizes.update(zip(symbols, value.shape, strict=True))
-        arguments.append(
-            Argument(name, keyword=True, value=Slot(name, tuple(symbols), value.dtype, settled=True))
-        )
+        arguments.append(Argument(name, keyword=True, value=Slot(name, tuple(symbols), value.dtype, settled=True)))
     if not runs(model, Proposal(tuple(arguments), sizes)):
         return None
     return described((), dict(inputs), "from the model's dummy_inputs")
@@ -99,9 +86,7 @@ def from_image_size(model: nn.Module) -> ExampleInputs | None:
     if first is None or first.kind is inspect.Parameter.VAR_KEYWORD:
         return None
     for channels, height, width, where in image_sizes(model):
-        slot = Slot(
-            first.name, (BATCH, f"{first.name}.features", HEIGHT, WIDTH), floating(model), settled=True
-        )
+        slot = Slot(first.name, (BATCH, f"{first.name}.features", HEIGHT, WIDTH), floating(model), settled=True)
         sizes = {slot.features: channels, HEIGHT: height, WIDTH: width}
         proposal = Proposal((Argument(first.name, keyword=False, value=slot),), sizes)
         search = Search(model, seconds=SECONDS)
@@ -115,16 +100,8 @@ def image_sizes(model: nn.Module) -> Iterator[tuple[int, int, int, str]]:
     """(channels, height, width, where it says so)."""
     for name in ("default_cfg", "pretrained_cfg"):
         settings = getattr(model, name, None)
-        size = (
-            settings.get("input_size")
-            if isinstance(settings, Mapping)
-            else getattr(settings, "input_size", None)
-        )
-        if (
-            isinstance(size, (tuple, list))
-            and len(size) == 3
-            and all(isinstance(n, int) and n > 0 for n in size)
-        ):
+        size = settings.get("input_size") if isinstance(settings, Mapping) else getattr(settings, "input_size", None)
+        if isinstance(size, (tuple, list)) and len(size) == 3 and all(isinstance(n, int) and n > 0 for n in size):
             yield size[0], size[1], size[2], name
     size = getattr(getattr(model, "config", None), "image_size", None)
     pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, (tuple, list)) else ()

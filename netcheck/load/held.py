@@ -106,9 +106,7 @@ def _module_children(module: nn.Module, name: str, census: Census) -> list[tuple
         return []
     for holder in (module._parameters, module._buffers, module._modules):
         _hold(holder, holder.values(), census)
-    children: list[tuple[Any, str]] = [
-        (child, join(name, key)) for key, child in module._modules.items() if child is not None
-    ]
+    children: list[tuple[Any, str]] = [(child, join(name, key)) for key, child in module._modules.items() if child is not None]
     if not registered:
         children += [(t, join(name, key)) for key, t in module._parameters.items() if t is not None]
         children += [(t, join(name, key)) for key, t in module._buffers.items() if t is not None]

@@ -167,9 +167,7 @@ def infer_inputs(model: nn.Module, *, conventions: bool = True, seconds: float =
 
 def described(args: tuple[Any, ...], kwargs: dict[str, Any], how: str) -> ExampleInputs:
     """Example inputs with the line that describes them."""
-    parts = [in_words(value) for value in args] + [
-        f"{name} {in_words(value)}" for name, value in kwargs.items()
-    ]
+    parts = [in_words(value) for value in args] + [f"{name} {in_words(value)}" for name, value in kwargs.items()]
     return ExampleInputs(args, kwargs, f"inputs: {', '.join(parts) or 'none'}, {how}")
 
 

@@ -143,9 +143,7 @@ def search_path(path: str, root: str) -> Iterator[None]:
     What user code may import later, in forward, must be found as well, so the path stays; the next project
     replaces it. No bytecode is written beside a user's files.
     """
-    folders = dict.fromkeys(
-        [root, *source_roots(root), *([] if in_package(path) else [os.path.dirname(path)])]
-    )
+    folders = dict.fromkeys([root, *source_roots(root), *([] if in_package(path) else [os.path.dirname(path)])])
     forget_others(tuple(folders))
     kept = [entry for entry in sys.path if entry not in folders and entry not in added]
     position = first_installed(kept)

@@ -70,9 +70,7 @@ def load(
     if isinstance(target, str):
         target = only_target(target)
     namespace = import_file(target.file, [target.symbol]) if target.file else import_module(target.module)
-    with user_code(
-        f"reading {target.name}", target.file, target.line or 1
-    ):  # a metaclass may answer anything
+    with user_code(f"reading {target.name}", target.file, target.line or 1):  # a metaclass may answer anything
         value = find_symbol(namespace, target)
         defined = definition_of(value, target)
         place = locate_definition(defined) or Location(target.file or target.module, target.line or 1)
@@ -91,11 +89,7 @@ def only_target(text: str) -> Target:
     if len(found.targets) == 1:
         return found.targets[0]
     if not found.targets:
-        reason = (
-            f"{found.skipped[0].file} {found.skipped[0].reason}"
-            if found.skipped
-            else f"{text} defines no model"
-        )
+        reason = f"{found.skipped[0].file} {found.skipped[0].reason}" if found.skipped else f"{text} defines no model"
         raise LoadError(reason, help="name a file that defines a model, or file.py:Symbol")
     names = ", ".join(target.name for target in found.targets[:8])
     raise LoadError(f"{text} defines {len(found.targets)} models", help=f"name one of them: {names}")
@@ -152,9 +146,7 @@ def factory_of(
         )
     if not callable(value):
         kind = type(value).__name__
-        raise NotAModel(
-            f"{target.name} is a {kind}, not a model", help="name a model or a factory", location=place
-        )
+        raise NotAModel(f"{target.name} is a {kind}, not a model", help="name a model or a factory", location=place)
     positional, named = bind(value, target.name, args, kwargs, place)
     return functools.partial(build, value, positional, named, target, place)
 

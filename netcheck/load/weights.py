@@ -51,9 +51,7 @@ def read_checkpoint(path: str) -> Any:
             try:
                 from safetensors.torch import load_file
             except ImportError as error:
-                raise LoadError(
-                    f"{path} is a safetensors file", help="install safetensors to read it"
-                ) from error
+                raise LoadError(f"{path} is a safetensors file", help="install safetensors to read it") from error
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except LoadError:
@@ -64,9 +62,7 @@ def read_checkpoint(path: str) -> Any:
             raise LoadError(f"{path} holds more than tensors", help=help, location=place) from error
         first = (str(error).splitlines() or [""])[0]
         help = "give a file that torch.save or safetensors wrote"
-        raise LoadError(
-            f"{path} cannot be read as a checkpoint: {first}", help=help, location=place
-        ) from error
+        raise LoadError(f"{path} cannot be read as a checkpoint: {first}", help=help, location=place) from error
 
 
 def is_safetensors(path: str) -> bool:

@@ -59,11 +59,7 @@ def total(graph: ModelGraph, steps: Sequence[Step], samples: int | None) -> Cost
             for name, numbers in OPTIMIZERS.items()
         },
         layers=tuple(by_layer(steps)),
-        uncounted=tuple(
-            f"{step.node.target} in {step.node.path or graph.class_name}"
-            for step in steps
-            if not step.counted
-        ),
+        uncounted=tuple(f"{step.node.target} in {step.node.path or graph.class_name}" for step in steps if not step.counted),
     )
 
 

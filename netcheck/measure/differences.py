@@ -1,8 +1,8 @@
 """What the runs of shards gave, put together, and how far that is from what the whole batch gave.
 
-    loss = Loss(cotangents, axes)               <c, y> of one run, a mean over its samples
-    joined_outputs(shards, axes, weights)       y_0, y_1 ... side by side
-    difference(ours, theirs)                    ||ours - theirs|| / ||theirs||
+loss = Loss(cotangents, axes)               <c, y> of one run, a mean over its samples
+joined_outputs(shards, axes, weights)       y_0, y_1 ... side by side
+difference(ours, theirs)                    ||ours - theirs|| / ||theirs||
 """
 
 from __future__ import annotations

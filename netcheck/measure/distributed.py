@@ -162,9 +162,7 @@ def forked(
                 device = place.use(rank)
                 prepare_backends()
                 store = dist.FileStore(str(Path(folder, "store")), ranks)
-                dist.init_process_group(
-                    place.backend, store=store, rank=rank, world_size=ranks, timeout=timeout
-                )
+                dist.init_process_group(place.backend, store=store, rank=rank, world_size=ranks, timeout=timeout)
                 dist.all_reduce(torch.ones(1, device=device))
             except Exception as error:
                 return NotStarted(f"{place.backend} did not start: {first_line(error)}")

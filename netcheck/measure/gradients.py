@@ -173,9 +173,7 @@ class Experiment:
         turned = number == 0 and stage.plan.affordable and torch.finfo(stage.plan.dtype).eps < STEP / 10
         if turned:
             self.step_and_compare(readout, model, outcome)
-        return replace(
-            self.understood(readout.read(), watch, outcome, turned), rebuilt=model is not stage.graph.model
-        )
+        return replace(self.understood(readout.read(), watch, outcome, turned), rebuilt=model is not stage.graph.model)
 
     def take(self, readout: Readout, watch: Watch, outcome: Outcome) -> None:
         """Everything that a pass measures, as tensors on the device."""
@@ -221,15 +219,11 @@ class Experiment:
         readout.add("before", sum((a.square().sum() for a, _ in pairs), zero))
         readout.add("after", sum((b.square().sum() for _, b in pairs), zero))
 
-    def understood(
-        self, numbers: Mapping[str, list[torch.Tensor]], watch: Watch, outcome: Outcome, turned: bool
-    ) -> Pass:
+    def understood(self, numbers: Mapping[str, list[torch.Tensor]], watch: Watch, outcome: Outcome, turned: bool) -> Pass:
         """The numbers of a pass, each under its name."""
         scale = self.stage.scale
         means, roots = moments(numbers.get("values", []))
-        gradients = dict(
-            zip(watch.gradients, (root / scale for root in moments(numbers.get("gradients", []))[1]), strict=True)
-        )
+        gradients = dict(zip(watch.gradients, (root / scale for root in moments(numbers.get("gradients", []))[1]), strict=True))
         values = dict(zip(watch.values, numbers.get("values", []), strict=True))
         side = outcome.end.shape[0] if "gram" in numbers else 0
         arrived = max(map(float, numbers.get("starts", [])), default=0.0)
@@ -239,9 +233,7 @@ class Experiment:
             rms=dict(zip(watch.values, roots, strict=True)),
             dead=dict(zip(watch.largest, map(dead, numbers.get("largest", [])), strict=True)),
             saturated={
-                name: saturated(values[name], *limits)
-                for name, limits in self.stage.wires.limits.items()
-                if name in values
+                name: saturated(values[name], *limits) for name, limits in self.stage.wires.limits.items() if name in values
             },
             gradient_rms=gradients,
             gradient_norm={name: rms * math.sqrt(watch.sizes[name]) for name, rms in gradients.items()},
@@ -253,9 +245,7 @@ class Experiment:
             unpredictability=turning(numbers) if turned else None,
         )
 
-    def parameters(
-        self, numbers: Mapping[str, list[torch.Tensor]], outcome: Outcome
-    ) -> dict[str, tuple[float, float]]:
+    def parameters(self, numbers: Mapping[str, list[torch.Tensor]], outcome: Outcome) -> dict[str, tuple[float, float]]:
         """(gradient rms, |g| / |w|) of each parameter."""
         sizes = moments(numbers.get("parameters", []))[1]
         roots = moments(numbers.get("parameter gradients", []))[1]

@@ -59,9 +59,7 @@ class Board:
         return replace(self, store=dist.PrefixStore(prefix, self.store))
 
 
-def joined(
-    job: Job, launch: Launch, name: str, *, find_unused: bool = False
-) -> tuple[list[Outcome] | NotStarted, Accelerators]:
+def joined(job: Job, launch: Launch, name: str, *, find_unused: bool = False) -> tuple[list[Outcome] | NotStarted, Accelerators]:
     """What each rank comes to, where this process is one of them, and on what they computed.
 
     On the accelerators of their machines, if each rank has one of its own; otherwise on the CPU.
@@ -88,9 +86,7 @@ def joined(
 
 
 @contextmanager
-def default_group(
-    board: Board, place: Accelerators, launch: Launch
-) -> Iterator[tuple[torch.device, dist.ProcessGroup | None]]:
+def default_group(board: Board, place: Accelerators, launch: Launch) -> Iterator[tuple[torch.device, dist.ProcessGroup | None]]:
     """A process group of all ranks as the default one, with the device of this rank."""
     device = place.use(launch.local_rank)
     os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")  # on a timeout NCCL would end the process instead
@@ -108,9 +104,7 @@ def default_group(
             dist.destroy_process_group()
 
 
-def given(
-    job: Job, name: str, *, find_unused: bool = False
-) -> tuple[list[Outcome] | NotStarted, Accelerators, str]:
+def given(job: Job, name: str, *, find_unused: bool = False) -> tuple[list[Outcome] | NotStarted, Accelerators, str]:
     """What each rank comes to of the process group that this process is in; on what they computed, and its backend."""
     from torch.distributed.distributed_c10d import _get_default_store  # not in a torch built without it
 
@@ -149,9 +143,7 @@ def place_of_group() -> tuple[Accelerators, str]:
     return CPU, backends.get("cpu", written)
 
 
-def together(
-    job: Job, board: Board, connection: Connection, *, find_unused: bool
-) -> list[Outcome] | NotStarted:
+def together(job: Job, board: Board, connection: Connection, *, find_unused: bool) -> list[Outcome] | NotStarted:
     """What each rank comes to, where this process is one of them.
 
     Args:
@@ -172,9 +164,7 @@ def together(
             return NotStarted(next(filter(None, refusals), "not all ranks came"))
         mine = Outcome()
         try:
-            mine = Outcome(
-                within_memory(lambda: job.step(board.rank, device, find_unused=find_unused, group=group))
-            )
+            mine = Outcome(within_memory(lambda: job.step(board.rank, device, find_unused=find_unused, group=group)))
         except Exception as error:
             mine = Outcome(failure=f"raised {type(error).__name__}: {first_line(error)}")
         stopped = mine.failure or (_SHORT if isinstance(mine.value, NotStarted) else "")

@@ -51,9 +51,7 @@ class Example:
         """What `graph` was traced on, and the real data that it is measured on."""
         return cls(args, kwargs, vocabularies(graph), shared_samples((args, kwargs)), tuple(batches))
 
-    def fresh(
-        self, names: tuple[str, ...], samples: int | None, generator: torch.Generator
-    ) -> tuple[Any, Any]:
+    def fresh(self, names: tuple[str, ...], samples: int | None, generator: torch.Generator) -> tuple[Any, Any]:
         """(args, kwargs) of new values and `samples` in each batch (None: as many as the example).
 
         `names` are those of the arguments, positional ones first.
@@ -65,14 +63,10 @@ class Example:
             made.append(structure.rebuild(value, new))
         return tuple(made[: len(self.args)]), dict(zip(self.kwargs, made[len(self.args) :], strict=True))
 
-    def _fresh(
-        self, tensor: torch.Tensor, *, name: str, samples: int | None, generator: torch.Generator
-    ) -> torch.Tensor:
+    def _fresh(self, tensor: torch.Tensor, *, name: str, samples: int | None, generator: torch.Generator) -> torch.Tensor:
         shape = tuple(tensor.shape) if samples is None else (samples, *tensor.shape[1:])
         if tensor.is_floating_point() or tensor.is_complex():
-            return torch.randn(
-                shape, generator=generator, dtype=torch.promote_types(tensor.dtype, torch.float32)
-            )
+            return torch.randn(shape, generator=generator, dtype=torch.promote_types(tensor.dtype, torch.float32))
         if name in self.vocabulary and tensor.dtype in (torch.int64, torch.int32):
             return torch.randint(self.vocabulary[name], shape, generator=generator, dtype=tensor.dtype)
         return resized(tensor, samples)

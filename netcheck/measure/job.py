@@ -70,9 +70,7 @@ class Job:
         found: dict[str, Any] = {}
         with exact_products():
             self.model.to(device)
-            wrapped = DistributedDataParallel(
-                self.model, find_unused_parameters=find_unused, process_group=group
-            )
+            wrapped = DistributedDataParallel(self.model, find_unused_parameters=find_unused, process_group=group)
             for name, scale in (("weighted", self.weights[rank] * len(self.sizes)), ("plain", 1.0)):
                 self.model.zero_grad(set_to_none=True)
                 outputs = self.run(wrapped, given)

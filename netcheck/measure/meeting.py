@@ -1,7 +1,7 @@
 """Threads that stand for devices and meet at every synchronized layer.
 
-    with Meeting(2).at(layers) as meeting:
-        outputs = meeting.each(run)             run(0) and run(1) at once; each layer sees both inputs, joined
+with Meeting(2).at(layers) as meeting:
+    outputs = meeting.each(run)             run(0) and run(1) at once; each layer sees both inputs, joined
 """
 
 from __future__ import annotations

@@ -163,8 +163,7 @@ class _Judge:
     def _take_constant(self, node: Node, twin: Node) -> None:
         """A parameter, buffer or constant; one that forward made outside of torch may have a batch."""
         value, small = (
-            graph.recording.attributes[str(each.fx.target)]
-            for graph, each in ((self.whole, node), (self.part, twin))
+            graph.recording.attributes[str(each.fx.target)] for graph, each in ((self.whole, node), (self.part, twin))
         )
         self.values[node] = structure.rebuild(value, lambda tensor: tensor.detach().clone())
         leaves, twins = ([tensor for _, tensor in structure.tensors(each)] for each in (value, small))
@@ -296,9 +295,7 @@ def constant_layout(whole: torch.Tensor, first: torch.Tensor, second: torch.Tens
     return halves
 
 
-def candidates(
-    whole: tuple[int, ...], first: tuple[int, ...], second: tuple[int, ...]
-) -> Iterator[Cut]:
+def candidates(whole: tuple[int, ...], first: tuple[int, ...], second: tuple[int, ...]) -> Iterator[Cut]:
     """The ways in which tensors of two shapes may be parts of a third."""
     if not len(whole) == len(first) == len(second):
         return
@@ -331,5 +328,3 @@ def default_dtype(dtype: torch.dtype) -> ExitStack:
     stack.callback(torch.set_default_dtype, torch.get_default_dtype())
     torch.set_default_dtype(dtype)
     return stack
-
-

@@ -32,9 +32,7 @@ _ATEN = torch.ops.aten
 # torch's table, and the CPU's own attention kernel, which it leaves out.
 _FORMULAS = {
     **flop_counter.flop_registry,
-    _ATEN._scaled_dot_product_flash_attention_for_cpu: flop_counter.flop_registry[
-        _ATEN._scaled_dot_product_flash_attention
-    ],
+    _ATEN._scaled_dot_product_flash_attention_for_cpu: flop_counter.flop_registry[_ATEN._scaled_dot_product_flash_attention],
     _ATEN._scaled_dot_product_flash_attention_for_cpu_backward: flop_counter.flop_registry[
         _ATEN._scaled_dot_product_flash_attention_backward
     ],
@@ -130,9 +128,7 @@ class _StandIn(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, root: torch.Tensor, make: Callable[[], torch.Tensor]) -> torch.Tensor:
-        return (
-            make()
-        )  # in here: an argument that is handed through would be a view, which must not be written to
+        return make()  # in here: an argument that is handed through would be a view, which must not be written to
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
@@ -188,9 +184,7 @@ def profiled(
 def like(fakes: Fakes, tensor: torch.Tensor, *, requires_grad: bool) -> torch.Tensor:
     """A fake tensor of the same shape, strides, dtype and device, with memory of its own."""
     device = tensor.fake_device if isinstance(tensor, FakeTensor) else tensor.device
-    return fake_tensor(
-        fakes, tensor.shape, tensor.stride(), tensor.dtype, device, requires_grad=requires_grad
-    )
+    return fake_tensor(fakes, tensor.shape, tensor.stride(), tensor.dtype, device, requires_grad=requires_grad)
 
 
 def fake_tensor(

@@ -1,9 +1,9 @@
 """One pass: a model run forward and backward once on tensors of the probe's own, and the numbers of that.
 
-    Stage(graph, wires, example, plan, seed)      what all passes share
-      +-- set_up                     copies of parameters and buffers in the place of the model's own, where that matters
-      +-- forward                    under a Follower, or recorded where that is not enough
-      +-- backward                   J^T v for a Gaussian v at the head's input
+Stage(graph, wires, example, plan, seed)      what all passes share
+  +-- set_up                     copies of parameters and buffers in the place of the model's own, where that matters
+  +-- forward                    under a Follower, or recorded where that is not enough
+  +-- backward                   J^T v for a Gaussian v at the head's input
 """
 
 from __future__ import annotations
@@ -209,9 +209,7 @@ class Stage:
         """(the floating leaves, args and kwargs made of copies of them: forward may write to its inputs, their generator)."""
         seed = (self.seed + number) % 2**32
         generator = torch.Generator().manual_seed(seed)
-        names = tuple(
-            name for name, _ in argument_names(self.graph.model, self.example.args, self.example.kwargs)
-        )
+        names = tuple(name for name, _ in argument_names(self.graph.model, self.example.args, self.example.kwargs))
         if self.fresh:
             values = self.example.fresh(names, self.plan.samples, generator)
         else:

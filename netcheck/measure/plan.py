@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 PASSES = 3
 SAMPLES = 32  # in a batch: what the thresholds for effective rank were measured with
 FEWEST_SAMPLES = 2
-CPU_WORK = (
-    3e10  # operations (a multiply-add is two) that a probe may take on a CPU: a few seconds of one core
-)
+CPU_WORK = 3e10  # operations (a multiply-add is two) that a probe may take on a CPU: a few seconds of one core
 CPU_LIMIT = 4e11  # beyond this a single pass of two samples is not worth waiting for
 DOUBLE_WORK = 6e9  # a probe with less than this on a CPU is run in float64
 MEMORY_SHARE = 0.5  # of what is free
@@ -62,9 +60,7 @@ class Plan:
         )
 
 
-def plans(
-    graph: ModelGraph, example: Example, device: str, passes: int = PASSES, dtype: str = "auto"
-) -> Iterator[Plan]:
+def plans(graph: ModelGraph, example: Example, device: str, passes: int = PASSES, dtype: str = "auto") -> Iterator[Plan]:
     """The ways to try, best first: each is tried if the one before raised.
 
     `passes` are wanted; a CPU may be given fewer. A `dtype` that is not "auto" is the only one tried.
@@ -114,9 +110,7 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (
-        Exception
-    ) as error:  # torch raises what it likes: RuntimeError, AssertionError, NotImplementedError
+    except Exception as error:  # torch raises what it likes: RuntimeError, AssertionError, NotImplementedError
         raise ProbeError(f"there is no device {name!r} here", help="choose --device auto, or cpu") from error
     return device
 
@@ -182,11 +176,7 @@ def multiply_adds(node: Node) -> float:
 def parameter_inputs(node: Node) -> list[torch.Tensor]:
     """The parameters that a function is given directly."""
     attributes = node.graph.recording.attributes
-    return [
-        attributes[name]
-        for source in node.inputs
-        if (name := str(source.fx.target)) in node.graph.recording.names
-    ]
+    return [attributes[name] for source in node.inputs if (name := str(source.fx.target)) in node.graph.recording.names]
 
 
 def fits(graph: ModelGraph, device: torch.device, dtype: torch.dtype) -> bool:
@@ -201,8 +191,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception, or its cause, says that the device's memory is used up."""
     cause = error.__cause__ or error
     return isinstance(cause, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(cause, RuntimeError)
-        and ("out of memory" in str(cause) or "can't allocate memory" in str(cause))
+        isinstance(cause, RuntimeError) and ("out of memory" in str(cause) or "can't allocate memory" in str(cause))
     )
 
 

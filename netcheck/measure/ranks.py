@@ -1,8 +1,8 @@
 """Processes that run one function together, each as one rank: never longer than asked, and none is left behind.
 
-    outcomes = run_ranks(step, 4, seconds=60)       step(0) ... step(3) in forked processes
-    outcomes[1].value                               what it returned, or
-    outcomes[1].failure                             "raised RuntimeError: ...", "was killed by signal 9", "did not end in 60 s"
+outcomes = run_ranks(step, 4, seconds=60)       step(0) ... step(3) in forked processes
+outcomes[1].value                               what it returned, or
+outcomes[1].failure                             "raised RuntimeError: ...", "was killed by signal 9", "did not end in 60 s"
 """
 
 from __future__ import annotations

@@ -89,10 +89,7 @@ def tried(
         affordable=(gradients.unpredictability or 0.0) > TURNED,
     )
     stage = Stage(graph, wires, Example.of(graph, tuple(args), dict(kwargs)), plan, gradients.seed, gradients.fresh_inputs)
-    made = {
-        cause.value: alteration(graph, cause, change, gradients.seed)
-        for cause, change in changes(Network(graph)).items()
-    }
+    made = {cause.value: alteration(graph, cause, change, gradients.seed) for cause, change in changes(Network(graph)).items()}
     pairs = {f"{one} + {other}": together(made[one], made[other]) for one, other in PAIRS if {one, other} <= made.keys()}
     if redraw:
         made, pairs = ({name: one for name, one in each.items() if one.moved} for each in (made, pairs))
@@ -151,9 +148,7 @@ def chained(first: Alter, second: Alter) -> Alter:
     return lambda args, result: second(args, first(args, result))
 
 
-def initialized(
-    graph: ModelGraph, node: Node, change: Change, generator: torch.Generator
-) -> dict[str, torch.Tensor]:
+def initialized(graph: ModelGraph, node: Node, change: Change, generator: torch.Generator) -> dict[str, torch.Tensor]:
     """By name: a weight that is normal with the gain that the following activation asks for, a bias of zeros."""
     parameters = dict(graph.model.named_parameters(remove_duplicate=False))
     weight = node.weight

@@ -149,9 +149,7 @@ class _Replay:
         tensors = list({id(t): t for _, t in structure.tensors((args, kwargs))}.values())
         read = [self.memory_of(tensor) for tensor in tensors]
         if node.fx.target in (operator.getitem, getattr) and not isinstance(args[0], torch.Tensor):
-            self.values[node.fx] = call(
-                *args
-            )  # a part of a result, which need not have been taken where it was made
+            self.values[node.fx] = call(*args)  # a part of a result, which need not have been taken where it was made
             return Step(node)
         step = Step(node, reads=list(dict.fromkeys([*read, *map(self.memory_of, own)])))
         try:
@@ -160,9 +158,7 @@ class _Replay:
             if profile is None:
                 profile = profiled(self.fakes, call, args, kwargs, own, grad_enabled=node.grad_enabled)
                 self.profiles[key] = profile
-        except (
-            Exception
-        ):  # values are needed, or there is no kernel without them: what is known is the result's shape
+        except Exception:  # values are needed, or there is no kernel without them: what is known is the result's shape
             step.counted = False
             self.values[node.fx] = self.recorded(node, step, tensors)
             return step

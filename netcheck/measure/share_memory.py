@@ -34,9 +34,7 @@ def with_memory(found: Batches, graph: ModelGraph, args: Sequence[Any], kwargs: 
     """
     axes = BatchAxes(graph.model, args, kwargs)
     needs = {samples: memory_at(axes, samples) for samples in sorted(set(found.samples))}
-    return replace(
-        found, shards=tuple(replace(shard, memory=needs[shard.samples]) for shard in found.shards)
-    )
+    return replace(found, shards=tuple(replace(shard, memory=needs[shard.samples]) for shard in found.shards))
 
 
 def memory_at(axes: BatchAxes, samples: int) -> dict[str, Memory] | None:

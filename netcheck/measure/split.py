@@ -1,10 +1,10 @@
 """How a batch splits over devices: what each sees, on fake tensors; whether that gives the same, on real ones.
 
-    split(graph, args, kwargs, devices=4, samples=50) -> Batches
-      +-- BatchAxes.graph_at     forward at the whole batch and at a share: fake tensors, nothing is computed
-      +-- scatter                what nn.DataParallel hands to each device
-      +-- find_mixing            which operations mix samples
-      +-- compare                outputs and gradients of the shards against the whole batch's
+split(graph, args, kwargs, devices=4, samples=50) -> Batches
+  +-- BatchAxes.graph_at     forward at the whole batch and at a share: fake tensors, nothing is computed
+  +-- scatter                what nn.DataParallel hands to each device
+  +-- find_mixing            which operations mix samples
+  +-- compare                outputs and gradients of the shards against the whole batch's
 """
 
 from __future__ import annotations
@@ -109,9 +109,7 @@ def on_paper(graph: ModelGraph, axes: BatchAxes, devices: int, samples: int) -> 
     return replace(found, shards=tuple(shards))
 
 
-def at_sizes(
-    axes: BatchAxes, sizes: Collection[int]
-) -> tuple[Recording | None, tuple[int, TraceError] | None]:
+def at_sizes(axes: BatchAxes, sizes: Collection[int]) -> tuple[Recording | None, tuple[int, TraceError] | None]:
     """What forward does at the largest of these batch sizes; and the largest at which it does not run, and how it fails."""
     recording = None
     for size in sorted(sizes, reverse=True):
@@ -129,9 +127,7 @@ def shard_of(device: int, given: tuple[Any, Any], axes: BatchAxes) -> Shard:
     return Shard(device, next((shape[0] for shape in shapes if shape), 0), tuple(shapes))
 
 
-def on_samples(
-    graph: ModelGraph, axes: BatchAxes, found: Batches, seed: int, ranks: Ranks | None
-) -> Batches:
+def on_samples(graph: ModelGraph, axes: BatchAxes, found: Batches, seed: int, ranks: Ranks | None) -> Batches:
     """What running the model tells."""
     size = Size.of(graph, axes.batch)
     if 2 * WHOLE * size.flops > MOST_FLOPS or 2 * WHOLE * size.activations > MOST_BYTES:
@@ -153,9 +149,7 @@ def on_samples(
     return replace(found, comparison=comparison, shards=shards)
 
 
-def compared(
-    axes: BatchAxes, found: Batches, size: Size, seed: int, ranks: Ranks | None
-) -> Comparison | str:
+def compared(axes: BatchAxes, found: Batches, size: Size, seed: int, ranks: Ranks | None) -> Comparison | str:
     """The shards against the whole batch; or why they could not be compared."""
     samples = size.affordable(found.batch_size, found.devices)
     flops = PASSES * samples * size.flops

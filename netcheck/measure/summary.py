@@ -23,9 +23,7 @@ NEARLY_SHUT = 0.1  # a scale below which a branch adds a hundredth of the varian
 ENOUGH = 8  # samples, below which a rank tells nothing
 
 
-def summarized(
-    graph: ModelGraph, experiment: Experiment, passes: Sequence[Pass], broken: tuple[str, str]
-) -> Gradients:
+def summarized(graph: ModelGraph, experiment: Experiment, passes: Sequence[Pass], broken: tuple[str, str]) -> Gradients:
     """The result of a probe.
 
     Args:
@@ -34,9 +32,7 @@ def summarized(
         passes: their numbers.
         broken: the operation that first made a NaN or an infinity and the pass in which; "" for none.
     """
-    profile = tuple(
-        node_profile(node, passes) for node in experiment.stage.wires.nodes.values() if node.name in passes[0].rms
-    )
+    profile = tuple(node_profile(node, passes) for node in experiment.stage.wires.nodes.values() if node.name in passes[0].rms)
     parameters = parameter_profiles(passes)
     norms = layer_norms(profile)
     matrices = matrix_names(graph)
@@ -50,17 +46,11 @@ def summarized(
         gain_spread=spread(gains),
         profile=profile,
         parameters=parameters,
-        homogeneity=homogeneity(
-            [p.relative for p in parameters if p.name in matrices - shut], torch.finfo(plan.dtype).eps
-        )
+        homogeneity=homogeneity([p.relative for p in parameters if p.name in matrices - shut], torch.finfo(plan.dtype).eps)
         if 2 * len(shut) <= len(matrices)
         else None,
-        effective_rank=middle_of(
-            effective_rank(values, one) for values, one in zip(spectra, passes, strict=True)
-        ),
-        between_sample_variance=middle_of(
-            share_of_variance(values, one) for values, one in zip(spectra, passes, strict=True)
-        ),
+        effective_rank=middle_of(effective_rank(values, one) for values, one in zip(spectra, passes, strict=True)),
+        between_sample_variance=middle_of(share_of_variance(values, one) for values, one in zip(spectra, passes, strict=True)),
         unpredictability=middle_of(one.unpredictability for one in passes),
         slope=fitted(norms),
         range=math.log10(max(norms) / min(norms)) if len(norms) > 1 else None,

@@ -118,9 +118,7 @@ def unit_dimension(node: Node) -> int:
     """The dimension along which an activation's units lie: 1 behind a convolution, else the last."""
     source: Node | None = node
     while source is not None:
-        if source.kind in CHANNELS_SECOND or (
-            source.kind is Kind.NORM and source.detail in NORMS_OVER_POSITIONS
-        ):
+        if source.kind in CHANNELS_SECOND or (source.kind is Kind.NORM and source.detail in NORMS_OVER_POSITIONS):
             return 1
         if is_weight_layer(source):
             break
@@ -140,9 +138,7 @@ def linear_range(activation: behaviour.Activation | None) -> tuple[float, float]
     """The outputs between which an activation that is flat on both sides has at least a tenth of its steepest slope."""
     if activation is None or not activation.saturates:
         return None
-    values, slopes = behaviour.evaluated(
-        activation.function, torch.linspace(-12, 12, 4801, dtype=torch.float64)
-    )
+    values, slopes = behaviour.evaluated(activation.function, torch.linspace(-12, 12, 4801, dtype=torch.float64))
     steep = values[slopes.abs() >= 0.1 * activation.steepest]
     return (float(steep.min()), float(steep.max())) if steep.numel() else None
 
@@ -248,9 +244,7 @@ class FiniteWatch:
         if not tensor.is_floating_point():
             return result
         value = tensor.detach()
-        if self.forward is None and bool(
-            value.isnan().any() or value.isposinf().any()
-        ):  # -inf masks attention scores
+        if self.forward is None and bool(value.isnan().any() or value.isposinf().any()):  # -inf masks attention scores
             self.forward = node
         if tensor.requires_grad:
             self.hooks.append(tensor.register_hook(partial(self.arrived, node)))

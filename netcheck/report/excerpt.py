@@ -40,11 +40,7 @@ def excerpt(place: Location, root: Path | None, paint: Painter, style: str) -> l
         return []
     gutter = gutter_width(place)
     bar = f"{' ' * gutter} {paint('|', 'gutter')}"
-    body = (
-        single(rows[0], gutter, paint, style)
-        if place_is_one_line(place)
-        else span(rows, gutter, paint, style)
-    )
+    body = single(rows[0], gutter, paint, style) if place_is_one_line(place) else span(rows, gutter, paint, style)
     return [bar, *body, bar]
 
 
@@ -81,9 +77,7 @@ def span(rows: list[Row], gutter: int, paint: Painter, style: str) -> list[str]:
     for row in others:
         if row.number != previous + 1:
             lines.append(paint(f"{'...':<{gutter + 3}}", "gutter") + paint("|", style))
-        lines.append(
-            f"{paint(f'{row.number:>{gutter}}', 'gutter')} {bar} {paint('|', style)} {row.text}".rstrip()
-        )
+        lines.append(f"{paint(f'{row.number:>{gutter}}', 'gutter')} {bar} {paint('|', style)} {row.text}".rstrip())
         previous = row.number
     return [*lines, f"{' ' * gutter} {bar} {paint('|' + '_' * max(1, rows[-1].end) + '^', style)}"]
 

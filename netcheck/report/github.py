@@ -43,9 +43,7 @@ def render(reports: Sequence[Report], *, root: Path | None = None) -> str:
         shown = len(of_kind) if len(of_kind) <= MOST else MOST - 1
         lines += [annotation(entry, root) for entry in of_kind[:shown]]
         if beyond_this := of_kind[shown:]:
-            lines.append(
-                f"::{kind} title=netcheck::{len(beyond_this)} more of this kind: see the log of this step"
-            )
+            lines.append(f"::{kind} title=netcheck::{len(beyond_this)} more of this kind: see the log of this step")
             beyond += beyond_this
     rest = [concise.line(*entry, Painter(False), root) for entry in beyond]
     if rest:

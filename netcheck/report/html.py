@@ -46,9 +46,7 @@ def render(reports: Sequence[Report], *, root: Path | None = None) -> str:
 def fragment(report: Report, *, root: Path | None = None) -> str:
     """One report as HTML that a notebook shows: it brings its style and needs no script."""
     page = views.page_of([report], Path.cwd() if root is None else root)
-    return template("fragment.html.jinja").render(
-        page=page, style=part("style.css"), version=netcheck.__version__
-    )
+    return template("fragment.html.jinja").render(page=page, style=part("style.css"), version=netcheck.__version__)
 
 
 @cache

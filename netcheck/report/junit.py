@@ -25,9 +25,7 @@ from netcheck.report.terminal import Painter, printable_text, shorten
 FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render(
-    reports: Sequence[Report], *, fail_on: Severity = Severity.WARNING, root: Path | None = None
-) -> str:
+def render(reports: Sequence[Report], *, fail_on: Severity = Severity.WARNING, root: Path | None = None) -> str:
     """All reports as one test suite.
 
     Args:
@@ -50,9 +48,7 @@ def render(
     suites = ElementTree.Element("testsuites", {"name": "netcheck", **totals})
     suites.append(suite)
     ElementTree.indent(suites)
-    return (
-        '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
-    )
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
 
 
 def case(report: Report, fail_on: Severity, root: Path) -> ElementTree.Element:
@@ -94,6 +90,4 @@ def printed(findings: Sequence[Finding], root: Path) -> str:
 
 def allowed(value: str) -> str:
     """`value` with everything spelled out that XML cannot hold or no reader can show."""
-    return FORBIDDEN.sub(
-        lambda match: match[0].encode("unicode_escape").decode("ascii"), printable_text(value)
-    )
+    return FORBIDDEN.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), printable_text(value))

@@ -32,9 +32,7 @@ SIGNS = re.compile(
 PLAIN = Painter(False)
 
 
-def render(
-    reports: Sequence[Report], *, verbose: bool = False, statistics: bool = False, root: Path | None = None
-) -> str:
+def render(reports: Sequence[Report], *, verbose: bool = False, statistics: bool = False, root: Path | None = None) -> str:
     """All reports as one comment.
 
     Args:
@@ -78,11 +76,7 @@ def body(reports: Sequence[Report], root: Path, *, verbose: bool) -> Iterator[tu
 
 def finding(found: Finding, root: Path) -> str:
     """One finding as a section that unfolds."""
-    label = (
-        f"<b>{found.severity.value} {found.code}</b>"
-        if found.counts
-        else f"{found.severity.value} {found.code} (cleared)"
-    )
+    label = f"<b>{found.severity.value} {found.code}</b>" if found.counts else f"{found.severity.value} {found.code} (cleared)"
     message = escape(shorten(" ".join(found.message.splitlines()), 1000))
     parts = [f"<details><summary>{label} {found.name}: {message}</summary>"]
     if found.location:
@@ -116,9 +110,7 @@ def inline(line: str) -> str:
 
 def escape(line: str) -> str:
     """Text that Markdown shows as it is, and in which nobody is mentioned and nothing is a link."""
-    return SIGNS.sub(
-        lambda match: f"{match[0]}<!-- -->" if match["link"] else entities(match[0]), printable(line)
-    )
+    return SIGNS.sub(lambda match: f"{match[0]}<!-- -->" if match["link"] else entities(match[0]), printable(line))
 
 
 def entities(signs: str) -> str:

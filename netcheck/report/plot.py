@@ -35,17 +35,13 @@ def gradients(report: Report, axes: Any = None) -> Any:
         try:
             from matplotlib import pyplot
         except ImportError as error:
-            raise NetcheckError(
-                "matplotlib is not installed", help="pip install 'torch-netcheck[plot]'"
-            ) from error
+            raise NetcheckError("matplotlib is not installed", help="pip install 'torch-netcheck[plot]'") from error
         axes = pyplot.figure().add_subplot()
     numbers = range(1, len(layers) + 1)
     axes.semilogy(numbers, [one.gradient_norm for one in layers], marker="o", markersize=3)
     axes.axhline(1.0, color="grey", linewidth=0.8, linestyle=":")
     step = -(-len(layers) // MOST_NAMES) or 1
-    axes.set_xticks(
-        list(numbers)[::step], [profile.name_of(one) for one in layers[::step]], rotation=45, ha="right"
-    )
+    axes.set_xticks(list(numbers)[::step], [profile.name_of(one) for one in layers[::step]], rotation=45, ha="right")
     axes.set_xlabel("weight layers, from the input to the head")
     axes.set_ylabel("norm of the gradient, for a norm of 1 at the head's input")
     axes.set_title(f"{report.model}: gain {profile.signed(report.gradients.held_gain, 1)} decades")

@@ -102,9 +102,7 @@ def table(profile: Sequence[NodeProfile]) -> str:
     ]
     headers = ("module", "operation", "mean", "rms", "dead", "saturated", "gradient rms", "norm, decades")
     right = ("left", "left", "right", "right", "right", "right", "right", "right")
-    return tabulate(
-        rows, headers, tablefmt="simple", colalign=right, disable_numparse=True, preserve_whitespace=False
-    )
+    return tabulate(rows, headers, tablefmt="simple", colalign=right, disable_numparse=True, preserve_whitespace=False)
 
 
 def share(value: float | None) -> str:

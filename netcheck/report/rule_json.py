@@ -29,9 +29,7 @@ def entry(rule: Rule) -> dict[str, Any]:
         "severity": rule.severity.value,
         "summary": rule.summary,
         "documentation": page(rule),
-        "thresholds": [
-            {"name": one.name, "default": one.default, "meaning": one.meaning} for one in rule.THRESHOLDS
-        ],
+        "thresholds": [{"name": one.name, "default": one.default, "meaning": one.meaning} for one in rule.THRESHOLDS],
         "bad": examples(rule.BAD),
         "good": examples(rule.GOOD),
     }

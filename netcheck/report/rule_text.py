@@ -58,6 +58,4 @@ def lines(markdown: str, paint: Painter, width: int) -> Iterator[str]:
 def wrapped(paragraph: str, width: int) -> list[str]:
     """A paragraph, or an entry of a list with its later lines below its first word."""
     indent = "  " if paragraph.startswith("- ") else ""
-    return textwrap.wrap(
-        paragraph, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+    return textwrap.wrap(paragraph, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

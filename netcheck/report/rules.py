@@ -41,10 +41,7 @@ def catalogue(rules: Sequence[Rule]) -> str:
     from tabulate import tabulate
 
     table = [(rule.code, rule.name, rule.severity.value, rule.summary) for rule in rules]
-    return (
-        tabulate(table, ("code", "name", "severity", "summary"), tablefmt="simple", disable_numparse=True)
-        + "\n"
-    )
+    return tabulate(table, ("code", "name", "severity", "summary"), tablefmt="simple", disable_numparse=True) + "\n"
 
 
 def split_references(documentation: str) -> tuple[str, str]:

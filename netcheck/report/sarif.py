@@ -109,9 +109,7 @@ def result(entry: Entry, rule: int, root: Path) -> dict[str, Any]:
     place = place_of(found, report)
     parts = [f"{report.model}: {found.message}", found.evidence.text, found.help and f"Help: {found.help}"]
     names = [".".join(filter(None, (report.model, module))) for module in found.modules[:MOST_NAMES]]
-    location: dict[str, Any] = {
-        "logicalLocations": [{"fullyQualifiedName": printable_text(n)} for n in names or [report.model]]
-    }
+    location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": printable_text(n)} for n in names or [report.model]]}
     if physical := physical_location(place, root):
         location["physicalLocation"] = physical
     others = [physical_location(other, root) for other in found.locations[1 : 1 + MOST_NAMES]]
@@ -128,9 +126,7 @@ def result(entry: Entry, rule: int, root: Path) -> dict[str, Any]:
         ],
         "occurrenceCount": max(1, found.count),
         "partialFingerprints": {"netcheck/v1": fingerprint(report, found, root)},
-        "suppressions": [{"kind": "inSource"}]
-        if any(found is hidden for hidden in report.suppressed)
-        else [],
+        "suppressions": [{"kind": "inSource"}] if any(found is hidden for hidden in report.suppressed) else [],
         "properties": {
             "model": printable_text(report.model),
             "verdict": found.verdict.value,

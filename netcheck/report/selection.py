@@ -41,10 +41,7 @@ def worst_first(reports: Iterable[Report]) -> list[Entry]:
 
 def statistics(reports: Sequence[Report]) -> list[Count]:
     """How often each rule found something that counts: the most frequent first, then by code."""
-    found = [
-        (entry.finding.code, entry.finding.name, entry.finding.severity, id(entry.report))
-        for entry in entries(reports)
-    ]
+    found = [(entry.finding.code, entry.finding.name, entry.finding.severity, id(entry.report)) for entry in entries(reports)]
     findings = Counter(one[:3] for one in found)
     models = Counter(one[:3] for one in set(found))
     rows = [Count(*key, number, models[key]) for key, number in findings.items()]

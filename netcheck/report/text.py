@@ -69,9 +69,7 @@ def render(
     """
     paint = Painter(colour)
     root = Path.cwd() if root is None else root
-    blocks = [
-        block for report in reports for block in model(report, paint, root, verbose=verbose, quiet=quiet)
-    ]
+    blocks = [block for report in reports for block in model(report, paint, root, verbose=verbose, quiet=quiet)]
     if not quiet:
         blocks.append(closing(reports, paint, root, verbose=verbose))
     return "\n\n".join(blocks) + "\n" if blocks else ""
@@ -96,9 +94,7 @@ def model(report: Report, paint: Painter, root: Path, *, verbose: bool, quiet: b
     return [*blocks, *shown, *(measured if shown else [])]
 
 
-def header(
-    report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bool, verbose: bool = False
-) -> str:
+def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bool, verbose: bool = False) -> str:
     """The model's name and target, its inputs, and its size."""
     target = display_path(report.target, root)
     # A file without a model that could be told is its own name.
@@ -235,9 +231,7 @@ def layers(rows: Sequence[Layer], root: Path) -> str:
     ]
     headers = ("module", "operation", "kind", "output", "parameters", "place", "note")
     right = ("left", "left", "left", "left", "right", "left", "left")
-    return tabulate(
-        table, headers, tablefmt="simple", colalign=right, disable_numparse=True, preserve_whitespace=False
-    )
+    return tabulate(table, headers, tablefmt="simple", colalign=right, disable_numparse=True, preserve_whitespace=False)
 
 
 def abbreviate(modules: Sequence[str]) -> str:
@@ -274,11 +268,7 @@ def place_with_code(place: Location, root: Path) -> str:
 def display_path(file: str, root: Path) -> str:
     """A file, or a target that starts with one, as shown: relative to `root` if it lies below it."""
     if os.path.isabs(file):
-        relative = (
-            os.path.relpath(file, root)
-            if os.path.splitdrive(file)[0] == os.path.splitdrive(root)[0]
-            else file
-        )
+        relative = os.path.relpath(file, root) if os.path.splitdrive(file)[0] == os.path.splitdrive(root)[0] else file
         file = file if relative.startswith(os.pardir) else relative
     return printable(shorten(file, 200))
 

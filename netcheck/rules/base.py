@@ -214,9 +214,7 @@ def require_complete(rule: type[Rule], *, known: dict[str, Rule]) -> None:
     if not problem and rule.code in known:
         problem = f"reuses code {rule.code} of {type(known[rule.code]).__name__}"
     if problem:
-        raise TypeError(
-            f"{inspect.getsourcefile(rule)}:{inspect.getsourcelines(rule)[1]}: rule {rule.__name__} {problem}"
-        )
+        raise TypeError(f"{inspect.getsourcefile(rule)}:{inspect.getsourcelines(rule)[1]}: rule {rule.__name__} {problem}")
 
 
 def select(chosen: Iterable[str] = (), ignored: Iterable[str] = ()) -> Iterator[Rule]:

@@ -43,11 +43,7 @@ def previous(node: Node) -> Node | None:
         return None  # (N, D) times (D, N): both dimensions may be batches
     if node.kind in _JOINS and goes_over_first(node):
         return None
-    alike = [
-        source
-        for source in node.inputs
-        if source.depends and source.shape and source.shape[0] == node.shape[0]
-    ]
+    alike = [source for source in node.inputs if source.depends and source.shape and source.shape[0] == node.shape[0]]
     return alike[0] if alike else None
 
 

@@ -42,9 +42,7 @@ def kernel_size(layer: Node) -> tuple[int, ...] | None:
     if layer.module is not None:
         size: Any = getattr(layer.module, "kernel_size", None)
         return tuple(size) if size is not None else None
-    weight = next(
-        (source for source in layer.inputs if not source.depends and len(source.shape or ()) > 2), None
-    )
+    weight = next((source for source in layer.inputs if not source.depends and len(source.shape or ()) > 2), None)
     return None if weight is None or weight.shape is None else weight.shape[2:]
 
 

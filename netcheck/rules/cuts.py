@@ -145,7 +145,5 @@ def group_by_place(cuts: Iterable[Cut]) -> list[Cut]:
 
 def layers_text(layers: tuple[Node, ...]) -> str:
     """For people: "the weights of `encoder.0` and 3 more"."""
-    names = list(
-        dict.fromkeys(str(node.fx.target) if node.op == "get_attr" else node.path for node in layers)
-    )
+    names = list(dict.fromkeys(str(node.fx.target) if node.op == "get_attr" else node.path for node in layers))
     return f"`{names[0]}`" + (f" and {len(names) - 1} more" if len(names) > 1 else "")

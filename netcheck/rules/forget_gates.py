@@ -58,9 +58,7 @@ def gates_of_module(node: Node) -> Iterator[ForgetGate]:
         if name.startswith("weight_hh") and has_values(weight) and weight.requires_grad:
             ending = name.removeprefix("weight_hh")
             biases = [getattr(module, f"bias_{which}{ending}", None) for which in ("ih", "hh")]
-            parts = [
-                b.detach()[hidden : 2 * hidden].double() for b in biases if b is not None and has_values(b)
-            ]
+            parts = [b.detach()[hidden : 2 * hidden].double() for b in biases if b is not None and has_values(b)]
             yield ForgetGate(f"{node.path}{ending}", node, float(sum(part.mean() for part in parts)))
 
 

@@ -55,9 +55,7 @@ def linear_pairs(graph: ModelGraph) -> Iterator[LinearPair]:
         followers = [follower for follower in linear_ends(layer) if follower is not layer]
         if not followers or not all(is_plain_layer(follower) for follower in followers):
             continue
-        if any(
-            shares_weights(layer, follower, uses) or is_by_design(layer, follower) for follower in followers
-        ):
+        if any(shares_weights(layer, follower, uses) or is_by_design(layer, follower) for follower in followers):
             continue
         channels = joint_widths(layer, followers)
         if channels is None or saves(*channels):
@@ -148,12 +146,7 @@ def enters_inverted_block(layer: Node) -> bool:
     purpose.
     """
     channels = widths(layer)
-    if (
-        layer.kind is not Kind.CONV
-        or channels is None
-        or channels[1] <= channels[0]
-        or max(kernel_size(layer) or (3,)) > 1
-    ):
+    if layer.kind is not Kind.CONV or channels is None or channels[1] <= channels[0] or max(kernel_size(layer) or (3,)) > 1:
         return False
     return any(groups(node) > 1 for node in ends(layer, _LINEAR | {Kind.ACTIVATION}))
 

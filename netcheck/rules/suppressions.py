@@ -1,7 +1,7 @@
 """Findings that comments in the source suppress, and comments that suppress nothing (NC009).
 
-    suppressed(findings, ...)   the findings that are left; the others, and what each comment did, go into the report
-    unused(reports, ...)        what no model of a run needed: a comment may be there for one model of several
+suppressed(findings, ...)   the findings that are left; the others, and what each comment did, go into the report
+unused(reports, ...)        what no model of a run needed: a comment may be there for one model of several
 """
 
 from __future__ import annotations
@@ -103,9 +103,7 @@ def source_files(graph: ModelGraph) -> list[str]:
     return sorted(file for file in files if file and not is_installed(file))
 
 
-def accounts(
-    remarks: Sequence[Remark], report: Report, top: Sequence[Location], settings: Settings
-) -> list[Suppression]:
+def accounts(remarks: Sequence[Remark], report: Report, top: Sequence[Location], settings: Settings) -> list[Suppression]:
     """What each selector of each comment did for one model, as plain data."""
     judged = [rule.code for rule in base.select(settings.chosen, settings.ignore) if judges(rule, report)]
     places = places_of(report.graph) if report.graph is not None else []
@@ -199,16 +197,10 @@ def names_or_all(code: str, selectors: Sequence[str]) -> bool:
 
 def is_idle(each: Sequence[Suppression], complete: bool) -> bool:
     """Whether a selector suppressed nothing although all models that it may be there for were checked."""
-    return (
-        not any(one.used for one in each)
-        and any(one.reached for one in each)
-        and (complete or any(one.own for one in each))
-    )
+    return not any(one.used for one in each) and any(one.reached for one in each) and (complete or any(one.own for one in each))
 
 
-def idle_finding(
-    rule: base.Rule, place: Location, idle: Sequence[str], entirely: bool, unknown: Sequence[str]
-) -> Finding:
+def idle_finding(rule: base.Rule, place: Location, idle: Sequence[str], entirely: bool, unknown: Sequence[str]) -> Finding:
     """The finding for selectors of one comment that suppress nothing."""
     names = ", ".join(idle)
     what = "the comment" if entirely else f"{names} in this comment"
@@ -222,4 +214,3 @@ def idle_finding(
         evidence=Evidence(0.0, "findings", f"0 findings{of} there, in the models that were checked", limit=1.0),
         places=(place,),
     )
-

@@ -97,8 +97,7 @@ class Settings:
     inputs: tuple[str, ...] = option(
         (),
         Texts(),
-        "Example input, such as 8x3x32x32 or ids=long:2x16; once for each argument of forward. "
-        "By default they are inferred.",
+        "Example input, such as 8x3x32x32 or ids=long:2x16; once for each argument of forward. By default they are inferred.",
         flags=("--input",),
         key="input",
         metavar="SPEC",
@@ -119,9 +118,7 @@ class Settings:
         "Run these rules alone: codes (NC501), beginnings of codes (NC5) or names (poor-init), with commas between.",
         metavar="RULES",
     )
-    extend_select: tuple[str, ...] = option(
-        (), Texts(split=True), "Run these rules on top of the selected.", metavar="RULES"
-    )
+    extend_select: tuple[str, ...] = option((), Texts(split=True), "Run these rules on top of the selected.", metavar="RULES")
     ignore: tuple[str, ...] = option(
         (), Texts(split=True), "Leave these rules out. The longer selector wins over a shorter.", metavar="RULES"
     )
@@ -135,9 +132,7 @@ class Settings:
         "Leave out files and folders that match, when a folder is searched for models.",
         metavar="PATTERN",
     )
-    format: str = option(
-        "text", Choice(FORMATS), "How to write the report; full is another name for text.", result=False
-    )
+    format: str = option("text", Choice(FORMATS), "How to write the report; full is another name for text.", result=False)
     statistics: bool = option(
         False,
         Switch(),
@@ -311,9 +306,7 @@ class Settings:
         for name, one in OPTIONS.items():
             one.require_sense(getattr(self, name), one.label)
         if self.statistics and self.format not in WITH_STATISTICS:
-            raise UsageError(
-                f"--statistics does not go with --format {self.format}: choose one of {', '.join(WITH_STATISTICS)}"
-            )
+            raise UsageError(f"--statistics does not go with --format {self.format}: choose one of {', '.join(WITH_STATISTICS)}")
         if self.write_baseline and self.add_ignores:
             raise UsageError("--write-baseline and --add-ignores contradict each other: give one of them")
         if self.verbose and self.quiet:
@@ -321,9 +314,7 @@ class Settings:
         if self.output_file is not None and self.output_file.is_dir():
             raise UsageError(f"--output-file {self.output_file} is a directory: name a file")
         if self.output_file is not None and not self.output_file.absolute().parent.is_dir():
-            raise UsageError(
-                f"--output-file {self.output_file}: there is no directory {self.output_file.parent}"
-            )
+            raise UsageError(f"--output-file {self.output_file}: there is no directory {self.output_file.parent}")
 
     @classmethod
     def from_options(cls, **options: Any) -> Settings:

@@ -1,9 +1,9 @@
 """How one model is built and checked, where it needs more than its name: `[[tool.netcheck.model]]`.
 
-    [[tool.netcheck.model]]
-    target = "src/net.py:Net"                 # as on the command line; the path starts from the file's own folder
-    kwargs = { width = 64, classes = 10 }     # for its class or factory; `args` for positional ones
-    input = ["8x3x32x32"]                     # and any other option that may differ between models
+[[tool.netcheck.model]]
+target = "src/net.py:Net"                 # as on the command line; the path starts from the file's own folder
+kwargs = { width = 64, classes = 10 }     # for its class or factory; `args` for positional ones
+input = ["8x3x32x32"]                     # and any other option that may differ between models
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the patterns in settings match: files, and the parts of models.
 
-    tests              a file or folder of that name, anywhere
-    src/legacy/*.py    a path, from the folder of the configuration file
-    Net.encoder.*      everything inside a part of a model
+tests              a file or folder of that name, anywhere
+src/legacy/*.py    a path, from the folder of the configuration file
+Net.encoder.*      everything inside a part of a model
 """
 
 from __future__ import annotations

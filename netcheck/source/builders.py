@@ -62,9 +62,7 @@ def family(scope: Scope, depth: int = 6) -> Iterator[Scope]:
 
 def called_functions(function: ast.expr, scope: Scope) -> list[Scope]:
     """The functions that the callee of a call stands for, where their source can be found."""
-    if isinstance(function, ast.Attribute) and (
-        is_super(function.value) or scope.key(function.value) == SELF
-    ):
+    if isinstance(function, ast.Attribute) and (is_super(function.value) or scope.key(function.value) == SELF):
         owner = class_scope(scope)
         for one in family(owner) if owner is not None else ():
             methods = file_index(one).scopes.get(f"{one.qualname}.{function.attr}")
@@ -80,11 +78,7 @@ def returned(function: Scope) -> list[ast.expr]:
     for statement in own_statements(function.node):
         if isinstance(statement, ast.Return) and statement.value is not None:
             found.append(statement.value)
-        elif (
-            isinstance(statement, ast.Expr)
-            and isinstance(statement.value, ast.Yield)
-            and statement.value.value
-        ):
+        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Yield) and statement.value.value:
             found.append(statement.value.value)
     return found
 
@@ -112,9 +106,7 @@ def resolve(expression: ast.expr, scope: Scope, active: Active = NOWHERE) -> Ite
         name = dotted(expression.func).rpartition(".")[2]
         if expression.args and (name[:1].islower() or not name):
             yield from (Site(arg, scope) for arg in expression.args if isinstance(arg, ast.Call))
-        if isinstance(expression.func, ast.Attribute) and isinstance(
-            expression.func.value, ast.Call | ast.Name
-        ):
+        if isinstance(expression.func, ast.Attribute) and isinstance(expression.func.value, ast.Call | ast.Name):
             yield from resolve_chained(expression.func.value, scope, active)
     elif not isinstance(expression, ast.Constant | ast.Lambda):
         yield Site(expression, scope)
@@ -181,9 +173,7 @@ def contents(expression: ast.expr, scope: Scope, active: Active = NOWHERE) -> Re
             return tuple(
                 part
                 for key, value in zip(expression.keys, expression.values, strict=True)
-                for part in (
-                    contents(value, scope, active) if key is None else (One(value, scope, pattern(key)),)
-                )
+                for part in (contents(value, scope, active) if key is None else (One(value, scope, pattern(key)),))
             )
         case ast.DictComp():
             return (Many((One(expression.value, scope, pattern(expression.key)),)),)
@@ -193,11 +183,7 @@ def contents(expression: ast.expr, scope: Scope, active: Active = NOWHERE) -> Re
             side = expression.left if isinstance(expression.left, ast.List | ast.Tuple) else expression.right
             return (Many(contents(side, scope, active)),)
         case ast.IfExp():
-            return (
-                Choice(
-                    (contents(expression.body, scope, active), contents(expression.orelse, scope, active))
-                ),
-            )
+            return (Choice((contents(expression.body, scope, active), contents(expression.orelse, scope, active))),)
         case ast.Starred() | ast.NamedExpr():
             return contents(expression.value, scope, active)
         case ast.Subscript(slice=ast.Slice()):
@@ -229,9 +215,7 @@ def item(element: ast.expr, scope: Scope) -> One:
     return One(element, scope)
 
 
-def comprehended(
-    expression: ast.ListComp | ast.GeneratorExp | ast.SetComp, scope: Scope, active: Active
-) -> Recipe:
+def comprehended(expression: ast.ListComp | ast.GeneratorExp | ast.SetComp, scope: Scope, active: Active) -> Recipe:
     """What a comprehension makes; `[m for _ in blocks for m in (conv(), relu())]` repeats the inner pair."""
     last = expression.generators[-1]
     if isinstance(expression.elt, ast.Name) and dotted(last.target) == expression.elt.id:
@@ -248,15 +232,9 @@ def contents_of_call(call: ast.Call, scope: Scope, active: Active) -> Recipe:
     active = active | {mark}
     functions = called_functions(call.func, scope)
     if functions:
-        results = [
-            contents(value, function, active) for function in functions for value in returned(function)
-        ]
+        results = [contents(value, function, active) for function in functions for value in returned(function)]
         return (Choice(tuple(results)),) if results else anything(scope)
-    if (
-        isinstance(call.func, ast.Attribute)
-        and isinstance(call.func.value, ast.Call)
-        and not is_super(call.func.value)
-    ):
+    if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Call) and not is_super(call.func.value):
         return contents(call.func.value, scope, active)  # nn.Sequential(...).to(device)
     if name == "map" and len(call.args) > 1:
         made = call.args[0].body if isinstance(call.args[0], ast.Lambda) else call
@@ -267,11 +245,7 @@ def contents_of_call(call: ast.Call, scope: Scope, active: Active) -> Recipe:
         return contents(call.args[0], scope, active)
     named = tuple(One(k.value, scope, re.compile(re.escape(k.arg))) for k in call.keywords if k.arg)
     unpacked = tuple(p for k in call.keywords if not k.arg for p in contents(k.value, scope, active))
-    if (
-        len(call.args) == 1
-        and not isinstance(call.args[0], ast.Starred)
-        and is_collection(call.args[0], scope)
-    ):
+    if len(call.args) == 1 and not isinstance(call.args[0], ast.Starred) and is_collection(call.args[0], scope):
         return contents(call.args[0], scope, active) + named + unpacked
     given = in_order(call.args, scope, active) + named + unpacked
     if name[:1].islower():  # a class in a variable, or a function whose source is elsewhere

@@ -102,9 +102,7 @@ def discover(paths: Sequence[str], left_out: Callable[[str], bool] = lambda file
     indexes = list(parsed(files, named.keys(), skipped))
     shown = {os.path.abspath(file): file for file in reversed(files)}
     definitions_found = [
-        one
-        for files_index in indexes
-        for one in sorted(defined_in(files_index, shown), key=lambda one: one.candidate.line)
+        one for files_index in indexes for one in sorted(defined_in(files_index, shown), key=lambda one: one.candidate.line)
     ]
     roots = roots_of(definitions_found)
     order = {file: number for number, file in enumerate(files)}
@@ -112,9 +110,7 @@ def discover(paths: Sequence[str], left_out: Callable[[str], bool] = lambda file
     everything = {one.candidate.file for one in definitions_found}
     for file in named.keys() - answered:
         inside = file in everything
-        skipped.append(
-            Skipped(file, "defines only models that others contain" if inside else "defines no model")
-        )
+        skipped.append(Skipped(file, "defines only models that others contain" if inside else "defines no model"))
     candidates = sorted((root.candidate for root in roots), key=lambda c: (order[c.file], c.line))
     return Discovery(tuple(candidates), tuple(sorted(skipped, key=lambda s: order[s.file])))
 
@@ -151,9 +147,7 @@ def mentions_library(file: str, skipped: list[Skipped], *, is_named: bool) -> bo
     except Unreadable as error:
         skipped.append(Skipped(file, str(error), unreadable=True))
         return None
-    text = (
-        raw.replace(b"\0", b"") if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else raw
-    )  # UTF-16: a reason to give
+    text = raw.replace(b"\0", b"") if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else raw  # UTF-16: a reason to give
     wanted = any(name in text for name in LIBRARIES) and MAY_DEFINE.search(text) is not None
     if len(raw) > SIZE_LIMIT and (wanted or is_named):
         size, limit = len(raw) / 2**20, SIZE_LIMIT / 2**20
@@ -241,14 +235,10 @@ def instances(module: Scope, path: str, statements: Iterable[ast.stmt]) -> Itera
 def roots_of(found: list[Definition]) -> list[Definition]:
     """The definitions that no other one builds; of a ring of classes that build each other, the first."""
     by_node = {id(one.scope.node): one for one in found if one.candidate.kind != "instance"}
-    by_variable = {
-        (one.candidate.file, one.candidate.symbol): one for one in found if one.candidate.kind == "instance"
-    }
+    by_variable = {(one.candidate.file, one.candidate.symbol): one for one in found if one.candidate.kind == "instance"}
     built = {id(one): set(parts_of(one, by_node, by_variable)) - {id(one)} for one in found}
     inside = set().union(*built.values()) if built else set()
-    inside |= {
-        id(by_node[base]) for base in bases_of(found) if base in by_node and needs_arguments(by_node[base])
-    }
+    inside |= {id(by_node[base]) for base in bases_of(found) if base in by_node and needs_arguments(by_node[base])}
     roots = [one for one in found if id(one) not in inside]
     reached: set[int] = set()
     reach(roots, built, reached)
@@ -285,9 +275,7 @@ def reach(start: Iterable[Definition], built: dict[int, set[int]], reached: set[
             pending += built[one]
 
 
-def parts_of(
-    one: Definition, by_node: dict[int, Definition], by_variable: dict[tuple[str, str], Definition]
-) -> Iterator[int]:
+def parts_of(one: Definition, by_node: dict[int, Definition], by_variable: dict[tuple[str, str], Definition]) -> Iterator[int]:
     """The definitions that the code of one definition uses to build something."""
     scope = one.scope
     code: list[ast.AST] = list(one.values) if one.candidate.kind == "instance" else building_code(scope.node)
@@ -321,9 +309,7 @@ def building_code(node: ast.AST) -> list[ast.AST]:
     if isinstance(node, ast.ClassDef):
         return [part for statement in node.body for part in building_code(statement)]
     if isinstance(node, FunctionNode):
-        defaults = [
-            default for default in (*node.args.defaults, *node.args.kw_defaults) if default is not None
-        ]
+        defaults = [default for default in (*node.args.defaults, *node.args.kw_defaults) if default is not None]
         return [*defaults, *(part for statement in node.body for part in building_code(statement))]
     if isinstance(node, ast.AnnAssign):
         return [node.value] if node.value is not None else []

@@ -64,9 +64,7 @@ def body_of(scope: Scope) -> Sequence[ast.stmt]:
     return scope.node.body
 
 
-def events(
-    key: str, statements: Sequence[ast.stmt], scope: Scope, until: int, active: Active
-) -> tuple[bool, Recipe]:
+def events(key: str, statements: Sequence[ast.stmt], scope: Scope, until: int, active: Active) -> tuple[bool, Recipe]:
     """Whether these statements assign `key` anew, and what they put into it (since then, if so)."""
     anew = False
     recipe: Recipe = ()
@@ -102,10 +100,7 @@ def branched(
 ) -> tuple[bool, Recipe]:
     """The state after an if, match or try statement, given the state before it."""
     if isinstance(statement, ast.If):
-        if (
-            statement.body[-1].end_lineno is not None
-            and statement.lineno <= until <= statement.body[-1].end_lineno
-        ):
+        if statement.body[-1].end_lineno is not None and statement.lineno <= until <= statement.body[-1].end_lineno:
             blocks = [statement.body]  # the use is in this branch: the other one did not run
         elif statement.orelse and statement.orelse[0].lineno <= until <= (statement.end_lineno or END):
             blocks = [statement.orelse]
@@ -130,15 +125,9 @@ def branched(
     return anew, recipe
 
 
-def event(
-    key: str, statement: ast.stmt, scope: Scope, until: int, active: Active, before: Recipe
-) -> tuple[bool, Recipe]:
+def event(key: str, statement: ast.stmt, scope: Scope, until: int, active: Active, before: Recipe) -> tuple[bool, Recipe]:
     """What one simple statement does to `key`: (assigned anew, what it put in)."""
-    if (
-        isinstance(statement, ast.AugAssign)
-        and isinstance(statement.op, ast.Add)
-        and scope.key(statement.target) == key
-    ):
+    if isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Add) and scope.key(statement.target) == key:
         return False, contents(statement.value, scope, active)
     if isinstance(statement, ast.Assign | ast.AnnAssign):
         return assigned(key, statement, scope, until, active, before)
@@ -157,8 +146,7 @@ def assigned(
                 return False, ()  # `layers = nn.Sequential(*layers)`: the use is in its own assignment
             if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
                 sides = [
-                    before if scope.key(side) == key else contents(side, scope, active)
-                    for side in (value.left, value.right)
+                    before if scope.key(side) == key else contents(side, scope, active) for side in (value.left, value.right)
                 ]
                 return True, sides[0] + sides[1]
             return True, contents(value, scope, active)

@@ -68,9 +68,7 @@ class Step:
     siblings: tuple[Item, ...] = ()
 
 
-def locate_child(
-    parent_sources: Sequence[Definition], names: Sequence[str | Step], class_name: str = ""
-) -> Location | None:
+def locate_child(parent_sources: Sequence[Definition], names: Sequence[str | Step], class_name: str = "") -> Location | None:
     """The call that built a submodule.
 
     Args:
@@ -285,9 +283,7 @@ def expression_fit(expression: ast.expr, scope: Scope, class_name: str, depth: i
         best = max(best, fit(site, class_name))
         if best < EXACT and depth and isinstance(site.expression, ast.Call):
             for function in called_functions(site.expression.func, site.scope):
-                inner = (
-                    expression_fit(value, function, class_name, depth - 1) for value in returned(function)
-                )
+                inner = (expression_fit(value, function, class_name, depth - 1) for value in returned(function))
                 best = max(best, max(inner, default=best))
     return best if best >= 0 else UNKNOWN
 
@@ -332,9 +328,7 @@ def scopes_of(definition: Definition) -> tuple[Scope, ...]:
     """The classes or functions of this name in the file; the one at the given line alone, if there is one."""
     files = index(definition.file)
     found = files.scopes.get(definition.name, []) if files is not None and definition.name else []
-    exact = [
-        s for s in found if definition.line and definition.line in range(first_line(s), s.node.body[0].lineno)
-    ]
+    exact = [s for s in found if definition.line and definition.line in range(first_line(s), s.node.body[0].lineno)]
     return tuple(exact or found[-1:])  # the last definition of a name is the one that stands
 
 

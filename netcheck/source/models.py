@@ -84,12 +84,7 @@ def is_model_base(name: str, scope: Scope) -> bool:
     if package == "torch":
         is_module = name.startswith("torch.nn.") or last == "ScriptModule"
         return is_module and last not in NOT_MODULES
-    if (
-        last.endswith(NOT_MODULES)
-        or not package
-        or package in sys.stdlib_module_names
-        or package in vars_of_builtins()
-    ):
+    if last.endswith(NOT_MODULES) or not package or package in sys.stdlib_module_names or package in vars_of_builtins():
         return False
     return last in BARE_BASES - {"Module", "LightningDataModule"} or defines(scope, "forward")
 
@@ -123,9 +118,7 @@ def can_run(scope: Scope) -> bool:
         assert isinstance(one.node, ast.ClassDef)
         for base in one.node.bases:
             last = external_name(base, one).rpartition(".")[2]
-            outside = (
-                not definitions(base, one.parent or one) and last[:1].isupper() and last not in BARE_BASES
-            )
+            outside = not definitions(base, one.parent or one) and last[:1].isupper() and last not in BARE_BASES
             if outside and is_model_base(external_name(base, one), one):
                 return True  # a subclass of nn.Sequential, or of a model in another package
     return False
@@ -159,10 +152,7 @@ def makes_model(expression: ast.expr, scope: Scope, depth: int = 6) -> bool:
         return makes_model(function.value, scope, depth - 1)
     found = definitions(function, scope)
     if found:
-        return any(
-            is_model(one) if isinstance(one.node, ast.ClassDef) else is_factory(one, depth - 1)
-            for one in found
-        )
+        return any(is_model(one) if isinstance(one.node, ast.ClassDef) else is_factory(one, depth - 1) for one in found)
     last = name.rpartition(".")[2]
     if name.startswith("torch.nn.") and not name.startswith("torch.nn.functional"):
         return last.startswith(WHOLE_MODELS)
@@ -228,11 +218,7 @@ def trains(node: ast.AST) -> bool:
 
 def trains_when_imported(module: ast.Module) -> bool:
     """Whether a file trains while it is imported, outside functions, classes and a `__main__` guard."""
-    return any(
-        trains(part)
-        for statement in own_statements_unguarded(module.body)
-        for part in ast.iter_child_nodes(statement)
-    )
+    return any(trains(part) for statement in own_statements_unguarded(module.body) for part in ast.iter_child_nodes(statement))
 
 
 def own_statements_unguarded(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -38,9 +38,7 @@ def needed(module: ast.Module, symbols: Iterable[str]) -> ast.Module:
 
 def serves(statement: ast.stmt, wanted: set[str]) -> bool:
     """Whether a statement binds or changes one of the wanted names, or changes where modules are found."""
-    if isinstance(statement, ast.ImportFrom) and (
-        statement.module == "__future__" or statement.names[0].name == "*"
-    ):
+    if isinstance(statement, ast.ImportFrom) and (statement.module == "__future__" or statement.names[0].name == "*"):
         return True
     if isinstance(statement, ast.ClassDef | FunctionNode):
         return statement.name in wanted
@@ -91,9 +89,7 @@ def root_name(node: ast.AST) -> str:
 
 def changes_path(statement: ast.stmt) -> bool:
     """Whether a statement changes where Python looks for modules."""
-    return isinstance(statement, ast.Expr) and ast.unparse(statement).startswith(
-        ("sys.path.", "site.addsitedir")
-    )
+    return isinstance(statement, ast.Expr) and ast.unparse(statement).startswith(("sys.path.", "site.addsitedir"))
 
 
 def used(statement: ast.stmt) -> set[str]:

@@ -41,9 +41,7 @@ def to_python(raw: bytes) -> str:
     """
     try:
         content = json.loads(raw)
-        cells = content.get("cells") or [
-            cell for sheet in content.get("worksheets", []) for cell in sheet["cells"]
-        ]
+        cells = content.get("cells") or [cell for sheet in content.get("worksheets", []) for cell in sheet["cells"]]
         language = content.get("metadata", {}).get("kernelspec", {}).get("language", "python")
         sources = [(cell.get("cell_type"), source_lines(cell)) for cell in cells]
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:

@@ -76,8 +76,7 @@ def read(path: str, limit: int = SIZE_LIMIT) -> bytes:
                 raise Unreadable("is not a regular file")
             if status.st_size > limit:
                 raise Unreadable(
-                    f"is {status.st_size / 2**20:.1f} MiB, more than the {limit / 2**20:.0f} MiB "
-                    "that netcheck reads"
+                    f"is {status.st_size / 2**20:.1f} MiB, more than the {limit / 2**20:.0f} MiB that netcheck reads"
                 )
             return file.read()
     except OSError as error:

@@ -48,9 +48,7 @@ def built_at(model: Module, defined: Definition | None = None) -> dict[str, Loca
     while pending:
         path, parent, above = pending.pop()
         ancestors = (*above, (class_definitions(type(parent)), ()))
-        siblings = tuple(
-            (name, type(child).__name__) for name, child in parent._modules.items() if child is not None
-        )
+        siblings = tuple((name, type(child).__name__) for name, child in parent._modules.items() if child is not None)
         for name, child in parent._modules.items():
             if child is None or id(child) in seen:
                 continue

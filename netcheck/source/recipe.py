@@ -91,11 +91,7 @@ def parse_items(recipe: Recipe, items: Sequence[Item], fit: Fit, *, whole: bool 
         for state, (score, trail) in closure(frontier, arcs).items():
             for part, target in arcs[state]:
                 gain = fit(part, item) if part is not None else -1.0
-                if (
-                    part is not None
-                    and gain >= 0
-                    and (target not in reached or score + gain > reached[target][0])
-                ):
+                if part is not None and gain >= 0 and (target not in reached or score + gain > reached[target][0]):
                     reached[target] = (score + gain, (part, trail))
         frontier = reached
     ends = closure(frontier, arcs)
@@ -129,9 +125,7 @@ def compile_arcs(recipe: Recipe, end: int, arcs: list[list[Arc]]) -> int:
     return end
 
 
-def closure(
-    frontier: dict[int, tuple[float, Trail]], arcs: list[list[Arc]]
-) -> dict[int, tuple[float, Trail]]:
+def closure(frontier: dict[int, tuple[float, Trail]], arcs: list[list[Arc]]) -> dict[int, tuple[float, Trail]]:
     """The states reachable without consuming an item, each with its best score."""
     found = dict(frontier)
     pending = sorted(frontier, key=lambda state: frontier[state][0])

@@ -100,11 +100,7 @@ class Scope:
 
 def is_super(expression: ast.expr) -> bool:
     """Whether an expression is `super()` or `super(Net, self)`."""
-    return (
-        isinstance(expression, ast.Call)
-        and isinstance(expression.func, ast.Name)
-        and expression.func.id == "super"
-    )
+    return isinstance(expression, ast.Call) and isinstance(expression.func, ast.Name) and expression.func.id == "super"
 
 
 @dataclass(eq=False)
@@ -123,9 +119,7 @@ class FileIndex:
         for node in ast.walk(self.file.tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
-                    found[alias.asname or alias.name.split(".")[0]] = (
-                        alias.name if alias.asname else alias.name.split(".")[0]
-                    )
+                    found[alias.asname or alias.name.split(".")[0]] = alias.name if alias.asname else alias.name.split(".")[0]
             elif isinstance(node, ast.ImportFrom):
                 module = "." * node.level + (node.module or "")
                 for alias in node.names:
@@ -188,9 +182,7 @@ def index_file(file: SourceFile) -> FileIndex:
             found.scopes.setdefault(name, []).append(scope)
             pending += [(child, scope) for child in node.body]
         elif isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
-            pending += [
-                (child, parent) for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)
-            ]
+            pending += [(child, parent) for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]
     for scopes in found.scopes.values():
         scopes.sort(key=lambda s: getattr(s.node, "lineno", 0))
     return found

@@ -17,9 +17,7 @@ GIT_SECONDS = 30
 
 def python_files(folder: str) -> list[str]:
     """The files under `folder` that may hold Python, sorted; relative if `folder` is."""
-    listed = files_by_git(folder) or files_by_walking(
-        folder
-    )  # a folder that git ignores was named on purpose
+    listed = files_by_git(folder) or files_by_walking(folder)  # a folder that git ignores was named on purpose
     return sorted(listed)
 
 
@@ -44,9 +42,7 @@ def files_by_git(folder: str) -> list[str]:
         return []
     names = {os.fsdecode(name) for name in result.stdout.split(b"\0") if name}
     paths = [os.path.normpath(os.path.join(folder, name)) for name in names]
-    return [
-        path for path in paths if os.path.isfile(path)
-    ]  # git also lists what was deleted or is a link to nothing
+    return [path for path in paths if os.path.isfile(path)]  # git also lists what was deleted or is a link to nothing
 
 
 def in_work_tree(folder: str) -> bool:

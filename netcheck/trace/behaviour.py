@@ -21,9 +21,9 @@ Function = Callable[[torch.Tensor], torch.Tensor]
 
 _NODES = 2001
 _Z = torch.linspace(-8, 8, _NODES, dtype=torch.float64)
-_WEIGHTS = torch.exp(-_Z**2 / 2) / torch.exp(-_Z**2 / 2).sum()
+_WEIGHTS = torch.exp(-(_Z**2) / 2) / torch.exp(-(_Z**2) / 2).sum()
 _COARSE = torch.linspace(-6, 6, 121, dtype=torch.float64)
-_COARSE_WEIGHTS = torch.exp(-_COARSE**2 / 2) / torch.exp(-_COARSE**2 / 2).sum()
+_COARSE_WEIGHTS = torch.exp(-(_COARSE**2) / 2) / torch.exp(-(_COARSE**2) / 2).sum()
 _TAIL = (4.0, 6.0)  # where an activation that saturates is flat: far out for a unit-variance input, and still met
 _FLAT = 0.1  # share of its steepest slope below which it counts as flat there
 _QUANTUM = 0.05  # decades of variance

@@ -104,9 +104,7 @@ def changes(network: Network) -> dict[Cause, Change]:
     if saturating:
         relu = behaviour.relu()
         rectified = dict.fromkeys(saturating, relu)
-        found[Cause.SATURATION] = Change(
-            layers={node: recommended(node, rectified) for node in layers}, activation=rectified
-        )
+        found[Cause.SATURATION] = Change(layers={node: recommended(node, rectified) for node in layers}, activation=rectified)
     if any(not followed_by_norm(node) for node in layers):
         found[Cause.NO_NORM] = Change(normalized=frozenset(node for node in layers if not followed_by_norm(node)))
     skippable = frozenset(part for node in layers for part in around(node))

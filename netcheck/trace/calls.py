@@ -1,8 +1,8 @@
 """What a torch call is as a node of a graph: its target, what it reads and writes, what it gives.
 
-    as_written(torch.Tensor.__add__, "__add__", (x, y))     -> ("call_function", operator.add, (x, y))
-    x[0] = 1                                                -> set_item(x, 0, 1), which returns x
-    y = x[:2]; x.add_(1); y                                 -> after(y, x.add_(1)): y as it is now
+as_written(torch.Tensor.__add__, "__add__", (x, y))     -> ("call_function", operator.add, (x, y))
+x[0] = 1                                                -> set_item(x, 0, 1), which returns x
+y = x[:2]; x.add_(1); y                                 -> after(y, x.add_(1)): y as it is now
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
                  "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "iand", "ior", "ixor")
 }  # fmt: skip
 _REFLECTED = {
-    f"__r{name}__": getattr(operator, name)
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
+    f"__r{name}__": getattr(operator, name) for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
 }
 _REFLECTED["__rdiv__"] = operator.truediv
 

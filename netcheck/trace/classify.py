@@ -1,10 +1,10 @@
 """Say what every operation of a graph is.
 
-    classify(graph)
-      +-- look_up              the tables of netcheck.trace.kinds
-      +-- consider_operands    x + 1 is no residual sum, x * w no gate: what depends on the input decides
-      +-- composites.find      several operations that are one by behaviour
-      +-- mark_carrier         through which a gradient reaches the input
+classify(graph)
+  +-- look_up              the tables of netcheck.trace.kinds
+  +-- consider_operands    x + 1 is no residual sum, x * w no gate: what depends on the input decides
+  +-- composites.find      several operations that are one by behaviour
+  +-- mark_carrier         through which a gradient reaches the input
 """
 
 from __future__ import annotations

@@ -96,9 +96,7 @@ def _find_chain(end: Node, measured: dict[Any, Activation | None]) -> None:
     alone = measure(end, *chains[0], measured)
     if alone is not None and alone.steepest <= _STEEPEST and (alone.rectifies or alone.saturates):
         # Behind another activation it is a second one, not a part of it.
-        chains = [
-            (chain, start) for chain, start in chains if all(p is end or p.kind is not Kind.ACTIVATION for p in chain)
-        ]
+        chains = [(chain, start) for chain, start in chains if all(p is end or p.kind is not Kind.ACTIVATION for p in chain)]
     for chain, start in reversed(chains):
         adopt(end, chain, measure(end, chain, start, measured))
         if end.kind is Kind.ACTIVATION:
@@ -139,9 +137,7 @@ def in_chain(node: Node, rest: list[Node]) -> bool:
 
 def is_hidden(part: Node, region: list[Node]) -> bool:
     """Whether `part` is the inside of an activation in `region`."""
-    return part.kind is Kind.PART and any(
-        part.detail == "of " + end.name and end.kind is Kind.ACTIVATION for end in region
-    )
+    return part.kind is Kind.PART and any(part.detail == "of " + end.name and end.kind is Kind.ACTIVATION for end in region)
 
 
 def adopt(node: Node, region: list[Node], activation: Activation | None) -> None:
@@ -152,9 +148,7 @@ def adopt(node: Node, region: list[Node], activation: Activation | None) -> None
     hide(region, node)
 
 
-def measure(
-    node: Node, region: list[Node], origin: Node, measured: dict[Any, Activation | None]
-) -> Activation | None:
+def measure(node: Node, region: list[Node], origin: Node, measured: dict[Any, Activation | None]) -> Activation | None:
     """The behaviour of the elementwise function that leads from `origin` to `node`; None if there is no such function."""
     if not all(part.kind in ELEMENTWISE or part.kind is Kind.UNKNOWN or is_hidden(part, region) for part in region):
         return None
@@ -224,7 +218,7 @@ def _trust_structure(node: Node, region: list[Node]) -> None:
 
 
 def normalization(region: list[Node], origin: Node) -> str:
-    """"batch", "layer" or "rms" if the region normalizes; "" if it does not."""
+    """What kind of norm a region is: "batch", "layer" or "rms"; "" if it does not normalize."""
     assert origin.shape is not None
     generator = torch.Generator().manual_seed(0)
     fixed = {s.fx: constant_value(s) for part in region for s in part.inputs if not s.depends}

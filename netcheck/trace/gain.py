@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from netcheck.trace.behaviour import Activation
     from netcheck.trace.graph import ModelGraph, Node
 
+
 @dataclass(frozen=True)
 class Layer:
     """What the estimate takes from one weight layer: gain squared, and the mean square of its bias."""
@@ -120,9 +121,7 @@ class Network:
                 factor[node, source] = 0.5 * math.log10(max(square, TINY))
         return Estimate(self._backward(factor), moments, factor)
 
-    def _forward(
-        self, node: Node, given: Mapping[Node, Moments], change: Change
-    ) -> tuple[Moments, dict[Node, float]]:
+    def _forward(self, node: Node, given: Mapping[Node, Moments], change: Change) -> tuple[Moments, dict[Node, float]]:
         """The moments of a node's value, and what the backward step through it multiplies the squared norm by."""
         if not given:
             return first_moments(node), {}
@@ -140,9 +139,7 @@ class Network:
             moments, squares = STEPS.get(node.kind, passed_on)(node, given)
         return moments, squares
 
-    def _weight_layer(
-        self, node: Node, given: Mapping[Node, Moments], change: Change
-    ) -> tuple[Moments, dict[Node, float]]:
+    def _weight_layer(self, node: Node, given: Mapping[Node, Moments], change: Change) -> tuple[Moments, dict[Node, float]]:
         layer = change.layers.get(node, self.stats[node])
         source = next(iter(given))
         before = given[source]
@@ -295,9 +292,7 @@ def affine_parts(node: Node) -> tuple[object, object]:
     return (None, value) if node.kind is Kind.SHIFT else (value, None)
 
 
-def scale_of(
-    node: Node, weight: object, bias: object, known: Mapping[int, tuple[float, float]]
-) -> tuple[float, float, float]:
+def scale_of(node: Node, weight: object, bias: object, known: Mapping[int, tuple[float, float]]) -> tuple[float, float, float]:
     """What `scales_of` says of one node, with the statistics of the tensors among its parts."""
     square, offset = known_square(weight, 1.0, known), known_square(bias, 0.0, known)
     mean = known_mean(bias, known) if offset else 0.0

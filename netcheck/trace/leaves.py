@@ -16,9 +16,7 @@ def unwrapped(module: nn.Module) -> nn.Module:
     while True:
         if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
             module = module.module
-        elif type(module).__name__ == "OptimizedModule" and isinstance(
-            original := getattr(module, "_orig_mod", None), nn.Module
-        ):
+        elif type(module).__name__ == "OptimizedModule" and isinstance(original := getattr(module, "_orig_mod", None), nn.Module):
             module = original
         else:
             return module

@@ -23,9 +23,7 @@ class Modes(NamedTuple):
     """How the switches stand."""
 
     gradients: bool
-    precision: tuple[
-        tuple[bool, torch.dtype], ...
-    ]  # of each device type: whether autocast is on, and its dtype
+    precision: tuple[tuple[bool, torch.dtype], ...]  # of each device type: whether autocast is on, and its dtype
 
 
 def present() -> Modes:

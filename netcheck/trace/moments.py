@@ -84,9 +84,7 @@ def affine(
     return moments, {source: square}
 
 
-def activated(
-    node: Node, given: Mapping[Node, Moments], activation: Activation | None
-) -> tuple[Moments, dict[Node, float]]:
+def activated(node: Node, given: Mapping[Node, Moments], activation: Activation | None) -> tuple[Moments, dict[Node, float]]:
     """Through a nonlinearity: of one input, of pieces (maxout), of two signs (CReLU)."""
     source, before = next(iter(given.items()))
     others = {other: 0.0 for other in given if other is not source}
@@ -236,4 +234,3 @@ STEPS: dict[Kind, Step] = {
     Kind.SOFTMAX: soft,
     Kind.MATMUL: matrix_product,
 }
-

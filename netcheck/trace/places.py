@@ -1,10 +1,10 @@
 """Where in the user's source something stands.
 
-    called(code, instruction)       the expression in forward that made a node
-    parameter(model, name)          the parameter in the signature of forward that an input is
-    raised(error)                   the innermost line of user code in a traceback
-    origin_of(model)                the factory or variable that a model came from
-    built_outside(model, path)      the line that built a module or tensor that is not registered
+called(code, instruction)       the expression in forward that made a node
+parameter(model, name)          the parameter in the signature of forward that an input is
+raised(error)                   the innermost line of user code in a traceback
+origin_of(model)                the factory or variable that a model came from
+built_outside(model, path)      the line that built a module or tensor that is not registered
 """
 
 from __future__ import annotations

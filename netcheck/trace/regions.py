@@ -28,9 +28,7 @@ def elementwise(region: list[Node], origin: Node) -> Callable[[torch.Tensor], to
     Parameters that it takes (a PReLU's slopes, a Snake's frequencies) are represented by their mean.
     """
     try:
-        fixed = {
-            source.fx: _typical(source) for part in region for source in part.inputs if not source.depends
-        }
+        fixed = {source.fx: _typical(source) for part in region for source in part.inputs if not source.depends}
     except (TooCostly, RuntimeError):  # the second: sparse and quantized tensors have no mean
         return None
 

@@ -78,17 +78,13 @@ class Residual:
     @cached_property
     def projected(self) -> bool:
         """Whether the skip changes the shape, as where the resolution or the number of channels changes."""
-        return self.origin.shape != self.skip.operand.shape or any(
-            changes_shape(node) for node in self.skip.way
-        )
+        return self.origin.shape != self.skip.operand.shape or any(changes_shape(node) for node in self.skip.way)
 
     @cached_property
     def spans_stages(self) -> bool:
         """Whether the branch goes to another resolution and back, or holds sums of its own: no block but a part of a net."""
         spatial = (self.origin.shape or ())[2:]
-        elsewhere = any(
-            (node.shape or ())[2:] != spatial for node in self.branch.nodes if node.kind is Kind.CONV
-        )
+        elsewhere = any((node.shape or ())[2:] != spatial for node in self.branch.nodes if node.kind is Kind.CONV)
         if elsewhere and (self.node.shape or ())[2:] == spatial:
             return True
         return any(node.kind is Kind.ADD for node in self.branch.nodes)
@@ -119,12 +115,7 @@ def is_overwritten(value: Node, skipping: Iterable[Node], branching: Iterable[No
 def was_called_by(node: Node, reader: Node) -> bool:
     """Whether a node ran in a part of the module that another ran in."""
     inner, outer = (each.call.owner if each.call else None for each in (node, reader))
-    return (
-        inner is not None
-        and outer is not None
-        and inner is not outer
-        and any(part is inner for part in outer.modules())
-    )
+    return inner is not None and outer is not None and inner is not outer and any(part is inner for part in outer.modules())
 
 
 def find(graph: ModelGraph) -> list[Residual]:
@@ -181,9 +172,7 @@ def meeting(first: Node, second: Node) -> tuple[Node | None, dict[Node, int]]:
 
 def side(operand: Node, origin: Node, reached: dict[Node, int], bit: int) -> Side:
     """What stands between the origin and one operand."""
-    between = sorted(
-        (n for n, mask in reached.items() if mask & bit and n.index > origin.index), key=lambda n: n.index
-    )
+    between = sorted((n for n, mask in reached.items() if mask & bit and n.index > origin.index), key=lambda n: n.index)
     layers: dict[Node, int] = {origin: 0}
     before: dict[Node, Node] = {}
     for node in between:  # those that do not come from the origin are passed over

@@ -1,9 +1,9 @@
 """Trace a model: run it on fake tensors, or on real ones where their values matter.
 
-    trace(model, args, kwargs) -> ModelGraph
-      +-- materialized      a lazy model: a copy of it, initialized by one real run
-      +-- attempt_fake      nothing is computed or allocated; with `hear_all` if a tensor got past the recorder
-      +-- attempt_real      on copies, on the model's own device: if forward needs values that fake tensors do not have
+trace(model, args, kwargs) -> ModelGraph
+  +-- materialized      a lazy model: a copy of it, initialized by one real run
+  +-- attempt_fake      nothing is computed or allocated; with `hear_all` if a tensor got past the recorder
+  +-- attempt_real      on copies, on the model's own device: if forward needs values that fake tensors do not have
 """
 
 from __future__ import annotations
@@ -131,9 +131,7 @@ def attempt_real(
     device = device_of(model)
     with substituted(model, own_copy) as census, set_mode(model, training):
         recorder = Recorder(census)
-        own_args, own_kwargs = structure.rebuild(
-            (args, kwargs), lambda tensor: own_copy(tensor).to(device or tensor.device)
-        )
+        own_args, own_kwargs = structure.rebuild((args, kwargs), lambda tensor: own_copy(tensor).to(device or tensor.device))
         modes = (Unannounced(recorder),) if hear_all else ()
         run_recorded(model, recorder, own_args, own_kwargs, modes=modes)
     return recorder

@@ -152,9 +152,7 @@ class Scribe:
         if leaf is not None:
             path = self.path(leaf)
         training = leaf.training if leaf is not None else bool(owner is None or owner.training)
-        call = Call(
-            node, path, leaf, owner, code, instruction, describe(value), torch.is_grad_enabled(), training
-        )
+        call = Call(node, path, leaf, owner, code, instruction, describe(value), torch.is_grad_enabled(), training)
         self.recording.calls[node] = call
         return call
 

@@ -1,7 +1,7 @@
 """A softmax that forward writes out.
 
-    exp(z) / exp(z).sum(dim)            a softmax, its largest entry taken off before (as overflow asks for) or not
-    log(softmax(z)), z - z.logsumexp(dim), z - log(exp(z).sum(dim))
+exp(z) / exp(z).sum(dim)            a softmax, its largest entry taken off before (as overflow asks for) or not
+log(softmax(z)), z - z.logsumexp(dim), z - log(exp(z).sum(dim))
 """
 
 from __future__ import annotations

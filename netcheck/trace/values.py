@@ -108,5 +108,3 @@ def _attribute(value: Any) -> Any:
     if value.is_meta or isinstance(value, FakeTensor) or value.numel() > _MOST_ELEMENTS:
         raise TooCostly
     return value.detach().clone()  # an operation may write to it
-
-

@@ -108,9 +108,7 @@ def per_dimension(value: Any, rank: int) -> tuple[int, ...] | None:
     return None
 
 
-def padded(
-    value: Any, kernel: tuple[int, ...], dilation: tuple[int, ...] | None, rank: int
-) -> tuple[int, ...] | None:
+def padded(value: Any, kernel: tuple[int, ...], dilation: tuple[int, ...] | None, rank: int) -> tuple[int, ...] | None:
     """Padding by dimension; of "same" what it comes to in front."""
     if value == "valid":
         return (0,) * rank

@@ -53,9 +53,7 @@ def check_targets(settings: Settings, progress: Callable[[Event], None] | None =
     return reports
 
 
-def checked(
-    targets: Sequence[Target], settings: Settings, progress: Callable[[Event], None] | None
-) -> list[Report]:
+def checked(targets: Sequence[Target], settings: Settings, progress: Callable[[Event], None] | None) -> list[Report]:
     """A report for each target: from the cache where there is one, else from a child process."""
     cache = None if launched() else opened(settings)
     keys = [cache.key(target, settings) if cache else "" for target in targets]

@@ -277,9 +277,7 @@ class Worker:
             text = f"it ran {seconds:.1f} s, the limit is {limits.seconds:g} s"
             evidence = Evidence(round(seconds, 3), "s", text, limits.seconds)
             what = f"did not end within {limits.seconds:g} s{phase}"
-            return outcome.crash_report(
-                target, what, "end the loop, or give it more time with --timeout", evidence, faults
-            )
+            return outcome.crash_report(target, what, "end the loop, or give it more time with --timeout", evidence, faults)
         if trace.stopped == "memory":
             gib = 2.0**30
             text = f"it held {trace.peak / gib:.2f} GiB, the limit is {limits.memory / gib:.2f} GiB"
@@ -288,9 +286,7 @@ class Worker:
             return outcome.crash_report(
                 target, what, "build a smaller model, or give it more memory with --memory", evidence, faults
             )
-        status = (
-            "took its worker with it" if trace.status is None else processes.describe_status(trace.status)
-        )
+        status = "took its worker with it" if trace.status is None else processes.describe_status(trace.status)
         if trace.broken:
             status += ", after writing into descriptors that are not its own"
         what = f"the process {status}{phase}"

@@ -1,6 +1,6 @@
 """What it takes to tell the memory of a language model of 70 billion parameters: 5 s and 1.5 GB of our own memory.
 
-    pytest tests/benchmarks/test_cost.py --benchmark-only -s
+pytest tests/benchmarks/test_cost.py --benchmark-only -s
 """
 
 from __future__ import annotations

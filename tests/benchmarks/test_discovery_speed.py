@@ -19,8 +19,7 @@ def files(tmp_path_factory):
     """A thousand files: nine hundred plain, a hundred that use torch and define classes, but no model."""
     folder = tmp_path_factory.mktemp("plain")
     body = "import os\n" + "".join(
-        f'\n\nclass Reader{i}(dict):\n    def path(self, name):\n        return os.path.join("{i}", name)\n'
-        for i in range(40)
+        f'\n\nclass Reader{i}(dict):\n    def path(self, name):\n        return os.path.join("{i}", name)\n' for i in range(40)
     )
     for number in range(1000):
         head = "import torch\n" if number % 10 == 0 else ""
@@ -42,8 +41,6 @@ def test_the_same_files_by_ruff(benchmark, files):
     """What a linter of plain Python takes, without its cache."""
     ruff = shutil.which("ruff") or str(Path(sys.executable).with_name("ruff"))
     benchmark.pedantic(
-        lambda: subprocess.run(
-            [ruff, "check", "--no-cache", "--quiet", "--isolated", str(files)], capture_output=True
-        ),
+        lambda: subprocess.run([ruff, "check", "--no-cache", "--quiet", "--isolated", str(files)], capture_output=True),
         rounds=5,
     )

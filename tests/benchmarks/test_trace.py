@@ -40,24 +40,18 @@ class EncoderLayer(nn.Module):
         self.heads = heads
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width), nn.Dropout(0.1)
-        )
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width), nn.Dropout(0.1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         q, k, v = self.qkv(self.norm1(x)).chunk(3, dim=-1)  # (N, T, C) each
-        q, k, v = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v)
-        )  # (N, H, T, C / H)
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v))  # (N, H, T, C / H)
         mixed = nn.functional.scaled_dot_product_attention(q, k, v)
         x = x + self.out(mixed.transpose(1, 2).flatten(2))
         return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 
 
 def encoder(layers: int) -> nn.Module:
-    return nn.Sequential(
-        *(EncoderLayer(256, 8) for _ in range(layers)), nn.LayerNorm(256), nn.Linear(256, 10)
-    ).eval()
+    return nn.Sequential(*(EncoderLayer(256, 8) for _ in range(layers)), nn.LayerNorm(256), nn.Linear(256, 10)).eval()
 
 
 @cache
@@ -161,13 +155,9 @@ def table() -> Iterator[None]:
                     f"1/{export / ours:.0f} of export (1/10)",
                 ]
             )
-    if (short := SECONDS.get(("encoder-12", "netcheck"))) and (
-        long := SECONDS.get(("encoder-120", "netcheck"))
-    ):
+    if (short := SECONDS.get(("encoder-12", "netcheck"))) and (long := SECONDS.get(("encoder-120", "netcheck"))):
         rows.append(["encoder-120", long, f"{long / short:.1f}x encoder-12 (at most 12)"])
     if seconds := SECONDS.get(("llama-70b", "netcheck")):
-        rows.append(
-            ["llama-70b, linted", seconds, "(at most 10 s)", f"{SECONDS['llama-70b', 'GiB']:.2f} GiB (1.5)"]
-        )
+        rows.append(["llama-70b, linted", seconds, "(at most 10 s)", f"{SECONDS['llama-70b', 'GiB']:.2f} GiB (1.5)"])
     if rows:
         print("\n" + tabulate(rows, ["model", "seconds", "", ""], floatfmt=".3f"))

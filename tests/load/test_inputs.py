@@ -13,9 +13,7 @@ from netcheck.load.inputs import given, infer_inputs, parse_specs
 
 
 def test_specs_become_tensors_in_their_order():
-    inputs = parse_specs(
-        ["2x3", "ids=long[5,9]:4x16", "long:2", "mask=bool:2x16", "t=double:scalar", "k=value:3"]
-    )
+    inputs = parse_specs(["2x3", "ids=long[5,9]:4x16", "long:2", "mask=bool:2x16", "t=double:scalar", "k=value:3"])
     x, counts = inputs.args
     assert x.shape == (2, 3)
     assert x.dtype == torch.float32

@@ -177,9 +177,7 @@ for step in range(10 ** 9):
 
 
 def notebook(*cells):
-    content = [
-        {"cell_type": "code", "metadata": {}, "source": text.splitlines(keepends=True)} for text in cells
-    ]
+    content = [{"cell_type": "code", "metadata": {}, "source": text.splitlines(keepends=True)} for text in cells]
     return json.dumps({"cells": content, "metadata": {}, "nbformat": 4}, indent=1)
 
 
@@ -271,9 +269,7 @@ def test_what_has_no_default_is_not_guessed(project, signature, missing):
 
 def test_the_lines_of_the_help_work_as_they_are(project):
     text = (
-        HEADER
-        + "class Net(nn.Linear):\n"
-        + "    def __init__(self, width: int, bias: bool): super().__init__(3, width, bias)\n"
+        HEADER + "class Net(nn.Linear):\n" + "    def __init__(self, width: int, bias: bool): super().__init__(3, width, bias)\n"
     )
     write_all(project, {"m.py": text})
     with pytest.raises(NeedsArguments) as caught:
@@ -315,8 +311,7 @@ RAISES = {
     "syntax error": ("x = 1\ndef f(:\n", "has a syntax error", 2, ""),
     "syntax error in an import": ("import broken\n", "SyntaxError", 1, ""),
     "super().__init__ forgotten": (
-        "from torch import nn\nclass Net(nn.Module):\n"
-        "    def __init__(self):\n        self.fc = nn.Linear(1, 1)\nnet = Net()\n",
+        "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        self.fc = nn.Linear(1, 1)\nnet = Net()\n",
         "AttributeError: cannot assign module before Module.__init__",
         4,
         "",
@@ -385,9 +380,7 @@ def test_expanding_targets_imports_no_torch(project):
         "assert 'torch' not in sys.modules"
     )
     root = str(Path(__file__).parents[2])
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root}
-    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root})
     assert result.stderr == ""
     assert result.stdout == "['src/a.py:Net', 'b.py:B', 'src/a.py:anything'] ['absent', 'c.py']\n"
 

@@ -139,9 +139,7 @@ def test_a_model_that_draws_gets_the_same_inputs_each_time():
 
 
 def test_tied_and_parametrized_weights_survive():
-    model = nn.Sequential(
-        nn.Embedding(9, 4), nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), nn.Linear(4, 9)
-    )
+    model = nn.Sequential(nn.Embedding(9, 4), nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), nn.Linear(4, 9))
     model[2].weight = model[0].weight
     inputs = infer_inputs(model)
     assert model[2].weight is model[0].weight

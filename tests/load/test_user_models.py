@@ -24,9 +24,6 @@ def test_inputs_fit_and_have_the_natural_shape(case: Case):
     model = case.build()
     inputs = infer_inputs(model)
     model(*inputs.args, **inputs.kwargs)
-    shapes = [
-        tuple(leaf.shape) if isinstance(leaf, Tensor) else ()
-        for leaf in tensors([*inputs.args, *inputs.kwargs.values()])
-    ]
+    shapes = [tuple(leaf.shape) if isinstance(leaf, Tensor) else () for leaf in tensors([*inputs.args, *inputs.kwargs.values()])]
     wanted = [found if shape is None else shape for shape, found in zip(case.shapes, shapes, strict=False)]
     assert shapes[: len(wanted)] == wanted, inputs.description

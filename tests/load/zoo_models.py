@@ -62,8 +62,7 @@ def timm_models() -> Built:
     for module in TIMM_MODULES:
         names = timm.list_models(module=module)
         sizes = {
-            name: parameters(partial(timm.create_model, name, pretrained=False))
-            for name in names[:: max(1, len(names) // 8)]
+            name: parameters(partial(timm.create_model, name, pretrained=False)) for name in names[:: max(1, len(names) // 8)]
         }
         for name in sorted(sizes, key=lambda name: sizes[name])[:2]:
             yield name, partial(on_meta, partial(timm.create_model, name, pretrained=False))

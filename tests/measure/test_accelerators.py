@@ -52,9 +52,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
 
 @pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize(("samples", "devices"), [(8, 2), (7, 2), (14, 4), (6, 4)])
-def test_both_engines_give_what_replicas_give(
-    net: str, samples: int, devices: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_both_engines_give_what_replicas_give(net: str, samples: int, devices: int, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     model = NETS[net]()
     torch.manual_seed(1)
@@ -145,9 +143,7 @@ def test_a_device_that_dies_in_nn_data_parallel_is_found(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("count", "kind", "why"), [(1, "mps", "1 accelerator here, mps"), (2, "cuda", "2 accelerators here, cuda")]
 )
-def test_too_few_accelerators_are_told(
-    count: int, kind: str, why: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_few_accelerators_are_told(count: int, kind: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     put_in(monkeypatch, count, kind)
     found = on_fakes(NETS["plain"](), 9, 3)
     assert found.engine == f"gloo, 3 processes on the CPU ({why})"

@@ -229,9 +229,7 @@ def encoder(samples: int, width: int) -> tuple[nn.Module, torch.Tensor]:
 @pytest.mark.parametrize(
     ("name", "size"), [("resnet", (2, 64)), ("resnet", (8, 96)), ("encoder", (1, 256)), ("encoder", (16, 128))]
 )
-def test_the_peak_of_whole_architectures_is_what_torch_holds(
-    name: str, size: tuple[int, int], optimizer: str
-) -> None:
+def test_the_peak_of_whole_architectures_is_what_torch_holds(name: str, size: tuple[int, int], optimizer: str) -> None:
     torch.manual_seed(0)
     model, x = {"resnet": resnet, "encoder": encoder}[name](*size)
     estimate = cost(trace(model, (x,)), (x,)).memory[optimizer].peak

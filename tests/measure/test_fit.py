@@ -18,9 +18,7 @@ from tests.zoo import declare_torchvision_operators
 
 
 def build() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10)
-    )
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10))
 
 
 def test_another_batch_costs_what_its_inputs_cost() -> None:

@@ -95,15 +95,11 @@ class Keeps(nn.Module):
     [
         lambda: stack(6, 12, 12, activation=nn.Tanh),
         lambda: nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.ReLU(inplace=True), nn.Linear(12, 12)),
-        lambda: nn.Sequential(
-            nn.Unflatten(1, (1, 6)), nn.Conv1d(1, 2, 3, padding=1), nn.GELU(), nn.Flatten()
-        ),
+        lambda: nn.Sequential(nn.Unflatten(1, (1, 6)), nn.Conv1d(1, 2, 3, padding=1), nn.GELU(), nn.Flatten()),
     ],
     ids=["tanh", "batch norm, in place", "convolution"],
 )
-def test_the_gain_is_that_of_the_full_jacobian(
-    body: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_gain_is_that_of_the_full_jacobian(body: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(1)
     model = Keeps(body(), nn.Linear(12, 3))
     monkeypatch.setattr(plan, "SAMPLES", 5)
@@ -160,9 +156,7 @@ def test_a_node_s_gradient_is_the_chain_rule_s() -> None:
     model = stack(8, 8, 8, 8, 4)
     for layer in (model[0], model[2], model[4]):
         nn.init.orthogonal_(layer.weight, gain=0.5)
-    norms = [
-        node.gradient_norm for node in measured(model, torch.randn(4, 8)).profile if node.is_weight_layer
-    ]
+    norms = [node.gradient_norm for node in measured(model, torch.randn(4, 8)).profile if node.is_weight_layer]
     assert norms[:3] == pytest.approx([0.25, 0.5, 1.0])
     assert norms[3] is None
 
@@ -193,9 +187,7 @@ def test_dead_channels_of_a_large_map_are_counted(channels_last: bool) -> None:
 def test_saturation_is_where_the_slope_is_a_tenth(activation: type[nn.Module], point: float) -> None:
     layer = nn.Linear(4, 8, bias=False)
     nn.init.zeros_(layer.weight)
-    layer.bias = nn.Parameter(
-        torch.tensor([0.0, 0.9 * point, -0.9 * point, 1.1 * point, -1.1 * point, 9, -9, 0.1])
-    )
+    layer.bias = nn.Parameter(torch.tensor([0.0, 0.9 * point, -0.9 * point, 1.1 * point, -1.1 * point, 9, -9, 0.1]))
     model = nn.Sequential(layer, activation(), nn.Linear(8, 2))
     (node,) = [node for node in measured(model, torch.randn(4, 4)).profile if node.kind == "activation"]
     assert node.saturated == pytest.approx(4 / 8)
@@ -219,9 +211,7 @@ def test_the_variance_between_samples() -> None:
 
 def test_a_linear_net_is_predictable_and_a_deep_one_is_not() -> None:
     assert measured(stack(16, 16, 4), torch.randn(4, 16)).unpredictability == pytest.approx(0.0, abs=1e-4)
-    deep = nn.Sequential(
-        *[nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64), nn.ReLU()) for _ in range(50)], nn.Linear(64, 4)
-    )
+    deep = nn.Sequential(*[nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64), nn.ReLU()) for _ in range(50)], nn.Linear(64, 4))
     turned = measured(deep, torch.randn(4, 64)).unpredictability
     assert turned is not None
     assert turned > 0.3
@@ -345,11 +335,7 @@ class Messy(nn.Module):
         x = self.drop(self.norm(self.first(x)))
         self.history.append(x)
         random.random()
-        if (
-            self.error is not None
-            and len(self.history) > 0
-            and not isinstance(x, torch._subclasses.FakeTensor)
-        ):
+        if self.error is not None and len(self.history) > 0 and not isinstance(x, torch._subclasses.FakeTensor):
             raise self.error
         x += torch.randn_like(x)
         return self.head(x)
@@ -370,9 +356,7 @@ def messy() -> Iterator[Messy]:
     dtype, torch_state, python_state = torch.get_default_dtype(), torch.get_rng_state(), random.getstate()
     yield model
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
-    assert all(
-        torch.equal(p.grad, g) for p, g in zip(model.parameters(), grads, strict=True) if p.grad is not None
-    )
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), grads, strict=True) if p.grad is not None)
     assert [id(p) for p in model.parameters()] == own
     assert [dict(module._forward_hooks) for module in model.modules()] == hooks
     assert model.history == []
@@ -403,9 +387,7 @@ def test_nothing_is_touched_when_forward_raises(messy: Messy, error: BaseExcepti
     messy.error = None
 
 
-def test_nothing_is_touched_when_the_backward_pass_is_interrupted(
-    messy: Messy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_touched_when_the_backward_pass_is_interrupted(messy: Messy, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*args: Any, **kwargs: Any) -> Any:
         raise KeyboardInterrupt
 
@@ -475,9 +457,7 @@ def test_too_much_work_is_refused_or_cut(monkeypatch: pytest.MonkeyPatch) -> Non
     graph = trace(stack(64, 64, 64, 4), args)
     monkeypatch.setattr(plan, "CPU_WORK", 2e6)
     found = probe(graph, args, device="cpu")
-    assert found.remarks == (
-        f"{found.passes} passes of {found.batch} samples, since more would take long on a CPU",
-    )
+    assert found.remarks == (f"{found.passes} passes of {found.batch} samples, since more would take long on a CPU",)
     assert found.batch is not None
     assert found.batch < 32
     monkeypatch.setattr(plan, "CPU_LIMIT", 1e4)

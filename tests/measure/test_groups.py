@@ -81,9 +81,7 @@ def test_a_rank_that_checks_alone_does_not_wait_for_long(monkeypatch: pytest.Mon
     first, second = in_a_group(2, lambda rank: checked(rank) if rank == 0 else None)
     assert second.failure == ""
     engine, equal, codes = first.value
-    assert engine == (
-        "replicas on the CPU (the other ranks of the process group do not check the model with this one)"
-    )
+    assert engine == ("replicas on the CPU (the other ranks of the process group do not check the model with this one)")
     assert equal
     assert codes == []
 
@@ -160,9 +158,7 @@ def test_synchronized_batch_norm_is_not_run_where_it_cannot(store: dist.TCPStore
         assert outcome.value == (said, True, "")
 
 
-def test_a_process_that_does_not_come_is_a_failure(
-    store: dist.TCPStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_does_not_come_is_a_failure(store: dist.TCPStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups, "SECONDS", 2.0)
     first, _ = under_launcher(store, plain(), absent=1)
     assert first.value[1:] == (False, "rank 1 of 2 did not come in 2 s")

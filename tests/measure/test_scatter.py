@@ -125,8 +125,5 @@ def test_ranks_get_what_the_sampler_gives_them(drop_last: bool) -> None:
         for ranks in range(1, 9):
             if drop_last and samples < ranks:
                 continue  # the sampler has nothing to give
-            expected = [
-                list(DistributedSampler(data, ranks, rank, shuffle=False, drop_last=drop_last))
-                for rank in range(ranks)
-            ]
+            expected = [list(DistributedSampler(data, ranks, rank, shuffle=False, drop_last=drop_last)) for rank in range(ranks)]
             assert sampler_shares(samples, ranks, drop_last=drop_last) == expected

@@ -69,9 +69,7 @@ def test_50_over_4() -> None:
     assert report.batches.equal
 
 
-@pytest.mark.parametrize(
-    ("samples", "said"), [(7, "1 comes twice"), (3, "they come up to 3 times"), (1, "it comes 8 times")]
-)
+@pytest.mark.parametrize(("samples", "said"), [(7, "1 comes twice"), (3, "they come up to 3 times"), (1, "it comes 8 times")])
 def test_samples_that_come_more_than_once(samples: int, said: str) -> None:
     report = netcheck.check(plain(), torch.randn(2, 10), devices=8, batch_size=samples, select=["NC711"])
     (found,) = report.findings

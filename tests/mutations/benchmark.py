@@ -43,9 +43,7 @@ class Trial:
         return f"{self.fault.code} {self.fault.style}: {self.host}, {self.place or 'the model'}"
 
 
-def run(
-    selectors: tuple[str, ...] = ("NC",), into: Iterable[Host] | None = None, places: int = PLACES
-) -> list[Trial]:
+def run(selectors: tuple[str, ...] = ("NC",), into: Iterable[Host] | None = None, places: int = PLACES) -> list[Trial]:
     """Every fault whose rule exists and begins with one of `selectors`, in every host (or in those given)."""
     existing = {rule.code for rule in registry() if isinstance(rule, StaticRule)}
     faults = [f for f in all_faults() if f.code in existing and f.code.startswith(selectors)]

@@ -73,9 +73,7 @@ class Browser:
         message, self.buffer = self.buffer.split(b"\0", 1)
         return json.loads(message)  # type: ignore[no-any-return]
 
-    def open(
-        self, file: Path, *, width: int = 1100, height: int = 900, scheme: str = "light", media: str = ""
-    ) -> None:
+    def open(self, file: Path, *, width: int = 1100, height: int = 900, scheme: str = "light", media: str = "") -> None:
         """Open a file from the disk and wait until it is there."""
         self.events = []
         self(

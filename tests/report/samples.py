@@ -27,12 +27,8 @@ def gradients(layers: int = 20, **changes: object) -> Gradients:
     profile = []
     for i in range(layers):
         norm = 10 ** (0.5 * (i - layers + 1))
-        linear = NodeProfile(
-            f"layers_{i}", f"layers.{i}", "nn.Linear", "linear", 0.0, 0.6, None, None, norm / 8, norm, True
-        )
-        tanh = NodeProfile(
-            f"tanh_{i}", "", "torch.tanh", "activation", 0.0, 0.5, None, 0.25, norm / 8, norm, False
-        )
+        linear = NodeProfile(f"layers_{i}", f"layers.{i}", "nn.Linear", "linear", 0.0, 0.6, None, None, norm / 8, norm, True)
+        tanh = NodeProfile(f"tanh_{i}", "", "torch.tanh", "activation", 0.0, 0.5, None, 0.25, norm / 8, norm, False)
         profile += [linear, tanh]
     values = {
         "gain": -0.5 * layers,
@@ -62,9 +58,7 @@ def cost(**changes: object) -> Cost:
         "sgd": Memory(10 * mib, 10 * mib, 10 * mib, 40 * mib, 10 * mib),
         "adam": Memory(10 * mib, 10 * mib, 20 * mib, 15 * mib, 10 * mib),
     }
-    layers = tuple(
-        LayerCost(f"layers.{i}", "nn.Linear", 10**9, 2 * 10**9, mib, (i + 1) * mib) for i in range(20)
-    )
+    layers = tuple(LayerCost(f"layers.{i}", "nn.Linear", 10**9, 2 * 10**9, mib, (i + 1) * mib) for i in range(20))
     values = {
         "batch_size": 2,
         "forward": 10**9,

@@ -12,9 +12,7 @@ FOUND = Cost(2, 10**9, 2 * 10**9, 10, 8, 3 * 2**20, MEMORY, layers=(ROW,))
 
 
 def test_the_line() -> None:
-    expected = (
-        "cost: 3.0 GFLOPs and 3.0 MiB of saved activations a step of 2 samples, 2.0 MiB at the peak with Adam"
-    )
+    expected = "cost: 3.0 GFLOPs and 3.0 MiB of saved activations a step of 2 samples, 2.0 MiB at the peak with Adam"
     assert cost.line(FOUND) == expected
     report = Report("Net", known_cost=FOUND)
     assert expected not in text.render([report], colour=False)

@@ -105,9 +105,7 @@ def test_a_line_that_does_not_exist_shows_nothing(tmp_path: Path, place: tuple[i
     assert shown(tmp_path, "x\n", *place) == []
 
 
-@pytest.mark.parametrize(
-    "place", [(1, 50), (1, 50, 1, 60), (1, 3, 1, 1), (1, 1, 99, 99), (1, 0), (1, 5, 0, 0)]
-)
+@pytest.mark.parametrize("place", [(1, 50), (1, 50, 1, 60), (1, 3, 1, 1), (1, 1, 99, 99), (1, 0), (1, 5, 0, 0)])
 def test_columns_that_do_not_exist_do_no_harm(tmp_path: Path, place: tuple[int, ...]) -> None:
     assert any("^" in line for line in shown(tmp_path, "net = 1\n", *place))
 

@@ -104,9 +104,7 @@ def test_statistics_of_nothing() -> None:
 
 def test_concise_is_one_line_a_finding() -> None:
     summary = Summary(3, 1, 10, 1, 1)
-    report = Report(
-        "Net", [hostile.plain(), hostile.plain(locations=())], summary=summary, target="model.py:Net"
-    )
+    report = Report("Net", [hostile.plain(), hostile.plain(locations=())], summary=summary, target="model.py:Net")
     first, second, last = rendered("concise", report).splitlines()
     assert first == "model.py:3:5: warning[NC501] poor-init: the fact (Net: −5.0 decades)"
     assert second == "model.py:1:1: warning[NC501] poor-init: the fact (Net: −5.0 decades)"
@@ -117,10 +115,7 @@ def test_concise_is_one_line_a_finding() -> None:
 
 def test_concise_names_a_model_without_a_file() -> None:
     report = Report("Net", [hostile.plain(locations=())])
-    assert (
-        rendered("concise", report, quiet=True)
-        == "Net: warning[NC501] poor-init: the fact (Net: −5.0 decades)\n"
-    )
+    assert rendered("concise", report, quiet=True) == "Net: warning[NC501] poor-init: the fact (Net: −5.0 decades)\n"
 
 
 @pytest.mark.parametrize("name", hostile.NAMES.values(), ids=hostile.NAMES)

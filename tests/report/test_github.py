@@ -46,9 +46,7 @@ def obeyed(log: str) -> tuple[list[Command], list[str]]:
             resume = match[3]
         elif match:
             pairs = (pair.split("=", 1) for pair in (match[2] or "").split(",") if pair)
-            commands.append(
-                Command(match[1], {key: unescape(value) for key, value in pairs}, unescape(match[3]))
-            )
+            commands.append(Command(match[1], {key: unescape(value) for key, value in pairs}, unescape(match[3])))
     assert resume is None
     return commands, plain
 
@@ -84,9 +82,7 @@ def test_files_are_named_from_the_repository(tmp_path: Path) -> None:
 
 
 def test_several_lines_have_no_columns() -> None:
-    (command,) = annotations(
-        render([Report("Net", [hostile.plain(locations=(Location("model.py", 3, 5, 7, 2),))])])
-    )
+    (command,) = annotations(render([Report("Net", [hostile.plain(locations=(Location("model.py", 3, 5, 7, 2),))])]))
     assert (command.properties["line"], command.properties["endLine"]) == ("3", "7")
     assert not {"col", "endColumn"} & set(command.properties)
 
@@ -101,11 +97,7 @@ def test_no_name_becomes_a_command(name: str) -> None:
 
 def test_the_worst_ten_of_each_kind_are_shown_and_the_rest_counted() -> None:
     kinds = {Severity.INFO: "notice", Severity.WARNING: "warning", Severity.ERROR: "error"}
-    findings = [
-        hostile.plain(severity=severity, message=f"::error::{severity} {i}")
-        for i in range(12)
-        for severity in kinds
-    ]
+    findings = [hostile.plain(severity=severity, message=f"::error::{severity} {i}") for i in range(12) for severity in kinds]
     log = render([Report("Net", findings, summary=Summary(1, 1, 1, 1, 1))])
     shown = annotations(log)
     assert [command.name for command in shown] == ["error"] * 10 + ["warning"] * 10 + ["notice"] * 10

@@ -156,9 +156,7 @@ def test_a_wide_outline_is_fast() -> None:
 
 
 def test_a_drawing_of_the_profile() -> None:
-    chart = charts.profile(
-        samples.gradients(20), lambda path: (("NC501", "error"),) if path == "layers.3" else ()
-    )
+    chart = charts.profile(samples.gradients(20), lambda path: (("NC501", "error"),) if path == "layers.3" else ())
     assert chart
     gradient, activation = chart.lines
     (points,) = gradient.pieces
@@ -216,9 +214,7 @@ def test_memory_bars() -> None:
 
 def test_many_devices_are_cut() -> None:
     shards = tuple(Shard(i, 1, ()) for i in range(100))
-    split = splitting.split(
-        samples.batches(batch_size=100, shards=shards, comparison=None, duplicates=4, sampler=(2, 2))
-    )
+    split = splitting.split(samples.batches(batch_size=100, shards=shards, comparison=None, duplicates=4, sampler=(2, 2)))
     assert (len(split.devices), split.left_out) == (64, 36)
     first, second = split.sentences
     assert first == "batch of 100 over 3 devices"

@@ -64,25 +64,16 @@ def opened(page: browser.Browser, folder: Path, *reports: Report, **options: Any
     page.js("new Promise((done) => setTimeout(done, 20))")
     assert page.told("Runtime.exceptionThrown", "Page.javascriptDialogOpening") == []
     assert [entry["entry"]["text"] for entry in page.told("Log.entryAdded")] == []
-    assert {
-        request["request"]["url"].split("#")[0] for request in page.told("Network.requestWillBeSent")
-    } <= {file.as_uri()}
+    assert {request["request"]["url"].split("#")[0] for request in page.told("Network.requestWillBeSent")} <= {file.as_uri()}
 
 
 @pytest.mark.parametrize("name", hostile.NAMES.values(), ids=hostile.NAMES)
 def test_no_name_does_anything(page: browser.Browser, tmp_path: Path, name: str) -> None:
-    opened(
-        page, tmp_path, hostile.report(name, gradients=samples.gradients(3)), hostile.report("Net", file=name)
-    )
+    opened(page, tmp_path, hostile.report(name, gradients=samples.gradients(3)), hostile.report("Net", file=name))
     assert page.js("document.scripts.length") == 1
     assert page.js("document.querySelectorAll('main > section').length") == 2
     assert page.js("document.querySelectorAll('article').length") == 4
-    assert (
-        page.js(
-            "document.querySelectorAll('img, iframe, [onmouseover], [onerror], a:not([href^=\"#\"])').length"
-        )
-        == 0
-    )
+    assert page.js("document.querySelectorAll('img, iframe, [onmouseover], [onerror], a:not([href^=\"#\"])').length") == 0
     assert page.js("document.documentElement.scrollWidth <= innerWidth"), "it does not push the page wide"
     if name.isprintable() and name.strip() and len(name) < 100:
         assert name in page.js("document.querySelector('h2').textContent")
@@ -122,9 +113,7 @@ def test_the_tab_key_reaches_everything_that_can_be_operated(page: browser.Brows
     for _ in range(80):
         page.key("Tab")
         reached.add(
-            page.js(
-                "(document.activeElement.tagName + '.' + document.activeElement.getAttribute('class')).toLowerCase()"
-            )
+            page.js("(document.activeElement.tagName + '.' + document.activeElement.getAttribute('class')).toLowerCase()")
         )
     assert {"a.skip", "button.null", "a.rule", "pre.null", "svg.chart gradient", "summary.null"} <= reached
     page.js("document.querySelector('.skip').click()")
@@ -134,9 +123,7 @@ def test_the_tab_key_reaches_everything_that_can_be_operated(page: browser.Brows
 def test_filters(page: browser.Browser, tmp_path: Path) -> None:
     clean = Report("Clean", summary=Summary(3, 1, 10, 1, 1), target="model.py:Clean")
     opened(page, tmp_path, samples.report(tmp_path), *[clean] * 4)
-    shown = (
-        "[...document.querySelectorAll('article, main > section')].filter((e) => e.checkVisibility()).length"
-    )
+    shown = "[...document.querySelectorAll('article, main > section')].filter((e) => e.checkVisibility()).length"
     assert page.js(shown) == 1 + 3, "many models without findings are folded away"
     page.js("document.querySelector('[data-clean]').click()")
     assert page.js(shown) == 5 + 3
@@ -206,9 +193,7 @@ def test_without_a_script_everything_is_there(page: browser.Browser, tmp_path: P
     assert page.js("document.querySelector('.filters') === null || document.querySelector('.filters').hidden")
 
 
-def test_a_notebook_s_fragment_leaves_the_rest_of_its_page_alone(
-    page: browser.Browser, tmp_path: Path
-) -> None:
+def test_a_notebook_s_fragment_leaves_the_rest_of_its_page_alone(page: browser.Browser, tmp_path: Path) -> None:
     file = tmp_path / "notebook.html"
     inside = fragment(samples.report(tmp_path), root=tmp_path)
     file.write_text(f"<!DOCTYPE html><meta charset=utf-8><h2 id=mine>mine</h2><p>text</p>{inside}")

@@ -60,9 +60,7 @@ def test_no_name_formats_the_comment(name: str) -> None:
         assert not any(sign in piece for sign in ("@everyone", "#1", "!2", "%3", "http://", "www.ex"))
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in hostile.NAMES.values() if n.strip() and n.isprintable() and len(n) < 100]
-)
+@pytest.mark.parametrize("name", [n for n in hostile.NAMES.values() if n.strip() and n.isprintable() and len(n) < 100])
 def test_a_name_is_shown_as_it_is(name: str) -> None:
     reader = read(render([Report("Net", [hostile.plain(message=f"before {name} after", help="")])]))
     assert f"before {name} after" in "".join(reader.text)
@@ -76,9 +74,7 @@ def test_escape() -> None:
 
 
 def test_it_holds_what_a_person_needs() -> None:
-    text = render(
-        [Report("Net", [hostile.plain(help="write `x = 1`\nor not")], summary=Summary(3, 1, 10, 1, 1))]
-    )
+    text = render([Report("Net", [hostile.plain(help="write `x = 1`\nor not")], summary=Summary(3, 1, 10, 1, 1))])
     assert text.startswith("<!-- netcheck -->\n## netcheck: 1 warning\n")
     assert "`model.py:3:5`" in text
     assert "**help**: write `x = 1`  \nor not" in text
@@ -87,8 +83,7 @@ def test_it_holds_what_a_person_needs() -> None:
 
 def test_a_comment_stays_within_the_platform_s_limit() -> None:
     reports = [
-        Report(f"Net{i}", [hostile.plain(severity=Severity.ERROR, message="x" * 900, help="`" * 500)] * 20)
-        for i in range(50)
+        Report(f"Net{i}", [hostile.plain(severity=Severity.ERROR, message="x" * 900, help="`" * 500)] * 20) for i in range(50)
     ]
     text = render(reports)
     assert len(text) <= LONGEST

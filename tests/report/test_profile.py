@@ -13,9 +13,7 @@ from netcheck.report import profile, text
 
 
 def layer(number: int, norm: float | None) -> NodeProfile:
-    return NodeProfile(
-        f"n{number}", f"layers.{number}", "nn.Linear", "linear", 0.1, 1.0, None, None, norm, norm, True
-    )
+    return NodeProfile(f"n{number}", f"layers.{number}", "nn.Linear", "linear", 0.1, 1.0, None, None, norm, norm, True)
 
 
 GRADIENTS = Gradients(
@@ -46,10 +44,7 @@ def report(gradients: Gradients) -> Report:
 def test_the_profile_stands_under_the_header_with_its_numbers_and_conditions() -> None:
     shown = text.render([report(GRADIENTS)], colour=False)
     assert "  gradient: ▁▃▆█  10^−3.0 at layers.0 ... 10^0.0 at layers.3\n" in shown
-    assert (
-        "  gain: −3.0 decades (−1.00 a weight layer), |g|/|w| within 2.4 decades, effective rank 0.50\n"
-        in shown
-    )
+    assert "  gain: −3.0 decades (−1.00 a weight layer), |g|/|w| within 2.4 decades, effective rank 0.50\n" in shown
     assert "  measured: 3 passes of 32 samples, float64 on cpu, seed 0\n" in shown
     assert "  note: fewer samples than asked\n" in shown
 
@@ -74,9 +69,7 @@ def test_the_table_of_layers_is_verbose() -> None:
 
 
 def test_json_has_every_number_and_strict_ones() -> None:
-    entry = json.loads(json_report.render([report(replace(GRADIENTS, gain=-math.inf))]))["models"][0][
-        "gradients"
-    ]
+    entry = json.loads(json_report.render([report(replace(GRADIENTS, gain=-math.inf))]))["models"][0]["gradients"]
     assert entry["gain"] == "-Infinity"
     assert entry["profile"][0]["gradient_norm"] == 1e-3
     assert entry["slope"] == {"per_layer": -1.0, "fit": 1.0, "layers": 4}

@@ -68,9 +68,7 @@ def test_the_command_shows_it_on_a_terminal_and_not_in_a_pipe(tmp_path: Path) ->
     command = [sys.executable, "-m", "netcheck", "--isolated", "--no-probe", "net.py"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80"}
     master, slave = pty.openpty()
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=slave, check=False, text=True
-    )
+    done = subprocess.run(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=slave, check=False, text=True)
     os.close(slave)
     shown = b""
     try:

@@ -112,9 +112,7 @@ def test_a_fingerprint_follows_its_line(validator: Any, tmp_path: Path) -> None:
     def fingerprint(source: str, line: int, code: str = "NC501") -> str:
         (tmp_path / "net.py").write_text(source)
         place = Location("net.py", line)
-        (run,) = log(validator, Report("Net", [hostile.plain(code, locations=(place,))]), root=tmp_path)[
-            "runs"
-        ]
+        (run,) = log(validator, Report("Net", [hostile.plain(code, locations=(place,))]), root=tmp_path)["runs"]
         return str(run["results"][0]["partialFingerprints"]["netcheck/v1"])
 
     first = fingerprint("a = 1\nb = 2\n", 2)

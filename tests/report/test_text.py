@@ -114,9 +114,7 @@ def test_the_worst_comes_first(report: Report, finding: Finding, tmp_path: Path)
     assert "1 error, 1 warning, 1 info." in text(report, tmp_path)
 
 
-def test_cleared_findings_are_shown_when_verbose_and_always_counted(
-    report: Report, finding: Finding, tmp_path: Path
-) -> None:
+def test_cleared_findings_are_shown_when_verbose_and_always_counted(report: Report, finding: Finding, tmp_path: Path) -> None:
     report.findings = [replace(finding, verdict=Verdict.CLEARED)]
     assert "NC501" not in text(report, tmp_path)
     assert "42 operations: 1 cleared." in text(report, tmp_path)
@@ -141,9 +139,7 @@ def test_a_missing_file_leaves_the_place(report: Report, finding: Finding, tmp_p
     assert "\n  --> /nowhere/model.py:12:3\n   = modules" in text(report, tmp_path)
 
 
-def test_many_places_are_cut_unless_verbose(
-    report: Report, finding: Finding, file: Path, tmp_path: Path
-) -> None:
+def test_many_places_are_cut_unless_verbose(report: Report, finding: Finding, file: Path, tmp_path: Path) -> None:
     report.findings = [replace(finding, locations=tuple(Location(str(file), n) for n in range(1, 9)))]
     assert "and 4 more places (--verbose shows all)" in text(report, tmp_path)
     verbose = text(report, tmp_path, verbose=True)
@@ -153,9 +149,7 @@ def test_many_places_are_cut_unless_verbose(
 
 def test_skipped_and_not_understood_parts_are_said(report: Report, tmp_path: Path) -> None:
     report.skipped = ["its decoder was never called"]
-    report.summary = Summary(
-        42, 20, 1, 20, 2, unknown=("custom::a", "custom::a", *(f"f{i}" for i in range(9)))
-    )
+    report.summary = Summary(42, 20, 1, 20, 2, unknown=("custom::a", "custom::a", *(f"f{i}" for i in range(9))))
     shown = text(report, tmp_path)
     assert "depth 20 (2 on the shortest way)" in shown
     assert "Skipped model.py:TanhStack (its decoder was never called).\n" in shown
@@ -167,9 +161,7 @@ def test_skipped_and_not_understood_parts_are_said(report: Report, tmp_path: Pat
 def test_a_model_that_could_not_be_checked_is_counted(finding: Finding, tmp_path: Path) -> None:
     shown = render([Report("model.py", [finding], target="model.py")], colour=False, root=tmp_path)
     assert shown.startswith("model.py\n\nerror[NC501]")
-    assert (
-        "Checked 0 models, 0 operations: 1 error.\nCould not check 1 model: model.py (poor-init).\n" in shown
-    )
+    assert "Checked 0 models, 0 operations: 1 error.\nCould not check 1 model: model.py (poor-init).\n" in shown
 
 
 def test_a_file_without_models_is_said(tmp_path: Path) -> None:
@@ -201,9 +193,7 @@ def test_layers_are_a_table_when_verbose(report: Report, file: Path, tmp_path: P
 HOSTILE = "\x1b[2J\x07<script>\nsecond\u202eline 🔥%0A" + "x" * 10_000 + "\0"
 
 
-def test_hostile_names_and_messages_cannot_reach_the_terminal(
-    report: Report, finding: Finding, tmp_path: Path
-) -> None:
+def test_hostile_names_and_messages_cannot_reach_the_terminal(report: Report, finding: Finding, tmp_path: Path) -> None:
     place = Location(f"/{HOSTILE}.py", 3)
     rows = (Layer(HOSTILE, HOSTILE, HOSTILE, (2,), 1, place, HOSTILE),)
     report.findings = [

@@ -37,9 +37,7 @@ class Net(nn.Module):{on_class}
 @pytest.fixture(autouse=True)
 def without_children(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        worker, "check_all", lambda targets, settings, **_: [engine.check_target(t, settings) for t in targets]
-    )
+    monkeypatch.setattr(worker, "check_all", lambda targets, settings, **_: [engine.check_target(t, settings) for t in targets])
 
 
 numbers = count()
@@ -105,7 +103,7 @@ def test_a_comment_alone_on_its_line_is_about_the_next_line_of_code() -> None:
 
 
 def test_text_that_looks_like_a_comment_is_none() -> None:
-    source = plain().replace('range(24)', 'range(24) or "# netcheck: ignore[NC501]"')
+    source = plain().replace("range(24)", 'range(24) or "# netcheck: ignore[NC501]"')
     assert "ignore[NC501]" in source
     assert found(check(source)) == ["NC501"]
 

@@ -114,10 +114,7 @@ def findings(folder: Path, *arguments: str) -> dict[str, list[str]]:
     done = run(folder, "--format", "json", *arguments)
     assert done.stderr == ""
     models: list[dict[str, Any]] = json.loads(done.stdout)["models"]
-    return {
-        model["target"]: [found["code"] for found in model["findings"] if found["severity"] != "info"]
-        for model in models
-    }
+    return {model["target"]: [found["code"] for found in model["findings"] if found["severity"] != "info"] for model in models}
 
 
 def write(project: Path, table: str) -> None:
@@ -157,9 +154,7 @@ def test_what_is_excluded_can_still_be_named(project: Path) -> None:
 
 
 def test_a_factory_in_the_settings_is_checked_with_its_file(project: Path) -> None:
-    (project / "src" / "build.py").write_text(
-        "from net import Net\n\n\ndef make(width):\n    return Net(width, 2)\n"
-    )
+    (project / "src" / "build.py").write_text("from net import Net\n\n\ndef make(width):\n    return Net(width, 2)\n")
     write(project, '[[tool.netcheck.model]]\ntarget = "src/build.py:make"\nargs = [16]\ninput = "3x16"\nbatch = 7\n')
     for target in (".", "src", "src/build.py", "src/build.py:make"):
         assert findings(project, target)["src/build.py:make"] == ["NC501"]

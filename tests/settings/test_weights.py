@@ -69,9 +69,7 @@ def test_the_probe_does_not_draw_other_weights(net: Target) -> None:
 
 def test_weights_of_one_model_in_the_settings(net: Target, tmp_path: Path) -> None:
     torch.save(constant(), "trained.pt")
-    Path("pyproject.toml").write_text(
-        '[[tool.netcheck.model]]\ntarget = "net.py:Net"\nweights = "trained.pt"\n'
-    )
+    Path("pyproject.toml").write_text('[[tool.netcheck.model]]\ntarget = "net.py:Net"\nweights = "trained.pt"\n')
     (tmp_path / "below").mkdir()
     os.chdir(tmp_path / "below")
     settings = gather({"probe": False}, targets=("../net.py",)).settings

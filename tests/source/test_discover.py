@@ -218,10 +218,7 @@ def test_abstract_and_headless_classes_are_no_candidates(tmp_path):
 
 def notebook_json(*cells, indent=1):
     content = {
-        "cells": [
-            {"cell_type": kind, "metadata": {}, "source": text.splitlines(keepends=True)}
-            for kind, text in cells
-        ],
+        "cells": [{"cell_type": kind, "metadata": {}, "source": text.splitlines(keepends=True)} for kind, text in cells],
         "metadata": {"kernelspec": {"language": "python"}},
         "nbformat": 4,
     }
@@ -316,9 +313,7 @@ def test_git_decides_in_a_work_tree(tmp_path):
 
 
 def test_a_thousand_files_without_a_model_need_no_torch(tmp_path):
-    body = "import os\n" + "".join(
-        f"def function_{i}(a, b):\n    return os.path.join(a, b)\n\n" for i in range(60)
-    )
+    body = "import os\n" + "".join(f"def function_{i}(a, b):\n    return os.path.join(a, b)\n\n" for i in range(60))
     for number in range(900):
         (tmp_path / f"plain_{number}.py").write_text(body)
     for number in range(100):
@@ -328,9 +323,7 @@ def test_a_thousand_files_without_a_model_need_no_torch(tmp_path):
         "found = discover([sys.argv[1]]); assert not found.candidates and not found.skipped\n"
         "assert 'torch' not in sys.modules"
     )
-    subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], check=True, env={**os.environ, "PYTHONPATH": os.getcwd()}
-    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, env={**os.environ, "PYTHONPATH": os.getcwd()})
 
 
 def test_a_star_import_hands_on_what_its_module_imports(tmp_path):

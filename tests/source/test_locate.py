@@ -404,8 +404,7 @@ def test_a_location_spans_the_call_in_characters(tmp_path):
 def test_base_class_and_factory_in_other_files(tmp_path):
     (tmp_path / "__init__.py").write_text("")
     (tmp_path / "blocks.py").write_text(
-        "from torch import nn\n\ndef conv_bn():\n"
-        "    return nn.Sequential(\n        nn.Conv2d(3, 8, 3),\n    )\n"
+        "from torch import nn\n\ndef conv_bn():\n    return nn.Sequential(\n        nn.Conv2d(3, 8, 3),\n    )\n"
     )
     (tmp_path / "net.py").write_text(
         "from torch import nn\nfrom .blocks import conv_bn\n\n"
@@ -477,8 +476,7 @@ def test_five_thousand_modules_take_well_under_a_second(tmp_path):
 def test_what_cannot_be_known_is_not_guessed(tmp_path):
     path = write(
         tmp_path / "model.py",
-        "class Net(nn.Module):\n    def __init__(self, fn):\n"
-        "        super().__init__()\n        self.fn = fn\n",
+        "class Net(nn.Module):\n    def __init__(self, fn):\n        super().__init__()\n        self.fn = fn\n",
     )
     here = [Definition(str(path), "Net")]
     assert locate_child(here, ["fn"], "Linear") is None

@@ -9,9 +9,7 @@ from netcheck.source.vocabulary import names_used
 
 def test_identifiers_count_and_comments_and_strings_do_not(tmp_path: Path) -> None:
     file = tmp_path / "train.py"
-    file.write_text(
-        '"""uses cross_entropy"""\nfrom torch.nn import NLLLoss as A  # kl_div\nx = F.nll_loss("mse_loss")\n'
-    )
+    file.write_text('"""uses cross_entropy"""\nfrom torch.nn import NLLLoss as A  # kl_div\nx = F.nll_loss("mse_loss")\n')
     names = names_used(str(file))
     assert {"NLLLoss", "F", "nll_loss", "x"} <= names
     assert not names & {"cross_entropy", "kl_div", "mse_loss"}

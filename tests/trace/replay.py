@@ -48,9 +48,7 @@ def traced(model: nn.Module, *args: Any, training: bool = False, **kwargs: Any) 
     return graph
 
 
-def require_replay(
-    graph: ModelGraph, model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> None:
+def require_replay(graph: ModelGraph, model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """The graph's output, and what it leaves in its arguments and the state, are the model's bit for bit."""
     state = _state(model)
     expected = (*_run(model, args, kwargs), _state(model))
@@ -102,11 +100,7 @@ def require_equal(actual: Any, expected: Any, where: str = "result") -> None:
 
 def calls(graph: ModelGraph) -> list[str]:
     """What the graph calls, in order: "nn.Linear" for a module, the bare name for a function."""
-    return [
-        node.target if node.module is not None else node.function
-        for node in graph
-        if node.op.startswith("call")
-    ]
+    return [node.target if node.module is not None else node.function for node in graph if node.op.startswith("call")]
 
 
 def call(graph: ModelGraph, name: str) -> Node:

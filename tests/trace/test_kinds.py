@@ -112,9 +112,7 @@ def test_one_kind_however_it_is_written(write: Any) -> None:
     assert node.kind is Kind.ACTIVATION
     assert node.activation.saturates
     assert node.activation.zero_centred
-    assert node.activation.moments(1.0)[2] == pytest.approx(
-        0.6813, abs=0.01
-    )  # sqrt E[(1 - tanh^2)^2], z ~ N(0, 1)
+    assert node.activation.moments(1.0)[2] == pytest.approx(0.6813, abs=0.01)  # sqrt E[(1 - tanh^2)^2], z ~ N(0, 1)
 
 
 @pytest.mark.parametrize("write", [
@@ -252,9 +250,7 @@ def test_what_is_linear_is_no_activation(write: Any) -> None:
 ], ids=["glu", "chunk", "split", "index", "swiglu"])  # fmt: skip
 def test_gated_linear_units_do_not_saturate_the_way(write: Any) -> None:
     graph = apply(write, up=nn.Linear(6, 6), gate=nn.Linear(6, 6))
-    saturating = paths.fewest(
-        graph, lambda n: bool(n.kind is Kind.ACTIVATION and n.activation and n.activation.saturates)
-    )
+    saturating = paths.fewest(graph, lambda n: bool(n.kind is Kind.ACTIVATION and n.activation and n.activation.saturates))
     assert saturating == 0
     assert any(n.kind is Kind.GATE or (n.kind, n.detail) == (Kind.ACTIVATION, "glu") for n in graph)
 

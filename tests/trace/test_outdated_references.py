@@ -86,9 +86,7 @@ def test_real_tensors_keep_their_history() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = self.a(x)
             with torch.no_grad():
-                scale = (
-                    x.detach().clone().abs_().max().clamp_(min=1.0).item()
-                )  # needs values: no fake tensors
+                scale = x.detach().clone().abs_().max().clamp_(min=1.0).item()  # needs values: no fake tensors
             y = x + self.block(x)
             y /= scale
             (slope,) = torch.autograd.grad(y.sum(), x, create_graph=True)

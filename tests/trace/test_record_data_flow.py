@@ -215,9 +215,7 @@ def test_the_same_operand_twice() -> None:
 def test_einsum_and_complex_numbers() -> None:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
         spectrum = torch.fft.rfft(x) * self.filter
-        back = torch.fft.irfft(spectrum, n=4) + torch.view_as_real(spectrum.conj().resolve_conj()).sum(
-            -1
-        ).sum(-1, keepdim=True)
+        back = torch.fft.irfft(spectrum, n=4) + torch.view_as_real(spectrum.conj().resolve_conj()).sum(-1).sum(-1, keepdim=True)
         return torch.einsum("ni,mi->nm", back, x) + spectrum.abs().sum() + spectrum.imag[0, 0]
 
     graph = traced(module(forward, filter=nn.Parameter(torch.randn(3, dtype=torch.complex64))), X)

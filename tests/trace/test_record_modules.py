@@ -135,9 +135,7 @@ def test_modules_that_pytorch_does_not_know_of() -> None:
         return self.table["out"](x) + self.holder.inner(x) + x @ self.mixing[0]
 
     layers = [nn.Linear(4, 4), Block()]
-    model = module(
-        forward, layers=layers, table={"out": nn.Linear(4, 4)}, holder=Holder(), mixing=(torch.eye(4),)
-    )
+    model = module(forward, layers=layers, table={"out": nn.Linear(4, 4)}, holder=Holder(), mixing=(torch.eye(4),))
     graph = traced(model, X)
     paths = [node.path for node in graph if node.target == "nn.Linear"]
     assert paths == ["layers[0]", "layers[1].linear", "table['out']", "holder.inner"]
@@ -280,9 +278,7 @@ def test_parametrizations(change: Any, training: bool) -> None:
 
 
 def test_lazy_modules() -> None:
-    model = nn.Sequential(
-        nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)
-    ).eval()
+    model = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)).eval()
     graph = trace(model, (PICTURE,))
     assert [node.shape for node in graph][-2:] == [(2, 2), (2, 2)]
     assert isinstance(model[0], nn.LazyConv2d)
@@ -401,9 +397,7 @@ def test_multihead_attention_is_a_leaf(needs_weights: bool, training: bool) -> N
     def forward(self: Any, x: torch.Tensor) -> Any:
         return self.attention(x, x, x, need_weights=self.needs_weights)
 
-    model = module(
-        forward, attention=nn.MultiheadAttention(8, 2, batch_first=True), needs_weights=needs_weights
-    )
+    model = module(forward, attention=nn.MultiheadAttention(8, 2, batch_first=True), needs_weights=needs_weights)
     graph = traced(model, torch.randn(2, 5, 8), training=training)
     attention = call(graph, "nn.MultiheadAttention")
     assert attention.kind is Kind.ATTENTION
@@ -432,9 +426,7 @@ def test_a_whole_transformer() -> None:
     assert sum(node.kind is Kind.ATTENTION for node in graph) == 6
 
 
-@pytest.mark.parametrize(
-    "layer", [nn.RNN(4, 5, 2), nn.LSTM(4, 5, 2, bidirectional=True), nn.GRU(4, 5, dropout=0.0)]
-)
+@pytest.mark.parametrize("layer", [nn.RNN(4, 5, 2), nn.LSTM(4, 5, 2, bidirectional=True), nn.GRU(4, 5, dropout=0.0)])
 def test_recurrent_layers_are_leaves(layer: nn.Module) -> None:
     graph = traced(layer, torch.randn(6, 3, 4))
     assert [node.kind for node in graph if node.op == "call_module"] == [Kind.RECURRENT]

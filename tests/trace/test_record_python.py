@@ -94,9 +94,7 @@ def test_custom_functions_that_run_what_they_are_given_are_entered() -> None:
 def test_checkpoints_are_entered(reentrant: bool, training: bool) -> None:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
         h = checkpoint(self.first, x, use_reentrant=reentrant)
-        h = checkpoint(
-            lambda a, b: self.second(a) + b, h, x, use_reentrant=reentrant, preserve_rng_state=False
-        )
+        h = checkpoint(lambda a, b: self.second(a) + b, h, x, use_reentrant=reentrant, preserve_rng_state=False)
         return checkpoint_sequential(self.rest, 2, h, use_reentrant=reentrant)  # type: ignore[no-any-return]
 
     rest = nn.Sequential(nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 4))
@@ -107,9 +105,7 @@ def test_checkpoints_are_entered(reentrant: bool, training: bool) -> None:
     assert graph.outputs[0].carries
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"is_causal": True}, {"scale": 0.5}, {"attn_mask": torch.ones(5, 5).bool()}]
-)
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"scale": 0.5}, {"attn_mask": torch.ones(5, 5).bool()}])
 def test_scaled_dot_product_attention(options: Any) -> None:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
         query, key, value = self.qkv(x).view(2, 5, 3, 2, 4).permute(2, 0, 3, 1, 4)
@@ -421,9 +417,7 @@ def test_threads_trace_at_once() -> None:
     graphs: dict[int, ModelGraph] = {}
 
     def work(depth: int) -> None:
-        graphs[depth] = trace(
-            module(forward, layers=nn.ModuleList(nn.Linear(4, 4) for _ in range(depth))), (X,)
-        )
+        graphs[depth] = trace(module(forward, layers=nn.ModuleList(nn.Linear(4, 4) for _ in range(depth))), (X,))
 
     interval, limit = sys.getswitchinterval(), sys.getrecursionlimit()
     sys.setswitchinterval(1e-5)
@@ -435,9 +429,7 @@ def test_threads_trace_at_once() -> None:
             thread.join()
     finally:
         sys.setswitchinterval(interval)
-    assert {depth: graph.depth for depth, graph in graphs.items()} == {
-        depth: depth for depth in range(20, 26)
-    }
+    assert {depth: graph.depth for depth, graph in graphs.items()} == {depth: depth for depth in range(20, 26)}
     assert nn.Module.__call__.__qualname__ == "Module._wrapped_call_impl"
     assert sys.getrecursionlimit() == limit
 
@@ -476,9 +468,7 @@ def test_values_of_a_model_on_the_meta_device_are_refused_in_one_sentence() -> N
 
 
 def test_quantized_models() -> None:
-    torch.backends.quantized.engine = (
-        "qnnpack" if "qnnpack" in torch.backends.quantized.supported_engines else "fbgemm"
-    )
+    torch.backends.quantized.engine = "qnnpack" if "qnnpack" in torch.backends.quantized.supported_engines else "fbgemm"
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     model = torch.ao.quantization.quantize_dynamic(model, {nn.Linear})
     graph = trace(model, (X,))

@@ -191,18 +191,14 @@ def test_model_outputs_of_transformers() -> None:
     def forward(self: Any, x: torch.Tensor) -> BaseModelOutputWithPooling:
         h = self.linear(x)
         output = BaseModelOutputWithPooling(last_hidden_state=h, hidden_states=(x, h))
-        return BaseModelOutputWithPooling(
-            last_hidden_state=output[0].tanh(), hidden_states=output.hidden_states
-        )
+        return BaseModelOutputWithPooling(last_hidden_state=output[0].tanh(), hidden_states=output.hidden_states)
 
     graph = traced(module(forward, linear=nn.Linear(4, 4)), X)
     assert [node.target for node in graph.outputs] == ["Tensor.tanh", "x", "nn.Linear"]
 
 
 def test_arguments_by_position_by_keyword_and_by_default() -> None:
-    def forward(
-        self: Any, x: torch.Tensor, /, y: Any = 2, *rest: Any, mask: Any = None, **options: Any
-    ) -> Any:
+    def forward(self: Any, x: torch.Tensor, /, y: Any = 2, *rest: Any, mask: Any = None, **options: Any) -> Any:
         h = x * y + sum(rest)
         return h.masked_fill(mask, 0.0) + options.get("bias", 0)
 

@@ -121,18 +121,10 @@ def table() -> Iterator[None]:
         counts = {tool: sum(row[tool] == "yes" for row in rows) for tool in ("netcheck", "fx", "export")}
         nodes = sum(row.get("nodes", 0) for row in rows)
         unknown = sum(row.get("unknown", 0) for row in rows)
-        seconds = [
-            sum(row.get(key, 0.0) for row in rows) for key in ("seconds", "fx seconds", "export seconds")
-        ]
-        lines.append(
-            [package, len(rows), *counts.values(), nodes, f"{unknown / max(1, nodes):.2%}", *seconds]
-        )
+        seconds = [sum(row.get(key, 0.0) for row in rows) for key in ("seconds", "fx seconds", "export seconds")]
+        lines.append([package, len(rows), *counts.values(), nodes, f"{unknown / max(1, nodes):.2%}", *seconds])
     headers = ["package", "models", "netcheck", "symbolic_trace", "export", "operations", "unknown",
                "netcheck s", "symbolic_trace s", "export s"]  # fmt: skip
     print("\n" + tabulate(lines, headers, floatfmt=".1f"))
     failed = [[row["model"], row["netcheck"], row["fx"], row["export"]] for row in ROWS]
-    print(
-        tabulate(
-            [row for row in failed if "no" in row or "late" in row], ["model", "netcheck", "fx", "export"]
-        )
-    )
+    print(tabulate([row for row in failed if "no" in row or "late" in row], ["model", "netcheck", "fx", "export"]))

@@ -31,9 +31,7 @@ def check(target, settings):
 
 def pid(target, settings):
     """Report which process did it, and whether torch was imported before."""
-    return Report(
-        target.symbol, inputs=f"{os.getpid()} {os.getppid()}", skipped=[str("torch" in sys.modules)]
-    )
+    return Report(target.symbol, inputs=f"{os.getpid()} {os.getppid()}", skipped=[str("torch" in sys.modules)])
 
 
 def unpicklable(target, settings):

@@ -138,17 +138,13 @@ def test_a_change_in_other_files_does_not(project: Path, checks: Checks) -> None
         ({"timeout": 7.0}, False),
     ],
 )
-def test_settings_count_if_findings_depend_on_them(
-    project: Path, checks: Checks, options: dict[str, Any], counts: bool
-) -> None:
+def test_settings_count_if_findings_depend_on_them(project: Path, checks: Checks, options: dict[str, Any], counts: bool) -> None:
     worker.check_targets(settings())
     worker.check_targets(settings(**options))
     assert len(checks.checked) == 1 + counts
 
 
-def test_weights_packages_and_netcheck_itself_count(
-    project: Path, checks: Checks, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_packages_and_netcheck_itself_count(project: Path, checks: Checks, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = Path("trained.pt")
     for content in (b"1", b"22"):
         weights.write_bytes(content)

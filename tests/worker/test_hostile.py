@@ -28,9 +28,7 @@ def generated():
     """Files too large or too strange to be committed: name -> content."""
     layers = "".join(f"        self.fc{n} = nn.Linear(4, 4)\n" for n in range(2500))
     calls = "".join(f"        x = self.fc{n}(x)\n" for n in range(2500))
-    large = (
-        "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
-    )
+    large = "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
     return {
         "five_thousand_lines.py": (
             "checked",
@@ -94,9 +92,7 @@ def split(targets, place):
 
 def expectations():
     for path in sorted(CORPUS.rglob("*.py")):
-        if found := re.match(
-            r"# expect: (.*)", path.read_text().splitlines()[0] if path.stat().st_size else ""
-        ):
+        if found := re.match(r"# expect: (.*)", path.read_text().splitlines()[0] if path.stat().st_size else ""):
             yield str(path.relative_to(CORPUS)), found[1]
     yield from ((name, expected) for name, (expected, _) in generated().items())
     yield from ((f"{letter}_well_behaved.py", "checked") for letter in "amsz")

@@ -36,18 +36,14 @@ def test_every_module_is_imported_without_what_only_posix_has() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_where_nothing_can_be_isolated_targets_are_checked_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_nothing_can_be_isolated_targets_are_checked_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "ISOLATES", False)
     good, bad, gone = (tmp_path / name for name in ("good.py", "bad.py", "gone.py"))
     good.write_text("from torch import nn\nmodel = nn.Linear(4, 2)\n")
     bad.write_text("raise SystemExit(3)\n")
     targets = [Target(str(file), "model") for file in (good, bad, gone)]
     events = []
-    reports = list(
-        pool.check_all(targets, "s", check="tests.worker.support:check", progress=lambda e: events.append(e))
-    )
+    reports = list(pool.check_all(targets, "s", check="tests.worker.support:check", progress=lambda e: events.append(e)))
     assert [[found.code for found in report] for report in reports] == [["NC999"], ["NC001"], ["NC001"]]
     assert [(event.number, event.phase) for event in events] == [
         (number, phase) for number in (1, 2, 3) for phase in ("load", "done")

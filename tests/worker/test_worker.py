@@ -151,9 +151,7 @@ def test_time_limit(tmp_path):
 
 def test_memory_limit_of_what_grows_slowly(tmp_path):
     grows = "import mmap\nfrom torch import nn\nclass Net(nn.Module): ...\nkept = []\nwhile True:\n"
-    grows += (
-        "    kept.append(mmap.mmap(-1, 2**24))\n    kept[-1].write(b'x' * 2**24)\n"  # shared: under no rlimit
-    )
+    grows += "    kept.append(mmap.mmap(-1, 2**24))\n    kept[-1].write(b'x' * 2**24)\n"  # shared: under no rlimit
     limits = Limits(seconds=30, memory=2**29)
     (tmp_path / "m0.py").write_text(grows)
     [report] = check_all([Target("m0.py", "Net")], check="support:check", limits=limits)
@@ -184,10 +182,7 @@ def test_output_of_user_code_goes_nowhere(tmp_path, capfd):
 
 def test_the_last_line_printed_is_told_after_a_crash(tmp_path):
     [report] = run(targets(tmp_path, "import os\nprint('out of luck', flush=True)\nos._exit(4)\n"))
-    assert (
-        report.findings[0].message
-        == "Net: the process ended itself with exit code 4 before its report (phase: load)"
-    )
+    assert report.findings[0].message == "Net: the process ended itself with exit code 4 before its report (phase: load)"
     assert "out of luck" in report.findings[0].help
 
 
@@ -282,9 +277,7 @@ def test_frames_survive_any_cut(tmp_path):
         assert found == [("phase", "load"), ("phase", "x" * 1000)]
 
 
-@pytest.mark.parametrize(
-    "data", [b"\xff" * 8, b"\0\0\0\x04abcd", b"\0\0\0\x1ccos\nsystem\n(S'echo harm'\ntR."]
-)
+@pytest.mark.parametrize("data", [b"\xff" * 8, b"\0\0\0\x04abcd", b"\0\0\0\x1ccos\nsystem\n(S'echo harm'\ntR."])
 def test_frames_refuse_what_is_no_message(data):
     with pytest.raises(BrokenFrameError):
         list(Frames().feed(data))

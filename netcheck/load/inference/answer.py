@@ -15,15 +15,12 @@ from netcheck.load.inference.values import fill
 from netcheck.load.inputs import ExampleInputs
 
 WAYS_OUT = (
-    "give inputs: --input 2x3x224x224 on the command line, "
-    "or a function netcheck_inputs() beside the model that returns them"
+    "give inputs: --input 2x3x224x224 on the command line, or a function netcheck_inputs() beside the model that returns them"
 )
 NOUNS = {"embedding": "entries", "embedding_bag": "entries", "linear": "input features"}
 
 
-def inferred(
-    model: nn.Module, *, seconds: float, first: Proposal | None = None, how: str = ""
-) -> ExampleInputs:
+def inferred(model: nn.Module, *, seconds: float, first: Proposal | None = None, how: str = "") -> ExampleInputs:
     """Inputs with which forward runs.
 
     Raises:
@@ -51,11 +48,7 @@ def example(outcome: Outcome, how: str = "") -> ExampleInputs:
             return slot.value
         high = bounds.get(slot.name, 2)
         if slot.fill == "length":
-            high = proposal.size(
-                LENGTH
-                if any(LENGTH in (other.dims or ()) for other in proposal.slots().values())
-                else SAMPLES
-            )
+            high = proposal.size(LENGTH if any(LENGTH in (other.dims or ()) for other in proposal.slots().values()) else SAMPLES)
         return fill(slot, shape, high=high, generator=generator)
 
     args, kwargs = proposal.build(make)
@@ -72,13 +65,9 @@ def reasons(outcome: Outcome) -> str:
 def reason(consumer: Consumer) -> str:
     """What one weight says about the input that it meets."""
     layer, _, _ = consumer.parameter.rpartition(".")
-    axis = (
-        0 if consumer.operation.startswith(("embedding", "conv_transpose")) or len(consumer.shape) == 1 else 1
-    )
+    axis = 0 if consumer.operation.startswith(("embedding", "conv_transpose")) or len(consumer.shape) == 1 else 1
     size = consumer.shape[axis] if consumer.shape else 1
-    noun = NOUNS.get(consumer.operation) or (
-        "input channels" if consumer.operation.startswith("conv") else "features"
-    )
+    noun = NOUNS.get(consumer.operation) or ("input channels" if consumer.operation.startswith("conv") else "features")
     return f"{layer or consumer.parameter}'s {size} {noun}"
 
 

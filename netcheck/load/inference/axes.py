@@ -18,10 +18,7 @@ def result_axes(call: Call, x: Tensor, origin: Origin, result: Tensor) -> tuple[
     axes, name = origin.axes, call.name
     if len(axes) != x.dim():
         return (None,) * result.dim()
-    if (
-        name in ("permute", "transpose", "swapaxes", "movedim", "unsqueeze", "squeeze", "t", "T", "mT")
-        and call.args
-    ):
+    if name in ("permute", "transpose", "swapaxes", "movedim", "unsqueeze", "squeeze", "t", "T", "mT") and call.args:
         return moved_axes(call, x, axes, result)
     if name == "__getitem__":
         return sliced_axes(call.args[1], x, axes, result)
@@ -43,9 +40,7 @@ def result_axes(call: Call, x: Tensor, origin: Origin, result: Tensor) -> tuple[
 
 def moved_axes(call: Call, x: Tensor, axes: tuple[Any, ...], result: Tensor) -> tuple[Any, ...]:
     """Axes after a transposition: read off a tensor whose sizes are all different."""
-    labels = torch.empty(
-        [2 * axis + 3 if size != 1 else 1 for axis, size in enumerate(x.shape)], device="meta"
-    )
+    labels = torch.empty([2 * axis + 3 if size != 1 else 1 for axis, size in enumerate(x.shape)], device="meta")
     method = {"T": Tensor.t, "mT": lambda y: y.transpose(-1, -2)}.get(call.name) or getattr(torch, call.name)
     try:
         with torch._C.DisableTorchFunction():

@@ -28,11 +28,7 @@ INTERNALS = re.compile(r"/torch/(_|utils/|fx/|overrides)")  # what they check is
 
 def of_error(error: BaseException, recorder: Recorder) -> list[Demand]:
     """What the innermost check that can be read asks for."""
-    frames = [
-        (frame, line)
-        for frame, line in frames_of(error.__traceback__)
-        if not INTERNALS.search(frame.f_code.co_filename)
-    ]
+    frames = [(frame, line) for frame, line in frames_of(error.__traceback__) if not INTERNALS.search(frame.f_code.co_filename)]
     for frame, line in frames[::-1][:MOST_FRAMES]:
         reader = Reader(frame, recorder)
         found = list(dict.fromkeys(reader.read(line, error)))
@@ -100,12 +96,7 @@ class Reader(Scope):
             sides = [test.left, *test.comparators]
             for left, operator, right in zip(sides, test.ops, sides[1:], strict=False):
                 yield from self.comparison(left, operator, right, want)
-        elif (
-            isinstance(test, ast.Call)
-            and isinstance(test.func, ast.Name)
-            and test.func.id == "isinstance"
-            and want
-        ):
+        elif isinstance(test, ast.Call) and isinstance(test.func, ast.Name) and test.func.id == "isinstance" and want:
             yield from self.instance(test)
         elif isinstance(test, ast.BinOp) and isinstance(test.op, ast.Mod):
             yield from self.comparison(test, ast.Eq(), ast.Constant(0), not want)
@@ -114,20 +105,13 @@ class Reader(Scope):
                 if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Is, ast.IsNot)):
                     yield from self.comparison(node.left, ast.Is(), node.comparators[0], False)
 
-    def comparison(
-        self, left: ast.expr, operator: ast.cmpop, right: ast.expr, want: bool
-    ) -> Iterator[Demand]:
+    def comparison(self, left: ast.expr, operator: ast.cmpop, right: ast.expr, want: bool) -> Iterator[Demand]:
         """What would make a comparison come out as `want`."""
         a, b = self.value(left), self.value(right)
         if a is UNKNOWN or b is UNKNOWN:
             return
         if isinstance(operator, (ast.Is, ast.IsNot)):
-            if (
-                b is None
-                and a is None
-                and isinstance(left, ast.Name)
-                and isinstance(operator, ast.Is) is not want
-            ):
+            if b is None and a is None and isinstance(left, ast.Name) and isinstance(operator, ast.Is) is not want:
                 yield Demand("provide", None, None, left.id, by=ast.unparse(left))
             return
         kinds: tuple[type[ast.cmpop], ...] = (
@@ -180,11 +164,7 @@ class Reader(Scope):
         text = ast.unparse(expression)
         tensor, axes = self.axes(expression)
         origin = self.recorder.origin(tensor)
-        if (
-            isinstance(have, torch.dtype)
-            and isinstance(expression, ast.Attribute)
-            and expression.attr == "dtype"
-        ):
+        if isinstance(have, torch.dtype) and isinstance(expression, ast.Attribute) and expression.attr == "dtype":
             owner = self.value(expression.value)
             if isinstance(owner, Tensor) and isinstance(want, torch.dtype):
                 yield Demand("dtype", self.recorder.origin(owner), have, want, by=text)
@@ -250,26 +230,16 @@ class Reader(Scope):
                 index = self.value(node.slice)
                 if tensor is not None and isinstance(index, int) and not -len(axes) <= index < len(axes):
                     want = tensor.dim() - len(axes) + (index + 1 if index >= 0 else -index)
-                    yield Demand(
-                        "rank", self.recorder.origin(tensor), tensor.dim(), want, by=ast.unparse(node)
-                    )
+                    yield Demand("rank", self.recorder.origin(tensor), tensor.dim(), want, by=ast.unparse(node))
 
     def missing_attribute(self, statement: ast.stmt, error: AttributeError) -> Iterator[Demand]:
         """x.items(): a dict; which keys only a subscript will tell."""
         for node in ast.walk(statement):
-            if (
-                isinstance(node, ast.Attribute)
-                and node.attr == error.name
-                and error.name in ("keys", "items", "values", "get")
-            ):
+            if isinstance(node, ast.Attribute) and node.attr == error.name and error.name in ("keys", "items", "values", "get"):
                 value = self.value(node.value)
                 origin = self.recorder.origin(value) if isinstance(value, Tensor) else None
                 key = next(
-                    (
-                        k.value
-                        for k in ast.walk(statement)
-                        if isinstance(k, ast.Constant) and isinstance(k.value, str)
-                    ),
+                    (k.value for k in ast.walk(statement) if isinstance(k, ast.Constant) and isinstance(k.value, str)),
                     None,
                 )
                 if origin is not None:
@@ -321,12 +291,8 @@ def by_numbers(message: str, recorder: Recorder) -> Iterator[Demand]:
         have, part = int(chunks[1]), int(chunks[2])
         yield Demand("value", None, have, have + part - have % part, by="message")
         return
-    numbers = list(
-        dict.fromkeys(int(number) for number in re.findall(r"(?<![\w.])\d{1,6}(?![\w.]*\w)", message))
-    )
-    sizes = set(recorder.proposal.sizes.values()) | {
-        recorder.proposal.size(symbol) for symbol in ("length", "height", "samples")
-    }
+    numbers = list(dict.fromkeys(int(number) for number in re.findall(r"(?<![\w.])\d{1,6}(?![\w.]*\w)", message)))
+    sizes = set(recorder.proposal.sizes.values()) | {recorder.proposal.size(symbol) for symbol in ("length", "height", "samples")}
     for have in numbers:
         for want in numbers:
             if have in sizes and want != have and want > 0 and have != 2:

@@ -31,9 +31,7 @@ WEIGHT_AT = {
     **{f"conv_transpose{n}d": (1, "weight") for n in (1, 2, 3)},
 }
 PRODUCTS = frozenset(["matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "addmm", "baddbmm", "mv"])
-RECURRENT = frozenset(
-    ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
-)
+RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"))
 INDEXED = {
     "gather": (1, 2),
     "index_select": (1, 2),
@@ -58,9 +56,7 @@ class Origin:
     @property
     def is_whole(self) -> bool:
         """Whether it is one slot, axis for axis."""
-        return len(self.sources) == 1 and all(
-            axis is not None and axis[1] == i for i, axis in enumerate(self.axes)
-        )
+        return len(self.sources) == 1 and all(axis is not None and axis[1] == i for i, axis in enumerate(self.axes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +91,7 @@ def refusals(call: Call) -> Iterator[Demand]:
         if call.name.startswith("embedding"):
             if x.dtype not in (torch.int64, torch.int32):
                 yield Demand("dtype", origin, x.dtype, torch.int64, by=by, weight=True, operation=call.name)
-        elif (
-            x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type) and wants_cast(x, weight)
-        ):
+        elif x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type) and wants_cast(x, weight):
             yield Demand("dtype", origin, x.dtype, weight.dtype, by=by, weight=True)
     elif call.name in RECURRENT:
         for operand in call.operands():
@@ -108,19 +102,13 @@ def refusals(call: Call) -> Iterator[Demand]:
         operands = call.operands()[-2:]
         if len(operands) == 2 and operands[0].tensor.dtype != operands[1].tensor.dtype:
             for x, other in (operands, operands[::-1]):
-                if (
-                    x.origin is not None
-                    and other.tensor.is_floating_point()
-                    and wants_cast(x.tensor, other.tensor)
-                ):
+                if x.origin is not None and other.tensor.is_floating_point() and wants_cast(x.tensor, other.tensor):
                     yield Demand("dtype", x.origin, x.tensor.dtype, other.tensor.dtype, by=call.name)
 
 
 def wants_cast(x: Tensor, other: Tensor) -> bool:
     """Whether an operand's dtype was guessed wrong, and is no product of mixed computation."""
-    return not torch.is_autocast_enabled(x.device.type) and (
-        not x.is_floating_point() or other.is_floating_point()
-    )
+    return not torch.is_autocast_enabled(x.device.type) and (not x.is_floating_point() or other.is_floating_point())
 
 
 def oddities(call: Call) -> Iterator[Demand]:
@@ -147,13 +135,7 @@ def oddities(call: Call) -> Iterator[Demand]:
             and sizes[-1:] in ((), (-1,), (x.shape[1],))
         ):
             yield Demand("numel", origin, x.numel(), x.numel(), by=f"{call.name} of an input")
-        if (
-            origin is None
-            or len(sizes) != 2
-            or sizes[0] != -1
-            or x.dim() < 2
-            or not call.recorder.is_batch(origin.axes[0])
-        ):
+        if origin is None or len(sizes) != 2 or sizes[0] != -1 or x.dim() < 2 or not call.recorder.is_batch(origin.axes[0]):
             return
         explicit = math.prod(sizes[1:])
         suffixes = [math.prod(x.shape[axis:]) for axis in range(1, x.dim())]
@@ -174,9 +156,7 @@ def note_bounds(call: Call, bounds: dict[str, int]) -> None:
     if call.name in ("embedding", "embedding_bag"):
         note(call.get(0, "input"), call.get(1, "weight").shape[0])
     elif call.name == "one_hot":
-        note(
-            call.get(0, "input"), call.get(1, "num_classes", -1) if call.get(1, "num_classes", -1) > 0 else 10
-        )
+        note(call.get(0, "input"), call.get(1, "num_classes", -1) if call.get(1, "num_classes", -1) > 0 else 10)
     elif call.name in ("cross_entropy", "nll_loss") and call.get(0, "input").dim() > 1:
         note(call.get(1, "target"), call.get(0, "input").shape[1])
     elif call.name in INDEXED and len(call.args) > 2:

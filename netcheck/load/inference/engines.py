@@ -53,12 +53,7 @@ class FakeEngine:
 def with_constant(fake: Tensor, tensor: Tensor) -> Tensor:
     """Let a small table of integers keep its values: a kernel size or a stride is often kept in a buffer."""
     integer = not (tensor.is_floating_point() or tensor.is_complex())
-    if (
-        isinstance(fake, FakeTensor)
-        and integer
-        and tensor.numel() <= MOST_CONSTANT
-        and not tensor.requires_grad
-    ):
+    if isinstance(fake, FakeTensor) and integer and tensor.numel() <= MOST_CONSTANT and not tensor.requires_grad:
         fake.constant = tensor.detach().clone()
     return fake
 

@@ -54,8 +54,7 @@ def statement_at(filename: str, line: int) -> tuple[ast.stmt | None, tuple[tuple
             (child, field == "body")
             for field in ("body", "orelse", "finalbody", "handlers")
             for child in getattr(node, field, None) or []
-            if isinstance(child, (ast.stmt, ast.ExceptHandler))
-            and child.lineno <= line <= (child.end_lineno or child.lineno)
+            if isinstance(child, (ast.stmt, ast.ExceptHandler)) and child.lineno <= line <= (child.end_lineno or child.lineno)
         ]
         if not branches:
             break
@@ -108,11 +107,7 @@ class Scope:
         owner: Any = None
         if isinstance(expression, ast.Attribute) and expression.attr == "shape":
             owner = self.value(expression.value)
-        elif (
-            isinstance(expression, ast.Call)
-            and isinstance(expression.func, ast.Attribute)
-            and expression.func.attr == "size"
-        ):
+        elif isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute) and expression.func.attr == "size":
             owner = self.value(expression.func.value)
             if isinstance(owner, Tensor) and expression.args:
                 axis = self.value(expression.args[0])
@@ -130,9 +125,7 @@ class Scope:
     def subscript(self, index: ast.expr) -> Any:
         """A constant index or slice."""
         if isinstance(index, ast.Slice):
-            ends = [
-                self.value(end) if end is not None else None for end in (index.lower, index.upper, index.step)
-            ]
+            ends = [self.value(end) if end is not None else None for end in (index.lower, index.upper, index.step)]
             return slice(*ends)
         return self.value(index)
 

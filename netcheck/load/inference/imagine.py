@@ -113,9 +113,7 @@ RESULTS: dict[str, Callable[[Call], Any]] = {
     "masked_select": selected,
     "repeat_interleave": unchanged,
     "unique": unchanged,
-    "bincount": lambda call: call.args[0].new_zeros(
-        max(2, call.kwargs.get("minlength", 0)), dtype=torch.int64
-    ),
+    "bincount": lambda call: call.args[0].new_zeros(max(2, call.kwargs.get("minlength", 0)), dtype=torch.int64),
 }
 STRICTER_ON_FAKES: dict[str, Callable[[Call], Any]] = {
     "_grouped_mm": grouped_product,

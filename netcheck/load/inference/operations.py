@@ -65,9 +65,7 @@ def linear(call: Call) -> Iterator[Demand]:
     if x.tensor.dim() == 0:
         yield Demand("rank", x.origin, 0, 2, by=by)
     else:
-        yield Demand(
-            "size", x.origin, x.tensor.shape[-1], weight.shape[1], axis=x.tensor.dim() - 1, by=by, weight=True
-        )
+        yield Demand("size", x.origin, x.tensor.shape[-1], weight.shape[1], axis=x.tensor.dim() - 1, by=by, weight=True)
 
 
 def product(call: Call) -> Iterator[Demand]:
@@ -159,9 +157,7 @@ def reshape(call: Call) -> Iterator[Demand]:
         yield Demand("numel", x.origin, have, x.tensor.shape[0] * explicit, by=call.name)
     if -1 in sizes and explicit:
         below = have // explicit * explicit
-        yield from (
-            Demand("numel", x.origin, have, want, by=call.name) for want in (below + explicit, below) if want
-        )
+        yield from (Demand("numel", x.origin, have, want, by=call.name) for want in (below + explicit, below) if want)
 
 
 def splitting(call: Call) -> Iterator[Demand]:
@@ -250,8 +246,7 @@ def permutation(call: Call) -> Iterator[Demand]:
 def einsum(call: Call) -> Iterator[Demand]:
     """One axis per letter, one size per letter."""
     operands = [
-        call.operand(part)
-        for part in tensors(call.args[1] if isinstance(call.args[1], (list, tuple)) else call.args[1:])
+        call.operand(part) for part in tensors(call.args[1] if isinstance(call.args[1], (list, tuple)) else call.args[1:])
     ]
     terms = call.args[0].replace(" ", "").split("->")[0].split(",")
     where: dict[str, tuple[Operand, int]] = {}
@@ -263,9 +258,7 @@ def einsum(call: Call) -> Iterator[Demand]:
             continue
         for axis, letter in enumerate(term):
             other, other_axis = where.setdefault(letter, (operand, axis))
-            yield from pair(
-                operand, axis, other, other_axis, weight=bool(operand.parameter or other.parameter)
-            )
+            yield from pair(operand, axis, other, other_axis, weight=bool(operand.parameter or other.parameter))
 
 
 def loss(call: Call) -> Iterator[Demand]:
@@ -298,9 +291,7 @@ def pooling(call: Call) -> Iterator[Demand]:
 def by_message(call: Call, message: str) -> Iterator[Demand]:
     """What torch's own words say: an axis out of range, a dtype."""
     tracked = [operand for operand in call.operands() if operand.origin is not None]
-    out_of_range = re.search(
-        r"Dimension out of range \(expected to be in range of \[(-\d+), (\d+)\], but got (-?\d+)\)", message
-    )
+    out_of_range = re.search(r"Dimension out of range \(expected to be in range of \[(-\d+), (\d+)\], but got (-?\d+)\)", message)
     if out_of_range:
         wanted = int(out_of_range[3])
         for operand in tracked:
@@ -320,9 +311,7 @@ def by_message(call: Call, message: str) -> Iterator[Demand]:
     for operand in tracked:
         if wanted_dtype is not None and operand.tensor.is_floating_point():
             yield Demand("dtype", operand.origin, operand.tensor.dtype, wanted_dtype, by=call.name)
-        elif not operand.tensor.is_floating_point() and re.search(
-            r"\b(dtype|scalar type|floating|Float|Long|Bool)\b", message
-        ):
+        elif not operand.tensor.is_floating_point() and re.search(r"\b(dtype|scalar type|floating|Float|Long|Bool)\b", message):
             yield Demand("dtype", operand.origin, operand.tensor.dtype, "float", by=call.name)
     if re.search(r"[Pp]adding size should be less|too small|smaller than|Kernel size", message):
         for operand in tracked:
@@ -350,11 +339,7 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys((f"conv{n}d" for n in (1, 2, 3)), convolution),
     **dict.fromkeys((f"conv_transpose{n}d" for n in (1, 2, 3)), convolution),
     **dict.fromkeys(
-        (
-            f"{kind}_pool{n}d"
-            for kind in ("max", "avg", "lp", "adaptive_avg", "adaptive_max")
-            for n in (1, 2, 3)
-        ),
+        (f"{kind}_pool{n}d" for kind in ("max", "avg", "lp", "adaptive_avg", "adaptive_max") for n in (1, 2, 3)),
         pooling,
     ),
     **dict.fromkeys(("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "binary_cross_entropy"), loss),

@@ -83,18 +83,12 @@ class Probe:
         self.imagines = False
         self.census = take_census(model)  # once: it takes longer than many a run
         tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-        self.names = {
-            id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())
-        }
+        self.names = {id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())}
         self.lazy = any(is_lazy(tensor) for tensor in tensors.values())
         known = [tensor for tensor in tensors.values() if not is_lazy(tensor)]
-        self.can_be_real = (
-            not any(tensor.is_meta for tensor in known) and sum(t.numel() for t in known) <= LARGEST_REAL
-        )
+        self.can_be_real = not any(tensor.is_meta for tensor in known) and sum(t.numel() for t in known) <= LARGEST_REAL
         self.device = next((tensor.device for tensor in known if not tensor.is_meta), torch.device("cpu"))
-        self.float_dtype = next(
-            (t.dtype for t in model.parameters() if t.dtype.is_floating_point), torch.get_default_dtype()
-        )
+        self.float_dtype = next((t.dtype for t in model.parameters() if t.dtype.is_floating_point), torch.get_default_dtype())
         self.engine: FakeEngine | RealEngine = RealEngine() if self.lazy else FakeEngine()
 
     def use_values(self) -> bool:
@@ -137,9 +131,7 @@ class Probe:
         chain = tuple(causes(error))
         failed = recorder.failed
         call = failed[0] if failed and any(failed[1] is cause for cause in chain) else None
-        return Outcome(
-            proposal, error, call, recorder, needs_values=any(needs_values(cause) for cause in chain)
-        )
+        return Outcome(proposal, error, call, recorder, needs_values=any(needs_values(cause) for cause in chain))
 
     def _stand_in(self, tensor: Tensor, recorder: Recorder) -> Tensor:
         stand_in = self.engine.stand_in(tensor)

@@ -94,9 +94,7 @@ class Proposal:
         return hash(repr((self.arguments, self.shapes())))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Proposal) and repr((self.arguments, self.shapes())) == repr(
-            (other.arguments, other.shapes())
-        )
+        return isinstance(other, Proposal) and repr((self.arguments, self.shapes())) == repr((other.arguments, other.shapes()))
 
     def slots(self) -> dict[str, Slot]:
         """Every slot by name."""
@@ -122,9 +120,7 @@ class Proposal:
     def replaced(self, name: str, new: Any, *, why: str = "") -> Proposal:
         """With something else in the place of the slot `name`: another slot, or a container of slots."""
         arguments = tuple(
-            replace(
-                argument, value=map_leaves(argument.value, lambda slot: new if slot.name == name else slot)
-            )
+            replace(argument, value=map_leaves(argument.value, lambda slot: new if slot.name == name else slot))
             for argument in self.arguments
         )
         return replace(self, arguments=arguments, why=why or self.why)
@@ -136,8 +132,7 @@ class Proposal:
     def build(self, make: Callable[[Slot, tuple[int, ...]], Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The args and kwargs, each slot made by `make(slot, shape)`."""
         built = {
-            argument.name: map_leaves(argument.value, lambda slot: make(slot, self.shape(slot)))
-            for argument in self.arguments
+            argument.name: map_leaves(argument.value, lambda slot: make(slot, self.shape(slot))) for argument in self.arguments
         }
         args = tuple(built[argument.name] for argument in self.arguments if not argument.keyword)
         return args, {argument.name: built[argument.name] for argument in self.arguments if argument.keyword}
@@ -180,10 +175,6 @@ def map_leaves(value: Any, change: Callable[[Slot], Any]) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return replace(
             value,
-            **{
-                f.name: map_leaves(getattr(value, f.name), change)
-                for f in dataclasses.fields(value)
-                if f.init
-            },
+            **{f.name: map_leaves(getattr(value, f.name), change) for f in dataclasses.fields(value) if f.init},
         )
     return value

@@ -111,12 +111,8 @@ class Recorder(TorchFunctionMode):
     consumers: dict[str, Consumer] = field(default_factory=dict)
     bounds: dict[str, int] = field(default_factory=dict)  # slot -> its integers must be below
     doubts: list[Demand] = field(default_factory=list)
-    parts: dict[str, int] = field(
-        default_factory=dict
-    )  # slot -> how many entries were picked along the batch
-    columns: dict[str, int] = field(
-        default_factory=dict
-    )  # slot -> how many entries of axis 1 were picked one by one
+    parts: dict[str, int] = field(default_factory=dict)  # slot -> how many entries were picked along the batch
+    columns: dict[str, int] = field(default_factory=dict)  # slot -> how many entries of axis 1 were picked one by one
     fixed: set[str] = field(default_factory=set)  # symbols that a weight has confirmed
     used: set[str] = field(default_factory=set)  # slots that were used in any other way
     scalars: dict[str, str] = field(default_factory=dict)  # slot -> which Python type it was turned into
@@ -159,17 +155,13 @@ class Recorder(TorchFunctionMode):
         dims = self._slots[axis[0]].dims
         return dims[axis[1]] if dims is not None and axis[1] < len(dims) else None
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", str(func))
         if name == "__get__" and isinstance(args[0], Tensor):
             out = func(*args, **kwargs)
             if isinstance(out, Tensor):
-                self._follow(
-                    Call(getattr(getattr(func, "__self__", None), "__name__", name), args, kwargs, self), out
-                )
+                self._follow(Call(getattr(getattr(func, "__self__", None), "__name__", name), args, kwargs, self), out)
             return out
         self.deadline.check(furthest=self.calls > self.furthest)
         call = Call(name, args, kwargs, self)
@@ -193,11 +185,7 @@ class Recorder(TorchFunctionMode):
         """A plausible result for a call that fakes cannot answer."""
         if call.name in imagine.STRICTER_ON_FAKES and not isinstance(error, Refused):
             return imagine.STRICTER_ON_FAKES[call.name](call)
-        return (
-            imagine.imagine(call, func)
-            if self.imagines and isinstance(error, NEEDS_VALUES)
-            else imagine.UNKNOWN
-        )
+        return imagine.imagine(call, func) if self.imagines and isinstance(error, NEEDS_VALUES) else imagine.UNKNOWN
 
     def enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """A module is about to run: note a sequence without a batch, or with it on the wrong axis."""
@@ -231,13 +219,7 @@ class Recorder(TorchFunctionMode):
             return
         (slot,) = origin.sources
         index = call.args[1] if call.name == "__getitem__" else None
-        if (
-            isinstance(index, tuple)
-            and len(index) == 2
-            and index[0] == slice(None)
-            and type(index[1]) is int
-            and index[1] >= 0
-        ):
+        if isinstance(index, tuple) and len(index) == 2 and index[0] == slice(None) and type(index[1]) is int and index[1] >= 0:
             self.columns[slot] = max(index[1] + 1, self.columns.get(slot, 0))
         elif call.name not in ("size", "dim", "__len__", "to", "device"):
             self.used.add(slot)
@@ -269,13 +251,9 @@ class Recorder(TorchFunctionMode):
         tracked = [operand for operand in operands if operand.origin is not None]
         if not tracked:
             return
-        weight = next(
-            (operand for operand in operands if operand.parameter and operand.tensor.dim() > 0), None
-        )
+        weight = next((operand for operand in operands if operand.parameter and operand.tensor.dim() > 0), None)
         if call.name in demands.WEIGHT_AT:
-            weight = next(
-                (o for o in operands if o.tensor is call.get(*demands.WEIGHT_AT[call.name])), weight
-            )
+            weight = next((o for o in operands if o.tensor is call.get(*demands.WEIGHT_AT[call.name])), weight)
         if weight is not None and weight.parameter:
             for operand in tracked:
                 self._consume(call, operand, weight)
@@ -290,11 +268,7 @@ class Recorder(TorchFunctionMode):
         if len(operand.origin.sources) == 1:
             (slot,) = operand.origin.sources
             self.consumers.setdefault(slot, Consumer(call.name, weight.parameter, tuple(weight.tensor.shape)))
-        if (
-            call.name in demands.WEIGHT_AT
-            and not call.name.startswith("embedding")
-            and operand.tensor.dim() > 1
-        ):
+        if call.name in demands.WEIGHT_AT and not call.name.startswith("embedding") and operand.tensor.dim() > 1:
             symbol = self.symbol(operand.origin.axes[-1 if call.name == "linear" else 1])
             if symbol is not None:
                 self.fixed.add(symbol)

@@ -141,11 +141,7 @@ def forms(slot: Slot, rank: int, demand: Demand, proposal: Proposal) -> Iterator
         yield (LENGTH,)
     if rank == len(slot.dims) - 1 and slot.features in slot.dims and proposal.size(slot.features) == 1:
         yield tuple(dim for dim in slot.dims if dim != slot.features)
-    if (
-        rank == 3
-        and (SAMPLES in slot.dims or CONVOLUTION.fullmatch(demand.operation))
-        and slot.dtype.is_floating_point
-    ):
+    if rank == 3 and (SAMPLES in slot.dims or CONVOLUTION.fullmatch(demand.operation)) and slot.dtype.is_floating_point:
         yield features_first
     yield slot.usual_dims(rank)
     if rank == len(slot.dims) - 1:
@@ -165,9 +161,7 @@ def meet_dtype(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pro
         if slot.dtype == want or slot.dims is None:
             continue
         fill = "random" if slot.fill in ("random", "alternate") and want is not torch.bool else slot.fill
-        changed = replace(
-            slot, dtype=want, fill="alternate" if want is torch.bool and slot.fill == "random" else fill
-        )
+        changed = replace(slot, dtype=want, fill="alternate" if want is torch.bool and slot.fill == "random" else fill)
         if not slot.settled and demand.operation.startswith("embedding"):
             yield proposal.replaced(slot.name, replace(changed, dims=(BATCH, LENGTH)))
             yield proposal.replaced(slot.name, replace(changed, dims=(BATCH,)))
@@ -183,15 +177,9 @@ def meet_numel(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pro
         for slot in slots:
             for channels in (1, 3):
                 side = math.isqrt(per_sample // channels)
-                if (
-                    channels * side * side == per_sample
-                    and side >= 8
-                    and slot.features not in proposal.pinned
-                ):
+                if channels * side * side == per_sample and side >= 8 and slot.features not in proposal.pinned:
                     image = replace(slot, dims=(BATCH, slot.features, HEIGHT, WIDTH), settled=True)
-                    yield proposal.replaced(slot.name, image).resized(
-                        {slot.features: channels, HEIGHT: side, WIDTH: side}
-                    )
+                    yield proposal.replaced(slot.name, image).resized({slot.features: channels, HEIGHT: side, WIDTH: side})
             if slot.features not in proposal.pinned:
                 yield proposal.replaced(slot.name, replace(slot, dims=(BATCH, slot.features))).resized(
                     {slot.features: per_sample}
@@ -223,9 +211,7 @@ def meet_larger(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pr
             if bands > proposal.size(symbol):
                 yield proposal.resized({symbol: bands}, pin=False)
         return
-    symbols = {
-        dim for slot in sources(demand, proposal) for dim in slot.dims or () if dim in SPATIAL
-    } - proposal.pinned
+    symbols = {dim for slot in sources(demand, proposal) for dim in slot.dims or () if dim in SPATIAL} - proposal.pinned
     if symbols == {HEIGHT, WIDTH}:
         larger = [side for side in SIDES_UPWARDS if side > proposal.size(HEIGHT)]
         yield from (proposal.resized({HEIGHT: side, WIDTH: side}, pin=False) for side in larger[:4])
@@ -331,10 +317,7 @@ METHODS: dict[str, Any] = {
 def part(slot: Slot, index: int) -> Slot:
     """One entry of what was a single slot."""
     name = f"{slot.name}.{index}"
-    dims = tuple(
-        name + dim.removeprefix(slot.name) if dim.startswith(f"{slot.name}.") else dim
-        for dim in slot.dims or ()
-    )
+    dims = tuple(name + dim.removeprefix(slot.name) if dim.startswith(f"{slot.name}.") else dim for dim in slot.dims or ())
     return replace(slot, name=name, dims=dims)
 
 

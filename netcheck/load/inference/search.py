@@ -57,8 +57,7 @@ class Search:
     def is_over(self) -> bool:
         """Whether tries or time are used up."""
         after_doubt = self.accepted is not None and (
-            self.probe.runs - self.accepted_after >= MOST_RUNS_AFTER_DOUBT
-            or self.probe.deadline.used > self.accepted_until
+            self.probe.runs - self.accepted_after >= MOST_RUNS_AFTER_DOUBT or self.probe.deadline.used > self.accepted_until
         )
         return after_doubt or self.probe.runs >= MOST_RUNS or self.probe.deadline.is_over
 
@@ -113,17 +112,9 @@ class Search:
                 outcome = without
         for name, count in outcome.recorder.columns.items():
             slot = outcome.proposal.slots()[name]
-            if (
-                name not in outcome.recorder.used
-                and slot.dims is not None
-                and slot.dims[1] not in outcome.proposal.pinned
-            ):
+            if name not in outcome.recorder.used and slot.dims is not None and slot.dims[1] not in outcome.proposal.pinned:
                 dims = (slot.dims[0], f"{name}.axis1", *slot.dims[2:])
-                narrow = self.run(
-                    outcome.proposal.replaced(name, replace(slot, dims=dims)).resized(
-                        {f"{name}.axis1": count}
-                    )
-                )
+                narrow = self.run(outcome.proposal.replaced(name, replace(slot, dims=dims)).resized({f"{name}.axis1": count}))
                 outcome = narrow if narrow.ok and len(narrow.demands) <= len(outcome.demands) else outcome
         return outcome
 
@@ -157,9 +148,7 @@ class Search:
 def has_batch(proposal: Proposal) -> bool:
     """Whether the inputs have samples; only a model that takes none is run without."""
     slots = [slot for slot in proposal.slots().values() if slot.dims is not None]
-    return not slots or (
-        any(BATCH in (slot.dims or ()) for slot in slots) and all(slot.dims for slot in slots)
-    )
+    return not slots or (any(BATCH in (slot.dims or ()) for slot in slots) and all(slot.dims for slot in slots))
 
 
 def read(outcome: Outcome) -> list[Demand]:
@@ -179,6 +168,4 @@ def read(outcome: Outcome) -> list[Demand]:
         checked = [replace(demand, operation=outcome.call.name) for demand in checked]
     if not found and not checked:
         checked = list(checks.by_numbers(str(error), outcome.recorder))
-    return list(
-        dict.fromkeys([*outcome.recorder.doubts, *found, *checked])
-    )  # what was odd came before what failed
+    return list(dict.fromkeys([*outcome.recorder.doubts, *found, *checked]))  # what was odd came before what failed

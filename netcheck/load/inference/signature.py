@@ -20,9 +20,7 @@ from torch import Tensor, nn
 from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, SAMPLES, WIDTH, Argument, Proposal, Slot
 
 TIME = r"(t|ts|time|times|time_?steps?|time_?stamps?|diffusion_step|noise_(level|labels?)|sigmas?|log_snr)"
-TOKENS = (
-    r"(.*_)?(ids?|tokens?|idx|indices|words?|chars?|texts?|sentences?|token_ids|captions?|prompts?|vocab\w*)"
-)
+TOKENS = r"(.*_)?(ids?|tokens?|idx|indices|words?|chars?|texts?|sentences?|token_ids|captions?|prompts?|vocab\w*)"
 IMAGES = r"(.*_)?(pixel_values|images?|imgs?|photos?|pictures?|frames?|rgb)(_?\d)?"
 WAVES = r"(.*_)?(input_values|wave(form)?s?|audios?|wavs?|speech|raw_speech)"
 LENGTHS = r"(.*_)?(lengths?|lens?|seq_?lens?)"
@@ -60,10 +58,7 @@ def propose(model: nn.Module, float_dtype: torch.dtype) -> Proposal:
     parameters = [p for p in parameters_of(model) if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     required = [p for p in parameters if p.default is p.empty] or parameters[:1]
     hints = type_hints(model)
-    arguments = [
-        argument(p, hints.get(p.name, p.annotation), model, float_dtype, first=len(required) == 1)
-        for p in required
-    ]
+    arguments = [argument(p, hints.get(p.name, p.annotation), model, float_dtype, first=len(required) == 1) for p in required]
     if not parameters:
         if not parameters_of(model):
             return Proposal(())
@@ -79,16 +74,12 @@ def type_hints(model: nn.Module) -> dict[str, Any]:
         return {}
 
 
-def argument(
-    parameter: inspect.Parameter, hint: Any, model: nn.Module, float_dtype: torch.dtype, *, first: bool
-) -> Argument:
+def argument(parameter: inspect.Parameter, hint: Any, model: nn.Module, float_dtype: torch.dtype, *, first: bool) -> Argument:
     """What to give for one parameter."""
     keyword = parameter.kind is parameter.KEYWORD_ONLY
     value = by_annotation(parameter.name, hint, model, float_dtype)
     if value is None:
-        value = by_name(parameter.name, model, float_dtype, first=first) or by_layers(
-            parameter.name, model, float_dtype
-        )
+        value = by_name(parameter.name, model, float_dtype, first=first) or by_layers(parameter.name, model, float_dtype)
     return Argument(parameter.name, keyword, value)
 
 
@@ -105,11 +96,7 @@ def by_annotation(name: str, hint: Any, model: nn.Module, float_dtype: torch.dty
     """A value for an annotation that says more than "a tensor"; None if it does not."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        known = [
-            by_annotation(name, option, model, float_dtype)
-            for option in arguments
-            if option is not type(None)
-        ]
+        known = [by_annotation(name, option, model, float_dtype) for option in arguments if option is not type(None)]
         return known[0] if known else None
     if hint in (int, float, bool, str):
         return Slot(name, None, value={int: 1, float: 1.0, bool: False, str: ""}[hint], settled=True)
@@ -140,10 +127,7 @@ def part_of(name: str, part: int | str, model: nn.Module, float_dtype: torch.dty
     full = f"{name}.{part}"
     guess = by_name(str(part), model, float_dtype, first=False) if isinstance(part, str) else None
     slot = guess or by_layers(full, model, float_dtype)
-    renamed = tuple(
-        full + dim.removeprefix(slot.name) if dim.startswith(slot.name + ".") else dim
-        for dim in slot.dims or ()
-    )
+    renamed = tuple(full + dim.removeprefix(slot.name) if dim.startswith(slot.name + ".") else dim for dim in slot.dims or ())
     return replace(slot, name=full, dims=renamed if slot.dims is not None else None)
 
 
@@ -151,11 +135,7 @@ def by_fields(name: str, kind: type, model: nn.Module, float_dtype: torch.dtype)
     """A NamedTuple, dataclass or TypedDict of tensors, field by field."""
     hints = getattr(kind, "__annotations__", {})
     if dataclasses.is_dataclass(kind):
-        required = [
-            f.name
-            for f in dataclasses.fields(kind)
-            if f.init and f.default is f.default_factory is dataclasses.MISSING
-        ]
+        required = [f.name for f in dataclasses.fields(kind) if f.init and f.default is f.default_factory is dataclasses.MISSING]
         make: Any = kind
     elif typing.is_typeddict(kind) or (issubclass(kind, tuple) and hasattr(kind, "_fields")):
         required, make = list(hints), dict if typing.is_typeddict(kind) else kind
@@ -165,9 +145,7 @@ def by_fields(name: str, kind: type, model: nn.Module, float_dtype: torch.dtype)
     for field in required:
         value = by_annotation(field, hints.get(field), model, float_dtype)
         values[field] = (
-            replace(value, name=f"{name}.{field}")
-            if isinstance(value, Slot)
-            else part_of(name, field, model, float_dtype)
+            replace(value, name=f"{name}.{field}") if isinstance(value, Slot) else part_of(name, field, model, float_dtype)
         )
     try:
         return make(**values)
@@ -199,9 +177,7 @@ def by_name(name: str, model: nn.Module, float_dtype: torch.dtype, *, first: boo
     if is_(r"offsets?"):
         return Slot(name, (BATCH,), torch.int64, fill="steps")
     if is_(TIME) and not first:
-        return Slot(
-            name, (BATCH,), floats if is_("sigmas?|noise_level|log_snr") else torch.int64, fill="random"
-        )
+        return Slot(name, (BATCH,), floats if is_("sigmas?|noise_level|log_snr") else torch.int64, fill="random")
     if is_(IMAGES):
         return Slot(name, (BATCH, feature, HEIGHT, WIDTH), floats)
     if is_(WAVES):
@@ -292,9 +268,7 @@ def spatial_sizes(layer: nn.Module | None, channels: int) -> dict[str, int]:
         side = 1 if all(stride == 1 for stride in layer.stride) else 8
         return {HEIGHT: side, WIDTH: side, "depth": side, SAMPLES: side}
     if isinstance(layer, nn.Conv3d):
-        return (
-            {HEIGHT: 112, WIDTH: 112, "depth": 16} if channels == 3 else {HEIGHT: 32, WIDTH: 32, "depth": 32}
-        )
+        return {HEIGHT: 112, WIDTH: 112, "depth": 16} if channels == 3 else {HEIGHT: 32, WIDTH: 32, "depth": 32}
     if isinstance(layer, nn.Conv1d):
         reach = layer.kernel_size[0] * layer.stride[0]
         return {SAMPLES: 16000 if channels <= 2 and reach >= 20 else 128}

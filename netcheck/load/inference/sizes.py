@@ -64,12 +64,7 @@ def groups(demand: Demand, proposal: Proposal, fixed: set[str]) -> list[Group]:
 
 def solve(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
     """The proposals that meet a demand by another size for one group of symbols."""
-    if (
-        not isinstance(demand.have, int)
-        or not isinstance(demand.want, int)
-        or demand.want <= 0
-        or demand.have == demand.want
-    ):
+    if not isinstance(demand.have, int) or not isinstance(demand.want, int) or demand.want <= 0 or demand.have == demand.want:
         return
     slots = outcome.proposal.slots().values()
     for group in groups(demand, outcome.proposal, outcome.recorder.fixed):
@@ -119,9 +114,7 @@ class Bracket:
     def __init__(self, demand: Demand, outcome: Outcome, group: Group, search: Search) -> None:
         self.demand, self.outcome, self.group, self.search = demand, outcome, group, search
         self.start = outcome.proposal.size(group[0])
-        is_side = (
-            demand.kind == "value" and self.start % max(1, demand.have) == 0
-        )  # a side of a map, not its area
+        is_side = demand.kind == "value" and self.start % max(1, demand.have) == 0  # a side of a map, not its area
         self.power = 2.0 if group == SIDES and not is_side else 1.0
         self.points: dict[int, int] = {self.start: demand.have}  # size -> what was measured with it
         self.too_small = 0
@@ -131,13 +124,7 @@ class Bracket:
         """The proposal with which forward gets past the demand; None if no size does."""
         guess = self.first_guess()
         for _ in range(MOST_STEPS):
-            if (
-                guess is None
-                or guess in self.points
-                or guess > TOO_LARGE
-                or guess <= self.too_small
-                or self.search.is_over
-            ):
+            if guess is None or guess in self.points or guess > TOO_LARGE or guess <= self.too_small or self.search.is_over:
                 return None
             outcome = self.try_size(guess)
             if outcome.ok or outcome.progress > self.outcome.progress:
@@ -147,9 +134,7 @@ class Bracket:
                 None,
             )
             if have is None:
-                if outcome.progress == self.outcome.progress or not any(
-                    d.kind == "larger" for d in outcome.demands
-                ):
+                if outcome.progress == self.outcome.progress or not any(d.kind == "larger" for d in outcome.demands):
                     return None
                 self.too_small = max(self.too_small, guess)
             elif have == self.demand.have and len(self.points) == 1 and far(guess, self.start):
@@ -202,9 +187,7 @@ class Bracket:
                 return None
             if low not in self.points:
                 return natural((low + high) / 2, low, high)
-            a, b, y = (
-                max(value, 0) ** (1 / self.power) for value in (self.points[low], self.points[high], want)
-            )
+            a, b, y = (max(value, 0) ** (1 / self.power) for value in (self.points[low], self.points[high], want))
             return natural(low + (high - low) * (y - a) / max(b - a, 1e-9), low, high)
         if len(self.points) > 1 and bool(high) != (low in self.points):
             return self.extrapolated()

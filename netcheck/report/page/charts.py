@@ -102,9 +102,7 @@ def profile(gradients: Gradients, codes: Callable[[str], tuple[tuple[str, str], 
     return Chart(tuple(one for one in drawn if one.pieces), tuple(stops))
 
 
-def line(
-    title: str, key: str, nodes: Sequence[NodeProfile], value_of: Callable[[NodeProfile], float | None]
-) -> Line:
+def line(title: str, key: str, nodes: Sequence[NodeProfile], value_of: Callable[[NodeProfile], float | None]) -> Line:
     """One quantity over all operations."""
     values = [decades(value_of(one)) for one in nodes]
     known = [value for value in values if value is not None]
@@ -160,11 +158,7 @@ def facts(one: NodeProfile) -> tuple[tuple[str, str], ...]:
         ("activation mean", number(one.mean)),
         ("activation rms", number(one.rms)),
     ]
-    found += [
-        (name, f"{value:.0%}")
-        for name, value in (("dead", one.dead), ("saturated", one.saturated))
-        if value is not None
-    ]
+    found += [(name, f"{value:.0%}") for name, value in (("dead", one.dead), ("saturated", one.saturated)) if value is not None]
     return tuple(found)
 
 

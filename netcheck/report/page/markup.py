@@ -66,9 +66,7 @@ def items(lines: list[str]) -> Iterator[str]:
 def inline(text: str) -> str:
     """Code and emphasis within a line; what stands in code is left alone."""
     parts = CODE.split(escape(text))  # text and code by turns
-    return "".join(
-        f"<code>{part}</code>" if index % 2 else emphasized(part) for index, part in enumerate(parts)
-    )
+    return "".join(f"<code>{part}</code>" if index % 2 else emphasized(part) for index, part in enumerate(parts))
 
 
 def emphasized(text: str) -> str:

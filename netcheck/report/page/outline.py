@@ -84,13 +84,9 @@ def outline(layers: Iterable[Layer], findings: Sequence[Finding]) -> tuple[Row, 
     )
 
 
-def rows_of(
-    branch: Branch, path: tuple[str, ...], marks: dict[str, tuple[tuple[str, str], ...]]
-) -> Iterator[Row]:
+def rows_of(branch: Branch, path: tuple[str, ...], marks: dict[str, tuple[tuple[str, str], ...]]) -> Iterator[Row]:
     """The rows of what is inside a branch; neighbours that look alike and whose names count up make one."""
-    for _, group in groupby(
-        branch.inside.items(), key=lambda item: (NUMBER.split(item[0]), item[1].signature())
-    ):
+    for _, group in groupby(branch.inside.items(), key=lambda item: (NUMBER.split(item[0]), item[1].signature())):
         members = list(group)
         paths = [(*path, name) for name, _ in members]
         first = members[0][1]

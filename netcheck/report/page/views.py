@@ -120,9 +120,7 @@ def page_of(reports: Sequence[Report], root: Path) -> PageView:
     return PageView(
         models=tuple(model_view(report, f"model-{i}", root) for i, report in enumerate(shown, 1)),
         tally=tally(finding for report in shown for finding in report.findings),
-        closing=tuple(
-            shorten(line, 1000) for line in text.closing(reports, PLAIN, root, verbose=False).splitlines()
-        ),
+        closing=tuple(shorten(line, 1000) for line in text.closing(reports, PLAIN, root, verbose=False).splitlines()),
         rules=tuple(rule_view(code) for code in sorted(found)),
     )
 
@@ -165,9 +163,7 @@ def facts(report: Report) -> Iterable[tuple[str, str]]:
     if report.inputs:
         yield "inputs", shorten(report.inputs, 500)
     if (summary := report.summary) is not None:
-        shortest = (
-            f", {summary.plain_depth} on the shortest way" if summary.plain_depth != summary.depth else ""
-        )
+        shortest = f", {summary.plain_depth} on the shortest way" if summary.plain_depth != summary.depth else ""
         yield "operations", f"{summary.operations:,}"
         yield "weight layers", f"{summary.weight_layers:,}"
         yield "parameters", f"{summary.parameters:,}"
@@ -231,9 +227,7 @@ def gauge(evidence: Evidence) -> Gauge | None:
 def tally(findings: Iterable[Finding]) -> tuple[tuple[str, int], ...]:
     """How many findings of each severity count, the worst severity first."""
     counts = [one.severity for one in findings if one.counts]
-    return tuple(
-        (severity.value, counts.count(severity)) for severity in reversed(Severity) if severity in counts
-    )
+    return tuple((severity.value, counts.count(severity)) for severity in reversed(Severity) if severity in counts)
 
 
 def rule_view(code: str) -> RuleView:

@@ -59,8 +59,6 @@ class IdleDevice(BatchRule):
         yield self.finding(
             f"a batch of {batches.batch_size} over {batches.devices} devices keeps {working} of them busy, with {shares}",
             help=f"use batches of {better} or another multiple of {batches.devices}, or fewer devices",
-            evidence=Evidence(
-                working, "devices", f"{working} of {batches.devices} devices have samples", limit=batches.devices
-            ),
+            evidence=Evidence(working, "devices", f"{working} of {batches.devices} devices have samples", limit=batches.devices),
             verdict=Verdict.CONFIRMED,
         )

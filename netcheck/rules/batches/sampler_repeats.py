@@ -57,13 +57,10 @@ class SamplerRepeats(BatchRule):
         size, each = batches.batch_size, batches.sampler[0]
         dropped = size % batches.devices
         yield self.finding(
-            f"DistributedSampler gives each of {batches.devices} processes {each} of {size} samples: "
-            + again(batches),
+            f"DistributedSampler gives each of {batches.devices} processes {each} of {size} samples: " + again(batches),
             help=f"in evaluation gather the outputs and cut them to {size} before you count; drop_last=True leaves {dropped} "
             "out instead",
-            evidence=Evidence(
-                batches.duplicates, "samples", f"{batches.duplicates} samples added to {size}", limit=0
-            ),
+            evidence=Evidence(batches.duplicates, "samples", f"{batches.duplicates} samples added to {size}", limit=0),
             verdict=Verdict.CONFIRMED,
         )
 

@@ -80,8 +80,7 @@ class UnusedParameter(BatchRule):
         yield self.finding(
             f"{named} {'get' if len(unused) > 1 else 'gets'} no gradient: DistributedDataParallel waits for "
             f"{'them' if len(unused) > 1 else 'it'}",
-            help="use or delete them, freeze them with requires_grad_(False), or wrap the model with "
-            "find_unused_parameters=True",
+            help="use or delete them, freeze them with requires_grad_(False), or wrap the model with find_unused_parameters=True",
             evidence=Evidence(
                 len(unused), "parameters", f"{len(unused)} of {total} parameters without a gradient{stalled}", limit=0
             ),

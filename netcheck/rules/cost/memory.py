@@ -150,9 +150,7 @@ def breakdown(cost: Cost, name: str) -> str:
 def largest_savers(cost: Cost, graph: ModelGraph) -> list[Node]:
     """The operations of the three modules that save most activations."""
     paths = [row.path for row in sorted(cost.layers, key=lambda row: -row.saved)[:3] if row.saved]
-    by_path = {
-        node.path: node for node in reversed(graph.nodes) if node.op.startswith("call") and node.depends
-    }
+    by_path = {node.path: node for node in reversed(graph.nodes) if node.op.startswith("call") and node.depends}
     return [by_path[path] for path in paths if path in by_path]
 
 

@@ -129,9 +129,7 @@ model = nn.Sequential(nn.Conv1d(1, 8, 1), *layers, nn.Conv1d(8, 1, 1))
         fields, least = receptive_fields(graph), self.limit("share")
         for output in graph.outputs:
             seen = fields.get(output)
-            start = next(
-                (node for node in graph.inputs if len(node.shape or ()) > 2 and node in fields), None
-            )
+            start = next((node for node in graph.inputs if len(node.shape or ()) > 2 and node in fields), None)
             if seen is None or start is None:
                 continue
             sizes = spatial_sizes(start)
@@ -144,9 +142,7 @@ model = nn.Sequential(nn.Conv1d(1, 8, 1), *layers, nn.Conv1d(8, 1, 1))
                 f"an output sees {field} of an input of {'x'.join(map(str, sizes))}, and nothing global follows",
                 help="if the task needs context: add strided stages, dilated convolutions, attention or a global pooling "
                 "whose result is added to each position",
-                evidence=Evidence(
-                    share, "share of the input's side", f"{share:.0%} of a side is seen", limit=least
-                ),
+                evidence=Evidence(share, "share of the input's side", f"{share:.0%} of a side is seen", limit=least),
                 at=[node for node in graph if node.kind == "conv" and node in fields][-1:],
             )
             return

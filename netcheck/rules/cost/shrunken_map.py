@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
 _IDLE = 0.5  # share of a kernel's weights that may meet nothing but padding
-_MOSTLY_IDLE = (
-    0.75  # from which it is a warning: a 3x3 kernel on one pixel, but not a 3x3x3 kernel on one frame
-)
+_MOSTLY_IDLE = 0.75  # from which it is a warning: a 3x3 kernel on one pixel, but not a 3x3x3 kernel on one frame
 
 
 class ShrunkenMap(StaticRule):
@@ -156,9 +154,7 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), Block(), nn.AdaptiveAvgPool
                 f"a stride larger than its window steps over {share:.0%} of a map, which cannot matter to the result",
                 help="make the kernel at least as large as the stride, or pool first: nn.AvgPool2d(2) and then the 1x1 "
                 "convolution with stride 1",
-                evidence=Evidence(
-                    share, "share of the map", f"{share:.0%} of the map is read by nothing", 0.0
-                ),
+                evidence=Evidence(share, "share of the map", f"{share:.0%} of the map is read by nothing", 0.0),
                 at=[node for node, _ in skipping],
                 verdict=Verdict.CONFIRMED,
             )
@@ -191,9 +187,7 @@ def steps_over(source: Node) -> Iterator[tuple[Node, float]]:
     read = 1.0
     for dimension, size in enumerate(sizes):
         seen = set().union(*(each[dimension].seen(size) for each in known))
-        between = (
-            range(min(seen), max(seen) + 1) if seen else range(0)
-        )  # rows at the border are often left over
+        between = range(min(seen), max(seen) + 1) if seen else range(0)  # rows at the border are often left over
         read *= len(seen) / len(between) if between else 1.0
     if read < 1 and on_every_way(source):
         yield readers[0], 1 - read

@@ -293,9 +293,7 @@ model = Net()
         for way, nodes in found.items():
             fact, cure = (text.format(name=nodes[0].target) for text in _WAYS[way])
             p = max((rate(node) or 0.0 for node in nodes), default=0.0)
-            text = (
-                f"after eval(): drop probability {p:g}, should be 0" if p else "after eval(): a random mask"
-            )
+            text = f"after eval(): drop probability {p:g}, should be 0" if p else "after eval(): a random mask"
             yield self.finding(
                 f"dropout stays on after `eval()`: {fact}",
                 help=cure,

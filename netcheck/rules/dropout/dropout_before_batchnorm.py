@@ -58,9 +58,7 @@ class DropoutBeforeBatchnorm(StaticRule):
     code = "NC203"
     name = "dropout-before-batchnorm"
     severity = Severity.WARNING
-    THRESHOLDS = (
-        Threshold("ratio", _LIMIT, "variance in training over that in eval mode, from which it is a warning"),
-    )
+    THRESHOLDS = (Threshold("ratio", _LIMIT, "variance in training over that in eval mode, from which it is a warning"),)
     BAD = (
         Example(
             "dropout in each block of an MLP",
@@ -220,11 +218,7 @@ model = nn.Sequential(
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all dropouts of a model that reach a batch normalization."""
-        found = [
-            (node, p)
-            for node, p in dropouts(graph)
-            if p < 1 and node.detail != "path" and reaches_batch_norm(node)
-        ]
+        found = [(node, p) for node, p in dropouts(graph) if p < 1 and node.detail != "path" and reaches_batch_norm(node)]
         if not found:
             return
         rate = max(p for _, p in found)
@@ -232,8 +226,7 @@ model = nn.Sequential(
         harmful = ratio >= self.limit("ratio") and not all(is_in_dense_head(node) for node, _ in found)
         text = f"p = {rate:g}: variance in training / evaluation = {ratio:.2f}"
         yield self.finding(
-            f"dropout (p = {rate:g}) before a BatchNorm: its running variance will be {ratio:.2f} times "
-            "that of evaluation",
+            f"dropout (p = {rate:g}) before a BatchNorm: its running variance will be {ratio:.2f} times that of evaluation",
             help="move dropout behind the last BatchNorm, or leave it out: BatchNorm regularizes by itself",
             evidence=Evidence(ratio, "variance ratio", text, limit=self.limit("ratio")),
             at=[node for node, _ in found],

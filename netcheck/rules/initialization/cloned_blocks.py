@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 _FIRST = 4  # elements of a weight that are compared before more are read
 _SAMPLES = 16  # elements that are compared before the rest
-_DISTINCT = (
-    12  # of them, from which the weights were drawn at random: identity and blur filters repeat a few values
-)
+_DISTINCT = 12  # of them, from which the weights were drawn at random: identity and blur filters repeat a few values
 
 
 class ClonedBlocks(StaticRule):
@@ -215,9 +213,7 @@ model[2].weight = model[0].weight
         """One finding for each container that holds clones."""
         containers: dict[str, list[tuple[Node, ...]]] = {}
         for group in clones(graph):
-            containers.setdefault(common_path([name for name, _ in group]), []).append(
-                tuple(n for _, n in group)
-            )
+            containers.setdefault(common_path([name for name, _ in group]), []).append(tuple(n for _, n in group))
         for container, groups in containers.items():
             nodes = list(dict.fromkeys(node for group in groups for node in group))
             copies = max(map(len, groups))

@@ -196,13 +196,9 @@ model = Modulated()
             layers = f"{len(nodes)} layers" if len(nodes) > 1 else "a layer"
             yield self.finding(
                 f"all weights of {layers} are {value:g}: "
-                + (
-                    "no gradient passes" if value == 0 else "the units are copies of each other and remain so"
-                ),
+                + ("no gradient passes" if value == 0 else "the units are copies of each other and remain so"),
                 help="draw them at random: `nn.init.kaiming_normal_(layer.weight)`",
-                evidence=Evidence(
-                    1, "distinct values", f"1 distinct value ({value:g}) in {size:,} weights", limit=2
-                ),
+                evidence=Evidence(1, "distinct values", f"1 distinct value ({value:g}) in {size:,} weights", limit=2),
                 at=nodes,
                 verdict=Verdict.CONFIRMED,
             )

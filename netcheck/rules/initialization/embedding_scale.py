@@ -51,9 +51,7 @@ class EmbeddingScale(StaticRule):
     code = "NC506"
     name = "embedding-scale"
     severity = Severity.INFO
-    THRESHOLDS = (
-        Threshold("std", _LARGEST, "standard deviation of the first logits above which they are too large"),
-    )
+    THRESHOLDS = (Threshold("std", _LARGEST, "standard deviation of the first logits above which they are too large"),)
     BAD = (
         Example(
             "a tied language model at PyTorch's own initialization",
@@ -228,9 +226,7 @@ model = Net()
         """One finding for each output layer whose weights are an embedding's."""
         from netcheck.trace.weights import weight_of
 
-        tables = {
-            id(table): node for node in graph if node.kind is Kind.EMBEDDING for table in [table_of(node)]
-        }
+        tables = {id(table): node for node in graph if node.kind is Kind.EMBEDDING for table in [table_of(node)]}
         tables.pop(id(None), None)
         reported: set[int] = set()
         for node in graph:
@@ -264,9 +260,7 @@ def table_of(node: Node) -> object:
     """The model's own tensor behind the weights of an embedding or a linear layer; None if not one."""
     if node.module is not None:
         return getattr(node.module, "weight", None)
-    source = next(
-        (s for s in node.inputs if not s.depends and s.shape is not None and len(s.shape) == 2), None
-    )
+    source = next((s for s in node.inputs if not s.depends and s.shape is not None and len(s.shape) == 2), None)
     while source is not None and source.op != "get_attr":  # transposed, cast
         source = source.inputs[0] if len(source.inputs) == 1 else None
     return None if source is None else node.graph.recording.attributes[str(source.fx.target)]

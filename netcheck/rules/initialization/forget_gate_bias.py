@@ -11,7 +11,6 @@ from netcheck.rules.forget_gates import ForgetGate, forget_gates, sigmoid
 from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
-
     from netcheck.trace.graph import ModelGraph
 
 _OPEN = 0.5  # a mean bias from which a forget gate counts as open: it keeps 62 % a step

@@ -261,9 +261,7 @@ def suspicious(members: list[Member]) -> Iterator[Member]:
 
     from netcheck.trace.weights import has_values
 
-    readable = [
-        (member, member.tensor.detach()) for member in members if has_values(member.tensor) or member.tensor.is_complex()
-    ]
+    readable = [(member, member.tensor.detach()) for member in members if has_values(member.tensor) or member.tensor.is_complex()]
     sampled = sum(tensor.numel() for _, tensor in readable) > _READ_WHOLE
     plain = {id(member): tensor for member, tensor in readable if tensor.dtype is torch.float32 and tensor.is_cpu}
     together = plain if are_finite(plain.values(), sampled) else {}

@@ -47,9 +47,7 @@ class NotLooksLinear(StaticRule):
     code = "NC503"
     name = "not-looks-linear"
     severity = Severity.WARNING
-    THRESHOLDS = (
-        Threshold("layers", _DEEP, "layers behind a CReLU without mirrored weights from which they are too many"),
-    )
+    THRESHOLDS = (Threshold("layers", _DEEP, "layers behind a CReLU without mirrored weights from which they are too many"),)
     BAD = (
         Example(
             "thirty CReLU layers with independent weights",

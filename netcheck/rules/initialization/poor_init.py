@@ -213,7 +213,8 @@ model = nn.Sequential(*[Block() for _ in range(20)], nn.LayerNorm(64), nn.Linear
             node
             for node in unavoidable_layers(graph, diagnosis)
             if not has_one_value(node)  # that is a fault of its own
-            and diagnosis.network.following[node] is not None and is_far_off(node, diagnosis)
+            and diagnosis.network.following[node] is not None
+            and is_far_off(node, diagnosis)
         ]
         if abs(diagnosis.gain) < _NOTABLE:
             layers = [node for node in layers if not is_default(node, diagnosis)]
@@ -299,8 +300,7 @@ def layers_at_fault(diagnosis: Diagnosis) -> list[Node]:
     wrong = [
         node
         for node in diagnosis.layers
-        if not followed_by_norm(node)
-        and (ratio(node, diagnosis) < 0.95 if diagnosis.gain < 0 else ratio(node, diagnosis) > 1.05)
+        if not followed_by_norm(node) and (ratio(node, diagnosis) < 0.95 if diagnosis.gain < 0 else ratio(node, diagnosis) > 1.05)
     ]
     return wrong or list(diagnosis.layers)
 

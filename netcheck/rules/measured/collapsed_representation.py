@@ -102,9 +102,7 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1), nn.Linear(
         ),
     )
     GOOD = (
-        Example(
-            "a small net", "model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))", "32x16"
-        ),
+        Example("a small net", "model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))", "32x16"),
         Example(
             "few directions, and a gradient that keeps its size",
             f"{PLAIN}gain=2**0.5)",
@@ -134,33 +132,19 @@ model = nn.Sequential(*[Block() for _ in range(50)], nn.Linear(64, 10))
         differing, rank = gradients.between_sample_variance, gradients.effective_rank
         head = profiles.head_of(graph)
         same = differing is not None and differing < self.limit("warning")
-        few = rank is not None and (
-            rank < self.limit("line") or (rank < self.limit("rank") and self.second_symptom(gradients))
-        )
+        few = rank is not None and (rank < self.limit("line") or (rank < self.limit("rank") and self.second_symptom(gradients)))
         if not (same or few):
             return
-        numbers = (
-            [f"{differing:.2g} of the mean square differs between samples"] if differing is not None else []
-        )
+        numbers = [f"{differing:.2g} of the mean square differs between samples"] if differing is not None else []
         numbers += [f"effective rank {rank:.3f}"] if rank is not None else []
         if few and not same:
             numbers += [f"gain {depth_budget.decades(gradients.gain)} decades"]
-            numbers += (
-                [f"1 − cosine {gradients.unpredictability:.2f}"]
-                if gradients.unpredictability is not None
-                else []
-            )
-        value, unit, limit = (
-            (differing, "share", self.limit("warning")) if same else (rank, "effective rank", self.limit("rank"))
-        )
+            numbers += [f"1 − cosine {gradients.unpredictability:.2f}"] if gradients.unpredictability is not None else []
+        value, unit, limit = (differing, "share", self.limit("warning")) if same else (rank, "effective rank", self.limit("rank"))
         yield self.finding(
-            "the head sees the same for every sample"
-            if same
-            else "the head sees samples along few directions only",
+            "the head sees the same for every sample" if same else "the head sees samples along few directions only",
             help="initialize for the activations, lead identity skips around the layers, or normalize over the batch",
-            evidence=Evidence(
-                value or 0.0, unit, f"{', '.join(numbers)}", limit=limit
-            ),
+            evidence=Evidence(value or 0.0, unit, f"{', '.join(numbers)}", limit=limit),
             at=[head] if head is not None else [],
             severity=Severity.ERROR if same and (differing or 0.0) < self.limit("error") else Severity.WARNING,
             verdict=Verdict.CONFIRMED,

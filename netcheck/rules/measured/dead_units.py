@@ -43,9 +43,7 @@ class DeadUnits(MeasuredRule):
     name = "dead-units"
     severity = Severity.ERROR
     explained_by = ("NC105", "NC301", "NC501", "NC502", "NC503", "NC609")
-    THRESHOLDS = (
-        Threshold("share", _MOST, "share of an activation's units above which dead ones are too many"),
-    )
+    THRESHOLDS = (Threshold("share", _MOST, "share of an activation's units above which dead ones are too many"),)
     BAD = (
         Example(
             "biases far below zero",
@@ -66,9 +64,7 @@ model = nn.Sequential(nn.Conv2d(3, 16, 3), norm, nn.ReLU(), nn.Conv2d(16, 8, 3),
         ),
     )
     GOOD = (
-        Example(
-            "rectifiers", "model = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 4))", "32x32"
-        ),
+        Example("rectifiers", "model = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 4))", "32x32"),
         Example(
             "dead units in a squeeze-and-excitation gate",
             """

@@ -51,9 +51,7 @@ class InhomogeneousGradient(MeasuredRule):
     explained_by = (
         "NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC601", "NC602", "NC605", "NC606", "NC609",
     )  # fmt: skip
-    THRESHOLDS = (
-        Threshold("decades", _FAR, "spread of |g|/|w| over the parameters, in decades, above which it is too wide"),
-    )
+    THRESHOLDS = (Threshold("decades", _FAR, "spread of |g|/|w| over the parameters, in decades, above which it is too wide"),)
     BAD = (
         Example(
             "half of the branches scaled by a hundred-thousandth",

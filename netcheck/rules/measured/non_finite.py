@@ -113,9 +113,7 @@ model = Attention()
         what = node.target if node is not None else gradients.first_nonfinite
         backward = gradients.nonfinite_pass == "backward"
         yield self.finding(
-            f"the gradient through {what} is not finite"
-            if backward
-            else f"{what} makes a NaN or an infinity",
+            f"the gradient through {what} is not finite" if backward else f"{what} makes a NaN or an infinity",
             help="keep its input away from where it has no finite value or slope: add a small constant inside, or clamp it",
             evidence=Evidence(
                 1,

@@ -19,16 +19,8 @@ SHARE = 0.8  # of all that is lost: the layers that are named lose that much tog
 def gain_text(gradients: Gradients) -> str:
     """The measured gain as evidence."""
     slope = gradients.slope
-    each = (
-        f", {depth_budget.decades(slope.per_layer)} a weight layer"
-        if slope and abs(slope.per_layer) >= 0.05
-        else ""
-    )
-    passes = (
-        f" ± {gradients.gain_spread / 2:.1f}"
-        if math.isfinite(gradients.gain_spread) and gradients.passes > 1
-        else ""
-    )
+    each = f", {depth_budget.decades(slope.per_layer)} a weight layer" if slope and abs(slope.per_layer) >= 0.05 else ""
+    passes = f" ± {gradients.gain_spread / 2:.1f}" if math.isfinite(gradients.gain_spread) and gradients.passes > 1 else ""
     limit = f"budget ±{depth_budget.BUDGET:.0f}"
     return f"measured gain {depth_budget.decades(gradients.held_gain)}{passes} decades{each}, {limit}"
 
@@ -62,9 +54,7 @@ def steepest(gradients: Gradients, graph: ModelGraph, *, falling: bool) -> list[
 
 def slowest(gradients: Gradients, graph: ModelGraph) -> list[Node]:
     """The layers whose weights have the smallest relative gradients: the lowest tenth, one at least."""
-    matrices = {
-        name for name, value in graph.model.named_parameters(remove_duplicate=False) if value.dim() > 1
-    }
+    matrices = {name for name, value in graph.model.named_parameters(remove_duplicate=False) if value.dim() > 1}
     ordered = sorted(
         (one for one in gradients.parameters if one.relative > 0 and one.name in matrices),
         key=lambda one: one.relative,

@@ -45,9 +45,7 @@ class SaturatedUnits(MeasuredRule):
     severity = Severity.ERROR
     scale_only = True
     explained_by = ("NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC602", "NC608", "NC609")
-    THRESHOLDS = (
-        Threshold("share", _MOST, "share of an activation's values above which saturated ones are too many"),
-    )
+    THRESHOLDS = (Threshold("share", _MOST, "share of an activation's values above which saturated ones are too many"),)
     BAD = (
         Example(
             "a tanh fed by weights five times too large",

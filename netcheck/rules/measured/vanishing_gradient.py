@@ -127,9 +127,7 @@ model = nn.Sequential(*[Block() for _ in range(10)], nn.Linear(32, 4))
         if not gain < -depth_budget.BUDGET:
             return
         where = profiles.steepest(gradients, graph, falling=True)
-        lost = (
-            f"{profiles.arrives(gain)} of the gradient at the head's input arrives at the first activations"
-        )
+        lost = f"{profiles.arrives(gain)} of the gradient at the head's input arrives at the first activations"
         yield self.finding(
             lost + (f"; most is lost at {len(where)} of the weight layers" if where else ""),
             help="initialize each layer for its activation, normalize between layers, or lead identity skips around them",

@@ -281,9 +281,7 @@ def dead_units(node: Node, most: float, sigmas: float) -> Dead | None:
         return Dead(
             node,
             1.0,
-            "what reaches them is never positive"
-            if edge == 0
-            else f"what reaches them never exceeds {edge:g}",
+            "what reaches them is never positive" if edge == 0 else f"what reaches them never exceeds {edge:g}",
             "turn the sign, or leave the rectifier out",
             f"largest possible pre-activation {highest:g}, rectifier flat up to {edge:g}",
             proven=True,

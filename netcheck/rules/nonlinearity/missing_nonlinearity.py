@@ -237,11 +237,7 @@ model = nn.Sequential(
         pair = pairs[0]
         n_in, n_mid, n_out = pair.widths
         first, second = name_of(pair.first), " and ".join(name_of(node) for node in pair.followers)
-        more = (
-            f" (and {len(pairs) - 1} more such place{'s' if len(pairs) > 2 else ''})"
-            if len(pairs) > 1
-            else ""
-        )
+        more = f" (and {len(pairs) - 1} more such place{'s' if len(pairs) > 2 else ''})" if len(pairs) > 1 else ""
         text = (
             f"{n_in} → {n_mid} → {n_out} channels without a nonlinearity: "
             f"rank at most {min(pair.widths)}, as a single layer of {n_in} → {n_out} has"

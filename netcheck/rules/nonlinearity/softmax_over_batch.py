@@ -239,9 +239,7 @@ model = Net()
                 f"{softmax.name(node)} over the batch: the samples compete with each other"
                 + (f" (without `dim`, {rank} dimensions mean the first)" if unnamed else ""),
                 help="name the dimension of the classes, or of the steps, such as `dim=1` or `dim=-1`",
-                evidence=Evidence(
-                    samples, "samples", f"goes over the {samples} samples of the batch", limit=1
-                ),
+                evidence=Evidence(samples, "samples", f"goes over the {samples} samples of the batch", limit=1),
                 at=mixing,
                 verdict=Verdict.CONFIRMED,
             )

@@ -266,9 +266,7 @@ def stack_at(second: Node) -> Stack | None:
     return judged(first, second, before_it, after_it, unchanged=unchanged)
 
 
-def judged(
-    first: Node, second: Node, before_it: torch.Tensor, after_it: torch.Tensor, *, unchanged: bool
-) -> Stack:
+def judged(first: Node, second: Node, before_it: torch.Tensor, after_it: torch.Tensor, *, unchanged: bool) -> Stack:
     """What the second makes of the first's values, in words and a number."""
     one, two = activation_name(first), activation_name(second)
     low, high = float(after_it.min()), float(after_it.max())

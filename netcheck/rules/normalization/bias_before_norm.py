@@ -225,8 +225,7 @@ model = nn.Sequential(
             evidence=Evidence(
                 sum(biases.values()),
                 "parameters",
-                f"{sum(biases.values()):,} bias parameters without effect, in {len(found)} "
-                f"layer{'s' if len(found) > 1 else ''}",
+                f"{sum(biases.values()):,} bias parameters without effect, in {len(found)} layer{'s' if len(found) > 1 else ''}",
                 limit=0,
             ),
             at=found,
@@ -296,9 +295,7 @@ def is_subtracted(node: Node, offset: torch.Tensor) -> bool:
 
 def centres_channels(norm: Node) -> bool:
     """Whether a norm subtracts the mean of each channel (dimension 1), as it will be trained."""
-    in_training = (
-        norm.graph.model.training
-    )  # a whole model in eval mode was, or will be, trained in the other
+    in_training = norm.graph.model.training  # a whole model in eval mode was, or will be, trained in the other
     if norm.function in ("batch_norm", "native_batch_norm") and not norm.argument(5, "training", False):
         return not in_training
     if norm.module is None and norm.function not in (
@@ -319,9 +316,7 @@ def is_one_per_channel(offset: torch.Tensor) -> bool:
     """Whether an offset is one number for each channel (dimension 1), the same everywhere."""
     if offset.dim() < 2:
         return False
-    distinct = tuple(
-        slice(0, 1) if step == 0 else slice(None) for step in offset.stride()
-    )  # expanded: all the same
+    distinct = tuple(slice(0, 1) if step == 0 else slice(None) for step in offset.stride())  # expanded: all the same
     channels = offset[distinct].movedim(1, 0).flatten(1)
     return bool((channels == channels[:, :1]).all())
 

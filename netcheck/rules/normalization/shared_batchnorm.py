@@ -255,11 +255,7 @@ model = Net()
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for the norms of different layers, one for those of a shared block."""
-        calls = {
-            key: nodes
-            for key, nodes in calls_of_norms(graph).items()
-            if len({given(node) for node in nodes}) > 1
-        }
+        calls = {key: nodes for key, nodes in calls_of_norms(graph).items() if len({given(node) for node in nodes}) > 1}
         again = calls_that_follow(graph, calls)
         found: dict[Severity, list[Node]] = {Severity.WARNING: [], Severity.INFO: []}
         for nodes in calls.values():
@@ -269,11 +265,7 @@ model = Net()
         for severity, nodes in found.items():
             if nodes:
                 norms = len({statistics(node) for node in nodes})
-                where = (
-                    "behind different layers"
-                    if severity is Severity.WARNING
-                    else "of a block that is used again"
-                )
+                where = "behind different layers" if severity is Severity.WARNING else "of a block that is used again"
                 yield self.finding(
                     f"{f'{norms} norms share their' if norms > 1 else 'one norm shares its'} running statistics between "
                     f"{len(nodes)} calls {where}: in eval mode they fit none of them",
@@ -282,8 +274,7 @@ model = Net()
                     evidence=Evidence(
                         len(nodes),
                         "calls",
-                        f"{len(nodes)} calls in a pass for {norms} set{'s' if norms > 1 else ''} of "
-                        "running statistics",
+                        f"{len(nodes)} calls in a pass for {norms} set{'s' if norms > 1 else ''} of running statistics",
                         limit=norms,
                     ),
                     at=nodes,

@@ -277,8 +277,7 @@ model = nn.Sequential(nn.Linear(8, 16), Block(), Block(), nn.Linear(16, 4))
             evidence=Evidence(
                 len(found),
                 "skips",
-                f"{len(found)} of {len(graph.residuals)} skips blocked; what stands there multiplies "
-                "from block to block",
+                f"{len(found)} of {len(graph.residuals)} skips blocked; what stands there multiplies from block to block",
                 limit=0,
             ),
             at=nodes,
@@ -305,12 +304,7 @@ def obstacles(residual: Residual) -> list[Node]:
             found.append(node)
         elif node.kind is Kind.NORM or node.kind in (Kind.CONV, Kind.LINEAR):
             found += [] if merged_later else [node]
-        elif (
-            node.kind is Kind.SCALE
-            and not averaged
-            and (factor := fixed_factor(node)) is not None
-            and factor != 1
-        ):
+        elif node.kind is Kind.SCALE and not averaged and (factor := fixed_factor(node)) is not None and factor != 1:
             found.append(node)
     return found
 

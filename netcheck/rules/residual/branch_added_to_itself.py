@@ -271,11 +271,7 @@ def adds_itself(node: Node) -> bool:
 
     if is_sum_of_activations(node):
         return comes_from_layer(node)
-    if (
-        not residual.is_plain_sum(node)
-        or residual.is_partial(node)
-        or residual.overwritten_operand(node) is not None
-    ):
+    if not residual.is_plain_sum(node) or residual.is_partial(node) or residual.overwritten_operand(node) is not None:
         return False  # one tensor under two names is the business of NC403
     terms = {before_dropout(term) for term in residual.terms(node)}
     return len(terms) == 1 and comes_from_layer(terms.pop())
@@ -291,9 +287,7 @@ def is_sum_of_activations(node: Node) -> bool:
     if node.kind is not Kind.ACTIVATION or node.function not in ("add", "iadd"):
         return False
     operands = residual.operands(node)
-    known = [
-        o for o in operands if o.module is not None or FUNCTIONS.get(o.function, ("",))[0] is Kind.ACTIVATION
-    ]
+    known = [o for o in operands if o.module is not None or FUNCTIONS.get(o.function, ("",))[0] is Kind.ACTIVATION]
     origins = {o.inputs[0] if o in known and o.activation is not None else o for o in operands}
     return len(operands) == 2 and len(origins) == 1 and any(o.activation is not None for o in known)
 

@@ -218,9 +218,7 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
             + (f", and {depth_budget.fate(diagnosis)}" if overrun else ""),
             help="lead an identity around every two or three layers of equal shape: `x = x + block(x)`; where the shape "
             "changes, project it: `x = self.project(x) + block(x)`",
-            evidence=depth_budget.evidence(diagnosis)
-            if overrun
-            else Evidence(depth, "weight layers", text, limit=most),
+            evidence=depth_budget.evidence(diagnosis) if overrun else Evidence(depth, "weight layers", text, limit=most),
             at=plain,
             severity=Severity.WARNING if (depth >= most and shatters(plain)) or overrun else Severity.INFO,
         )
@@ -233,10 +231,10 @@ def shatters(plain: list[Node]) -> bool:
 
     followers = [(node, following_activation(node)) for node in plain]
     kinked = sum(
-        followed_by_norm(node) or bool(after and after.activation and after.activation.rectifies)
-        for node, after in followers
+        followed_by_norm(node) or bool(after and after.activation and after.activation.rectifies) for node, after in followers
     )
     return 2 * kinked > len(plain)
+
 
 def shattered(gradients: Gradients) -> bool:
     """Whether a small step turns the gradient, and samples lie along few directions or the gradient grows on its way back.

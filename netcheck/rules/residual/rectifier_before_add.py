@@ -285,11 +285,7 @@ def rectified_end(residual: Residual) -> Node | None:
     """The activation without negative values that a block's branch ends in; None if the branch takes both signs."""
     from netcheck.trace.residual import fixed_factor
 
-    if (
-        residual.node.function in ("sub", "isub", "rsub")
-        or not residual.branch.layers
-        or residual.spans_stages
-    ):
+    if residual.node.function in ("sub", "isub", "rsub") or not residual.branch.layers or residual.spans_stages:
         return None
     keeps_sign = (Kind.IDENTITY, Kind.CAST, Kind.DROPOUT, Kind.POOL, Kind.RESIZE, Kind.PAD, Kind.RESHAPE)
     end = residual.branch.operand

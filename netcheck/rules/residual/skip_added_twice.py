@@ -313,8 +313,7 @@ model = Net()
             evidence=Evidence(
                 times,
                 "times the identity",
-                f"{times}x in {len(found)} sum{'s' if len(found) > 1 else ''}: the identity grows "
-                f"{growth:.3g}-fold",
+                f"{times}x in {len(found)} sum{'s' if len(found) > 1 else ''}: the identity grows {growth:.3g}-fold",
                 limit=1,
             ),
             at=list(found),
@@ -331,9 +330,7 @@ def repetitions(node: Node) -> int:
     terms = [part for term in residual.terms(node) for part in taken_apart(term)]
     counts = Counter(terms)
     skip, times = counts.most_common(1)[0]
-    injected = any(
-        user.kind is Kind.ADD and user.index > node.index for user in skip.users
-    )  # into every block
+    injected = any(user.kind is Kind.ADD and user.index > node.index for user in skip.users)  # into every block
     return times if len(counts) > 1 and not injected and is_input_of_another(skip, terms) else 0
 
 

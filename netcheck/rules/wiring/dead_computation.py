@@ -273,9 +273,7 @@ model = Net()
         for chain in groups.values():
             parameters = {id(p): p.numel() for node in chain for p in parameters_of(node)}
             idle = sum(size for key, size in parameters.items() if key not in alive)
-            names = ", ".join(f"`{node.path or node.target}`" for node in chain[:3]) + (
-                ", ..." if chain[3:] else ""
-            )
+            names = ", ".join(f"`{node.path or node.target}`" for node in chain[:3]) + (", ..." if chain[3:] else "")
             yield self.finding(
                 f"the result of {names} reaches no output",
                 help="use it (assign what a method returns, add the shortcut), or do not compute it",

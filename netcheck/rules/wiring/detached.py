@@ -10,7 +10,6 @@ from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.cuts import cut_off, group_by_place, layers_text, trainable
 
 if TYPE_CHECKING:
-
     from netcheck.trace.graph import ModelGraph
 
 

@@ -251,10 +251,8 @@ model = Net()
             only_shape = node in graph.sized
             name = str(node.fx.target)
             yield self.finding(
-                f"the input `{name}` does not reach the output"
-                + (": only its shape is used" if only_shape else ""),
-                help=f"use `{name}` in forward, or take it out of the signature; "
-                f"`_{name}` says that it is ignored on purpose",
+                f"the input `{name}` does not reach the output" + (": only its shape is used" if only_shape else ""),
+                help=f"use `{name}` in forward, or take it out of the signature; `_{name}` says that it is ignored on purpose",
                 evidence=Evidence(0, "ways", f"0 ways from `{name}` to the output", limit=1),
                 at=[node],
                 severity=Severity.INFO if only_shape else Severity.WARNING,

@@ -38,7 +38,7 @@ class NothingToTrain(StaticRule):
     BAD = (
         Example(
             "a forgotten return",
-            '''
+            """
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -48,12 +48,12 @@ class Net(nn.Module):
         x = torch.relu(self.layer(x))
 
 model = Net()
-''',
+""",
             "4x8",
         ),
         Example(
             "class numbers in the place of logits",
-            '''
+            """
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -63,12 +63,12 @@ class Net(nn.Module):
         return self.layer(x).argmax(dim=1)
 
 model = Net()
-''',
+""",
             "4x8",
         ),
         Example(
             "a mask in a dictionary",
-            '''
+            """
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -78,12 +78,12 @@ class Net(nn.Module):
         return {"mask": torch.sigmoid(self.layer(x)) > 0.5}
 
 model = Net()
-''',
+""",
             "4x8",
         ),
         Example(
             "the places of the largest, not the largest",
-            '''
+            """
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -93,12 +93,12 @@ class Net(nn.Module):
         return self.layer(x).topk(2, dim=1).indices
 
 model = Net()
-''',
+""",
             "4x8",
         ),
         Example(
             "a number that Python holds",
-            '''
+            """
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -108,7 +108,7 @@ class Net(nn.Module):
         return self.layer(x).shape[0]
 
 model = Net()
-''',
+""",
             "4x8",
         ),
         Example("no parameters", "model = nn.Sequential(nn.Flatten(), nn.ReLU())", "4x2x3"),
@@ -117,7 +117,7 @@ model = Net()
         Example("logits are returned", "model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))", "4x8"),
         Example(
             "class numbers beside the logits",
-            '''
+            """
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -128,12 +128,12 @@ class Net(nn.Module):
         return {"logits": logits, "classes": logits.argmax(dim=1)}
 
 model = Net()
-''',
+""",
             "4x8",
         ),
         Example(
             "a complex output",
-            '''
+            """
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -143,12 +143,12 @@ class Net(nn.Module):
         return torch.fft.rfft(self.layer(x))
 
 model = Net()
-''',
+""",
             "4x8",
         ),
         Example(
             "the largest with their places",
-            '''
+            """
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -158,12 +158,12 @@ class Net(nn.Module):
         return self.layer(x).topk(2, dim=1)
 
 model = Net()
-''',
+""",
             "4x8",
         ),
         Example(
             "a loss in the place of an output",
-            '''
+            """
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -173,12 +173,12 @@ class Net(nn.Module):
         return self.layer(x).square().mean()
 
 model = Net()
-''',
+""",
             "4x8",
         ),
         Example(
             "a tensor deep inside what is returned",
-            '''
+            """
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -188,7 +188,7 @@ class Net(nn.Module):
         return [{"head": (x.long(), self.layer(x))}]
 
 model = Net()
-''',
+""",
             "4x8",
         ),
     )

@@ -286,9 +286,7 @@ model = Net()
             yield self.finding(
                 message(group),
                 help=f"{cure(group[0].top.path)}; if it is frozen on purpose, `requires_grad_(False)` says so",
-                evidence=Evidence(
-                    size, "elements", f"{size:,} weights that forward uses are not the model's own", limit=0
-                ),
+                evidence=Evidence(size, "elements", f"{size:,} weights that forward uses are not the model's own", limit=0),
                 at=[hidden.top for hidden in group],
                 severity=severity,
                 verdict=Verdict.CONFIRMED,
@@ -355,9 +353,7 @@ def has_ancestor(path: str, paths: set[str]) -> bool:
 def is_in_training(module: nn.Module) -> bool:
     """Whether a module is dropout, or a norm with running statistics, in training mode."""
     kind, detail = MODULES.get(type(module).__name__, (None, ""))
-    active = (kind is Kind.DROPOUT and getattr(module, "p", 1) > 0) or (
-        kind is Kind.NORM and detail == "batch"
-    )
+    active = (kind is Kind.DROPOUT and getattr(module, "p", 1) > 0) or (kind is Kind.NORM and detail == "batch")
     return active and module.training
 
 

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Submodule
 
 # Access by a name that is computed: what the code mentions does not tell what it uses.
-_INDIRECT = frozenset(
-    ("getattr", "children", "named_children", "modules", "named_modules", "_modules", "get_submodule")
-)
+_INDIRECT = frozenset(("getattr", "children", "named_children", "modules", "named_modules", "_modules", "get_submodule"))
 _PREPARING = ("__init__", "init", "_init", "reset", "_reset")  # methods that touch a module without using it
 
 
@@ -290,9 +288,7 @@ def own_parameters(graph: ModelGraph, submodules: list[Submodule]) -> int:
     inner = {id(module) for submodule in submodules for module in submodule.module.modules()}
     outer = (s.module for s in graph.submodules if id(s.module) not in inner)
     shared = {id(p) for module in outer for p in module._parameters.values()}
-    own = {
-        id(p): p for s in submodules for p in s.module.parameters() if p.requires_grad and id(p) not in shared
-    }
+    own = {id(p): p for s in submodules for p in s.module.parameters() if p.requires_grad and id(p) not in shared}
     return sum(p.numel() for p in own.values())
 
 

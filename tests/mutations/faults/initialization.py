@@ -81,14 +81,8 @@ def shut_forget_gate(subject: Subject) -> None:
 
 @fault("NC506", "a tied embedding drawn with a standard deviation of 1")
 def large_embedding(subject: Subject) -> None:
-    heads = {
-        id(node.module.weight)
-        for node in subject.graph
-        if node.kind is Kind.LINEAR and node.module is not None
-    }
-    tied = [
-        n for n in subject.graph if n.kind is Kind.EMBEDDING and n.module and id(n.module.weight) in heads
-    ]
+    heads = {id(node.module.weight) for node in subject.graph if node.kind is Kind.LINEAR and node.module is not None}
+    tied = [n for n in subject.graph if n.kind is Kind.EMBEDDING and n.module and id(n.module.weight) in heads]
     path = subject.choose(tied).path
     nn.init.normal_(subject[path].weight)
     subject.places.append(path)
@@ -99,7 +93,5 @@ def not_finite(subject: Subject) -> None:
     tensors = [*subject.model.named_parameters(), *subject.model.named_buffers()]
     name, tensor = subject.choose([(n, t) for n, t in tensors if t.is_floating_point() and t.numel() > 1])
     with torch.no_grad():
-        tensor.view(-1)[subject.draw.randrange(tensor.numel())] = subject.draw.choice(
-            [float("nan"), float("inf")]
-        )
+        tensor.view(-1)[subject.draw.randrange(tensor.numel())] = subject.draw.choice([float("nan"), float("inf")])
     subject.places.append(name)

@@ -78,9 +78,7 @@ def activation_removed(subject: Subject) -> None:
     weights = (Kind.LINEAR, Kind.CONV)
     between = subject.leaves(
         Kind.ACTIVATION,
-        where=lambda node: (
-            node.inputs[0].kind is Kind.LINEAR and any(user.kind in weights for user in node.users)
-        ),
+        where=lambda node: node.inputs[0].kind is Kind.LINEAR and any(user.kind in weights for user in node.users),
     )
     subject.replace(subject.choose(between).path, nn.Identity())
 
@@ -106,9 +104,7 @@ def rectified_twice(subject: Subject) -> None:
 def shut_rectifier(subject: Subject) -> None:
     rectifier = subject.pick(
         Kind.ACTIVATION,
-        where=lambda n: (
-            isinstance(n.module, nn.ReLU | nn.ReLU6) and n.inputs[0].kind in (Kind.NORM, Kind.LINEAR)
-        ),
+        where=lambda n: isinstance(n.module, nn.ReLU | nn.ReLU6) and n.inputs[0].kind in (Kind.NORM, Kind.LINEAR),
     )
     before = rectifier.inputs[0]
     subject.places.append(before.path)

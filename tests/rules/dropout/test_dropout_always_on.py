@@ -60,8 +60,7 @@ BAD = {
     "overridden train": Stubborn(),
     "attention built in forward": net(
         lambda self, x: (
-            nn.MultiheadAttention(8, 2, dropout=0.5, batch_first=True)(x[:, None], x[:, None], x[:, None])[0]
-            + self.a(x)[:, None]
+            nn.MultiheadAttention(8, 2, dropout=0.5, batch_first=True)(x[:, None], x[:, None], x[:, None])[0] + self.a(x)[:, None]
         ),
         a=nn.Linear(8, 8),
     ),
@@ -74,13 +73,9 @@ GOOD = {
     "a list of registered modules": between(
         lambda self, x: nn.Sequential(*self.drops)(x), drops=nn.ModuleList([nn.Dropout(0.1)])
     ),
-    "a module in a container built in forward": between(
-        lambda self, x: nn.Sequential(self.drop)(x), drop=nn.Dropout()
-    ),
+    "a module in a container built in forward": between(lambda self, x: nn.Sequential(self.drop)(x), drop=nn.Dropout()),
     "gaussian noise": between(lambda self, x: x + 0.1 * torch.randn_like(x)),
-    "the mode of the parent": between(
-        lambda self, x: self.drop(x) if self.training else x, drop=nn.Dropout(0.5)
-    ),
+    "the mode of the parent": between(lambda self, x: self.drop(x) if self.training else x, drop=nn.Dropout(0.5)),
     "the result is not used": between(lambda self, x: (F.dropout(x), x)[1]),
     "drop path that asks": between(
         lambda self, x: x * (torch.rand(x.shape[0], 1) > 0.1) if self.training else x,

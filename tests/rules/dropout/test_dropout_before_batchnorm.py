@@ -29,22 +29,14 @@ BAD = {
     "through pooling": joined(lambda self, dropped, x: F.max_pool1d(dropped.repeat(1, 2)[:, None], 2)[:, 0]),
     "through two layers": joined(lambda self, dropped, x: self.b(F.gelu(self.b(dropped)))),
     "functional norm": joined(
-        lambda self, dropped, x: F.batch_norm(
-            dropped, self.norm.running_mean, self.norm.running_var, training=True
-        )
+        lambda self, dropped, x: F.batch_norm(dropped, self.norm.running_mean, self.norm.running_var, training=True)
     ),
 }
 GOOD = {
-    "after it": nn.Sequential(
-        nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 4)
-    ),
-    "instance norm between": nn.Sequential(
-        nn.Dropout(0.5), nn.LayerNorm(8), nn.Linear(8, 4), nn.BatchNorm1d(4)
-    ),
+    "after it": nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 4)),
+    "instance norm between": nn.Sequential(nn.Dropout(0.5), nn.LayerNorm(8), nn.Linear(8, 4), nn.BatchNorm1d(4)),
     "not on the way": joined(lambda self, dropped, x: x),
-    "functional, switched off": joined(
-        lambda self, dropped, x: dropped, lambda self, x: F.dropout(x, 0.5, False)
-    ),
+    "functional, switched off": joined(lambda self, dropped, x: dropped, lambda self, x: F.dropout(x, 0.5, False)),
     "whole samples": joined(
         lambda self, dropped, x: x + dropped,
         lambda self, x: x * torch.bernoulli(torch.full((x.shape[0], 1), 0.8)) / 0.8,
@@ -81,9 +73,7 @@ def test_the_ratio_is_what_a_layer_measures(p: float) -> None:
 
 def test_in_the_head_of_a_dense_classifier_it_is_info() -> None:
     head = [nn.Dropout(0.5), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 1)]
-    (dense,) = findings(
-        DropoutBeforeBatchnorm, nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), *head), (2, 3, 8, 8)
-    )
+    (dense,) = findings(DropoutBeforeBatchnorm, nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), *head), (2, 3, 8, 8))
     assert dense.severity is Severity.INFO
     pooled = [nn.Conv2d(3, 8, 3), nn.ReLU(), *head, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4)]
     (vector,) = findings(DropoutBeforeBatchnorm, nn.Sequential(*pooled), (2, 3, 8, 8))

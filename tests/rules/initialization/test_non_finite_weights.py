@@ -18,9 +18,7 @@ def found_in(model: nn.Module, *inputs: torch.Tensor) -> list[Finding]:
     return list(netcheck.check(model, inputs, select=["NC507"], probe=False))
 
 
-@pytest.mark.parametrize(
-    "dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.float8_e4m3fn]
-)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.float8_e4m3fn])
 def test_one_nan_is_counted_in_any_precision(dtype: torch.dtype) -> None:
     model = nn.Linear(64, 10)
     constants = torch.full((100,), 400.0)

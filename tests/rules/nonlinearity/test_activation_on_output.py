@@ -14,9 +14,7 @@ from tests.rules.checking import findings, net
 
 def head(function, n_out=10):
     """A small classifier whose forward ends in `function`."""
-    return net(
-        lambda self, x: function(self.b(torch.tanh(self.a(x)))), a=nn.Linear(8, 32), b=nn.Linear(32, n_out)
-    )
+    return net(lambda self, x: function(self.b(torch.tanh(self.a(x)))), a=nn.Linear(8, 32), b=nn.Linear(32, n_out))
 
 
 BAD = {

@@ -44,9 +44,7 @@ def convolution_in_a_functional_net():
 
 PROVEN = {
     "minus a square": lambda: rectified(lambda self, x: -x.square()),
-    "minus a sigmoid, pooled and reshaped": lambda: rectified(
-        lambda self, x: -F.max_pool1d(torch.sigmoid(x)[:, None], 1)[:, 0]
-    ),
+    "minus a sigmoid, pooled and reshaped": lambda: rectified(lambda self, x: -F.max_pool1d(torch.sigmoid(x)[:, None], 1)[:, 0]),
     "the log of a sigmoid": lambda: rectified(lambda self, x: F.logsigmoid(x)),
     "what a clamp leaves": lambda: rectified(lambda self, x: x.clamp(max=0)),
     "a softmax minus one": lambda: rectified(lambda self, x: torch.softmax(x, 1) - 1),

@@ -65,9 +65,7 @@ def conv_then_features_last() -> nn.Module:
 
 
 def strided_generator() -> nn.Module:
-    return nn.Sequential(
-        nn.ConvTranspose2d(8, 16, 4, 2, 1), nn.BatchNorm2d(16), nn.ConvTranspose2d(16, 8, 4, 2, 1), nn.Tanh()
-    )
+    return nn.Sequential(nn.ConvTranspose2d(8, 16, 4, 2, 1), nn.BatchNorm2d(16), nn.ConvTranspose2d(16, 8, 4, 2, 1), nn.Tanh())
 
 
 def scaled_and_shifted() -> nn.Module:
@@ -187,9 +185,7 @@ def shared_across_heads() -> nn.Module:
 
 
 def learned_upsampling() -> nn.Module:
-    return nn.Sequential(
-        nn.ConvTranspose2d(16, 8, 2, 2), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 1)
-    )
+    return nn.Sequential(nn.ConvTranspose2d(16, 8, 2, 2), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 1))
 
 
 def reparametrized_latent() -> nn.Module:
@@ -204,9 +200,7 @@ def recurrent_between() -> nn.Module:
     def forward(self, x):
         return self.head(self.recurrent(self.project(x))[0])
 
-    return net(
-        forward, project=nn.Linear(8, 32), recurrent=nn.LSTM(32, 32, batch_first=True), head=nn.Linear(32, 4)
-    )
+    return net(forward, project=nn.Linear(8, 32), recurrent=nn.LSTM(32, 32, batch_first=True), head=nn.Linear(32, 4))
 
 
 GOOD = [
@@ -227,9 +221,7 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("build", "inputs", "pairs"), BAD, ids=lambda value: getattr(value, "__name__", None)
-)
+@pytest.mark.parametrize(("build", "inputs", "pairs"), BAD, ids=lambda value: getattr(value, "__name__", None))
 def test_two_layers_that_are_one_linear_map_are_found(build, inputs, pairs) -> None:
     found = findings(MissingNonlinearity, build(), *inputs)
     assert [(finding.count, finding.verdict) for finding in found] == [(pairs, Verdict.CONFIRMED)]

@@ -79,9 +79,7 @@ def bias_gradient(model: nn.Module, shape: tuple[int, ...]) -> float:
     model(torch.randn(shape))  # lazy layers take their shapes
     model = model.double()
     model(torch.randn(shape, dtype=torch.float64)).square().sum().backward()
-    layer = next(
-        module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
-    )
+    layer = next(module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d))
     assert layer.bias is not None
     assert layer.bias.grad is not None
     assert layer.weight.grad is not None
@@ -125,9 +123,7 @@ WARNED = {
     "303 written out": (NormTwice, vectors(lambda s, x: handwritten(handwritten(x))), VECTORS),
     "303 an idle dropout between": (
         NormTwice,
-        vectors(
-            lambda s, x: s.a(s.drop(s.b(x))), a=nn.BatchNorm1d(8), b=nn.BatchNorm1d(8), drop=nn.Dropout(0.0)
-        ),
+        vectors(lambda s, x: s.a(s.drop(s.b(x))), a=nn.BatchNorm1d(8), b=nn.BatchNorm1d(8), drop=nn.Dropout(0.0)),
         VECTORS,
     ),
     "303 one module twice": (NormTwice, vectors(lambda s, x: s.a(s.a(x)), a=nn.LayerNorm(8)), VECTORS),
@@ -182,9 +178,7 @@ def test_the_fault_is_found_once(rule: type[StaticRule], model: nn.Module, shape
 
 
 @pytest.mark.parametrize(("rule", "model", "shape"), SILENT.values(), ids=SILENT)
-def test_the_near_miss_is_left_alone(
-    rule: type[StaticRule], model: nn.Module, shape: tuple[int, ...]
-) -> None:
+def test_the_near_miss_is_left_alone(rule: type[StaticRule], model: nn.Module, shape: tuple[int, ...]) -> None:
     assert findings(rule, model, shape) == []
 
 

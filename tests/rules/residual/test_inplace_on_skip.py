@@ -118,14 +118,10 @@ GOOD = {
     "statements": block(statements),
     "only the shape": block(reshaped_in_place),
     "sums in place": block(sums_in_place),
-    "dropout at the end": block(
-        lambda self, x: x + self.drop(self.second(x)), drop=nn.Dropout(0.1, inplace=True)
-    ),
+    "dropout at the end": block(lambda self, x: x + self.drop(self.second(x)), drop=nn.Dropout(0.1, inplace=True)),
     "a copy for the branch": block(lambda self, x: x + self.second(x.clone().relu_())),
     "switched off": block(lambda self, x: x + self.second(F.dropout(x, 0.0, inplace=True))),
-    "a user's activation, renamed": block(
-        lambda self, x: (lambda y: y + self.second(y))(self.act(x)), act=Clamped()
-    ),
+    "a user's activation, renamed": block(lambda self, x: (lambda y: y + self.second(y))(self.act(x)), act=Clamped()),
 }
 
 

@@ -22,8 +22,7 @@ from tests.rules.checking import findings, net
 def model(*forwards: Any, **members: nn.Module) -> nn.Module:
     """Residual blocks with these forwards between a stem and a head."""
     blocks = [
-        net(forward, first=nn.Linear(8, 8), second=nn.Linear(8, 8), norm=nn.BatchNorm1d(8), **members)
-        for forward in forwards
+        net(forward, first=nn.Linear(8, 8), second=nn.Linear(8, 8), norm=nn.BatchNorm1d(8), **members) for forward in forwards
     ]
     return nn.Sequential(nn.Linear(8, 8), *blocks, nn.LazyLinear(2))
 

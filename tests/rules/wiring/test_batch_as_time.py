@@ -19,9 +19,7 @@ def behind(read, *, first=False, **members):
 
 BAD = {
     "pooled behind a transposition": behind(lambda self, h: F.adaptive_avg_pool1d(h.transpose(1, 2), 1).squeeze(-1)),
-    "pooled by a module": behind(
-        lambda self, h: self.pool(h.permute(0, 2, 1)).flatten(1), pool=nn.AdaptiveMaxPool1d(1)
-    ),
+    "pooled by a module": behind(lambda self, h: self.pool(h.permute(0, 2, 1)).flatten(1), pool=nn.AdaptiveMaxPool1d(1)),
     "pooled in windows, behind an activation": behind(lambda self, h: F.max_pool1d(torch.tanh(h.swapaxes(1, 2)), 2)),
     "convolved": behind(lambda self, h: self.conv(h.transpose(-1, -2)), conv=nn.Conv1d(6, 6, 3)),
     "behind two transpositions": behind(lambda self, h: self.head(h.mT.transpose(1, 2)[:, -1]), head=nn.Linear(6, 2)),

@@ -69,9 +69,7 @@ def test_two_attributes_are_two_findings() -> None:
 
 
 def test_a_module_list_in_a_dict_is_one_hidden_module() -> None:
-    model = Run(
-        lambda self, x: self.a["all"][1](self.a["all"][0](x)), a={"all": nn.ModuleList([linear(), linear()])}
-    )
+    model = Run(lambda self, x: self.a["all"][1](self.a["all"][0](x)), a={"all": nn.ModuleList([linear(), linear()])})
     [finding] = found("NC901", model, X)
     assert finding.modules == ("a['all']",)
 
