@@ -163,10 +163,13 @@ def specified_inputs(module: nn.Module, settings: Settings) -> ExampleInputs:
     """The inputs that were given as text on the command line, or the data that it names, else inferred ones."""
     from netcheck.load import data
     from netcheck.load import inputs as finding_inputs
+    from netcheck.load.conventions import floating
 
     if settings.input_from:
         return finding_inputs.given(data.named(settings.input_from), module, settings.seeds)
-    return finding_inputs.parse_specs(settings.inputs) if settings.inputs else inferred(module)
+    if settings.inputs:
+        return finding_inputs.parse_specs(settings.inputs, floating(module))
+    return inferred(module)
 
 
 def inferred(module: nn.Module) -> ExampleInputs:

@@ -48,8 +48,12 @@ class ExampleInputs:
     batches: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = ()
 
 
-def parse_specs(specs: Sequence[str]) -> ExampleInputs:
+def parse_specs(specs: Sequence[str], floating: torch.dtype = torch.float32) -> ExampleInputs:
     """Tensors for the command line's `--input`s, the unnamed in their order; grammar: `netcheck.load.specs`.
+
+    Args:
+        specs: one text for each argument.
+        floating: the dtype of tensors for which none is given.
 
     Raises:
         InputError: one is malformed, or a name is given twice.
@@ -62,17 +66,17 @@ def parse_specs(specs: Sequence[str]) -> ExampleInputs:
         if spec.name in kwargs:
             raise InputError(f"the input {spec.name!r} is given twice", help="give each argument once")
         if spec.name:
-            kwargs[spec.name] = make(spec, generator)
+            kwargs[spec.name] = make(spec, generator, floating)
         else:
-            args.append(make(spec, generator))
+            args.append(make(spec, generator, floating))
     return described(tuple(args), kwargs, "as given")
 
 
-def make(spec: Spec, generator: torch.Generator) -> Any:
+def make(spec: Spec, generator: torch.Generator, floating: torch.dtype) -> Any:
     """What one specification stands for."""
     if spec.dtype == "value":
         return spec.value
-    dtype = DTYPES[spec.dtype]
+    dtype = DTYPES[spec.dtype] if spec.dtype else floating
     if dtype is torch.bool:
         return torch.ones(spec.shape, dtype=dtype)
     if dtype.is_floating_point:

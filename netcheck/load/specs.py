@@ -1,6 +1,6 @@
 """The grammar of `--input`, read without torch: a command line is refused before torch is imported.
 
-    2x3x224x224              a float tensor for the first argument; repeat the option for the next ones
+    2x3x224x224              a tensor of the model's own precision for the first argument; repeat the option for the next
     ids=long:2x16            a tensor for the argument `ids`
     ids=long[0,100]:2x16     integers from 0 up to, and without, 100
     mask=bool:2x16
@@ -38,8 +38,8 @@ PATTERN = re.compile(
 class Spec:
     """One `--input`: either a tensor's dtype and shape, or a plain value."""
 
-    name: str  # "" for a positional argument
-    dtype: str  # one of DTYPES, or "value"
+    name: str = ""  # for a positional argument
+    dtype: str = ""  # one of DTYPES, "" for that of the model's weights, or "value"
     shape: tuple[int, ...] = ()
     low: int = 0  # integers are drawn from low <= n < high
     high: int = 2  # without a range only 0 and 1 are sure to be known to every vocabulary
@@ -50,7 +50,8 @@ class Spec:
         if self.dtype == "value":
             return f"{name}value:{self.value}"
         span = f"[{self.low},{self.high}]" if self.dtype in INTEGERS else ""
-        return f"{name}{self.dtype}{span}:{'x'.join(map(str, self.shape)) or 'scalar'}"
+        dtype = f"{self.dtype}{span}:" if self.dtype else ""
+        return f"{name}{dtype}{'x'.join(map(str, self.shape)) or 'scalar'}"
 
 
 def parse_spec(text: str) -> Spec:
@@ -62,12 +63,12 @@ def parse_spec(text: str) -> Spec:
     match = PATTERN.fullmatch(text.strip())
     if match is None or not text.strip():
         raise malformed(text, "it is empty" if not text.strip() else "it has no shape")
-    name, dtype = match["name"], match["dtype"] or "float"
+    name, dtype = match["name"], match["dtype"] or ""
     if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
         raise malformed(text, f"{name!r} cannot name an argument")
     if dtype == "value":
         return Spec(name or "", dtype, value=parse_value(match["shape"]))
-    if dtype not in DTYPES:
+    if dtype and dtype not in DTYPES:
         raise malformed(text, f"{dtype!r} is not one of {', '.join(DTYPES)}")
     low, high = parse_range(text, dtype, match["low"], match["high"])
     return Spec(name or "", dtype, parse_shape(text, match["shape"]), low, high)

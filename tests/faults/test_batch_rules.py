@@ -71,7 +71,7 @@ def test_sizes_from_the_input_are_left_alone(forward: Forward, shape: tuple[int,
 
 def test_a_table_with_one_row_for_each_sample_does_not_fit_another_batch() -> None:
     (found,) = findings(layered(lambda self, x: self.layer(x) + self.table), torch.randn(8, 6), rule="NC704", samples=16)
-    assert "runs at the batch size 8 and not at another" in found.message
+    assert "runs at a batch of 8, but not of every size" in found.message
     assert "at a batch of 16" in found.evidence.text
 
 

@@ -161,3 +161,8 @@ def test_where_nothing_works_the_line_that_raised_is_named():
     assert place is not None
     assert place.file == __file__
     assert "not today" in Path(__file__).read_text().splitlines()[place.line - 1]
+
+
+def test_without_a_dtype_an_input_has_that_of_the_weights():
+    inputs = parse_specs(["2x3", "float:2x3", "long:2"], torch.bfloat16)
+    assert [tensor.dtype for tensor in inputs.args] == [torch.bfloat16, torch.float32, torch.int64]

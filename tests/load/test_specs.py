@@ -11,16 +11,17 @@ from netcheck.errors import InputError
 from netcheck.load.specs import Spec, parse_spec
 
 READ = {
-    "2x3x224x224": Spec("", "float", (2, 3, 224, 224)),
-    " 7 ": Spec("", "float", (7,)),
+    "2x3x224x224": Spec(shape=(2, 3, 224, 224)),
+    " 7 ": Spec(shape=(7,)),
     "ids=long:2x16": Spec("ids", "long", (2, 16)),
     "ids=long[0,100]:2x16": Spec("ids", "long", (2, 16), 0, 100),
     "shift=int[-3, 4]:5": Spec("shift", "int", (5,), -3, 4),
     "mask=bool:2x16": Spec("mask", "bool", (2, 16)),
     "half:2x8": Spec("", "half", (2, 8)),
-    "x=2x8": Spec("x", "float", (2, 8)),
+    "x=2x8": Spec("x", shape=(2, 8)),
+    "float:2x8": Spec(dtype="float", shape=(2, 8)),
     "t=float:scalar": Spec("t", "float", ()),
-    "scalar": Spec("", "float", ()),
+    "scalar": Spec(),
     "k=value:3": Spec("k", "value", value=3),
     "value:true": Spec("", "value", value=True),
     "mode=value:fast": Spec("mode", "value", value="fast"),

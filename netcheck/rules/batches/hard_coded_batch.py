@@ -122,7 +122,7 @@ model = Net()
         if fixed is not None:
             what = f"{fixed.target} has the batch size {example} written into it"
         else:
-            what = f"forward runs at the batch size {example} and not at another"
+            what = f"forward runs at a batch of {example}, but not of every size"
         yield self.finding(
             what,
             help="take the size from the input: x.size(0), -1, or x.flatten(1)",

@@ -1,0 +1,52 @@
+"""Which operations of published architectures mix samples: batch normalization in training, and nothing else.
+
+pytest tests/measure/test_mixing_zoo.py           a sample
+pytest tests/measure/test_mixing_zoo.py -m slow   every classifier of torchvision, and timm's
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import nn
+
+from netcheck.measure.axes import BatchAxes
+from netcheck.measure.mixing import find_mixing
+from tests.zoo import LARGE, Entry, declare_torchvision_operators, zoo
+
+SAMPLE = ("torchvision/resnet18", "torchvision/mobilenet_v3_small", "torchvision/squeezenet1_1", "timm/convit_tiny")
+
+
+def classifiers() -> list[Entry]:
+    """The image classifiers of the zoo: one image a sample, logits out."""
+    declare_torchvision_operators()
+    from torchvision import models
+
+    names = {f"torchvision/{name}" for name in models.list_models(module=models)}
+    return [entry for entry in zoo() if entry.name in names or entry.name.startswith("timm/")]
+
+
+@pytest.fixture(autouse=True)
+def _collect_models() -> Iterator[None]:
+    yield
+    gc.collect()  # a large model is few objects: Python's collector would wait for dozens of them
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [pytest.param(e, id=e.name, marks=[] if e.name in SAMPLE else pytest.mark.slow) for e in classifiers()],
+)
+def test_batch_normalization_alone_mixes_samples_and_only_in_training(entry: Entry) -> None:
+    model = entry.build()
+    if sum(parameter.numel() for parameter in model.parameters()) > LARGE:
+        pytest.skip(f"more than {LARGE // 10**6}M parameters are not run for real")
+    args, kwargs = entry.inputs(model)
+    norms = sum(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    mixing = find_mixing(BatchAxes(model.train(), args, kwargs))
+    assert {node.detail or node.function for node in mixing} <= {"batch"}
+    assert bool(mixing) == bool(norms)
+    with torch.no_grad():
+        assert find_mixing(BatchAxes(model.eval(), args, kwargs)) == []
