@@ -152,10 +152,10 @@ def followed_by_norm(node: Node) -> bool:
 
 
 def around(node: Node) -> list[Node]:
-    """A weight layer and what follows it up to its activation, if a skip could lead around them: equal shapes."""
+    """A weight layer and what follows it up to its activation, if a skip could lead around them: equal shapes, and no gate."""
     source = next((source for source in node.inputs if source.carries), None)
     end = following_activation(node) or node
-    if source is None or source.shape != end.shape:
+    if source is None or source.shape != end.shape or (end.activation and end.activation.saturates and is_gate(end)):
         return []
     between = [node]
     while between[-1] is not end:

@@ -49,10 +49,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layer:
-    """What the estimate takes from one weight layer: gain squared, and the mean square of its bias."""
+    """What the estimate takes from one weight layer: gain squared, and the mean square and the mean of its bias."""
 
     square: float
     bias_square: float = 0.0
+    bias_mean: float = 0.0
     weight: Weight | None = None
 
 
@@ -137,13 +138,13 @@ class Network:
             moments, squares = activated(node, given, change.activation.get(node, node.activation))
         else:
             moments, squares = STEPS.get(node.kind, passed_on)(node, given)
-        return moments, squares
+        return moments.bounded(), squares
 
     def _weight_layer(self, node: Node, given: Mapping[Node, Moments], change: Change) -> tuple[Moments, dict[Node, float]]:
         layer = change.layers.get(node, self.stats[node])
         source = next(iter(given))
         before = given[source]
-        moments, square = before.scaled(layer.square, layer.bias_square), layer.square
+        moments, square = before.scaled(layer.square, layer.bias_square, layer.bias_mean), layer.square
         if node in change.normalized:
             spread = max(moments.q - moments.s, TINY)
             moments, square = Moments(1.0, 0.0, 0.0), square / (spread + 1e-5)
@@ -226,7 +227,7 @@ def layer_of(node: Node) -> Layer:
     weight = weight_of(node)
     if weight is None or not math.isfinite(weight.gain):  # NaN in the weights is a fault of its own
         return Layer(recommended_square(node))
-    return Layer(max(weight.gain**2, TINY), _finite(weight.bias_square, 0.0), weight)
+    return Layer(max(weight.gain**2, TINY), _finite(weight.bias_square, 0.0), _finite(weight.bias_mean, 0.0), weight)
 
 
 def attention_layer(node: Node) -> Layer:

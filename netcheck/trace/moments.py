@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import Node
 
 TINY = 1e-60
+HUGE = 1e60
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,16 @@ class Moments:
     p: float = 0.0
     r: float = 0.0
 
-    def scaled(self, square: float, shift_square: float = 0.0) -> Moments:
+    def scaled(self, square: float, shift_square: float = 0.0, shift: float = 0.0) -> Moments:
         """After multiplication with independent zero-mean weights of that gain squared, plus a bias."""
-        return Moments(square * self.q + shift_square, square * self.s + shift_square, 0.0)
+        return Moments(square * self.q + shift_square, square * self.s + shift_square, shift)
+
+    def bounded(self) -> Moments:
+        """The same, but for a mean square above `HUGE`: products of activations would soon be more than a float holds."""
+        if self.q <= HUGE:
+            return self
+        share = HUGE / self.q
+        return Moments(HUGE, self.s * share, self.m * share**0.5, self.p * share, self.r * share**0.5)
 
 
 Step = Callable[["Node", Mapping["Node", Moments]], tuple[Moments, dict["Node", float]]]
@@ -77,11 +85,20 @@ def normalized(
 def affine(
     node: Node, given: Mapping[Node, Moments], square: float, offset: float, mean: float
 ) -> tuple[Moments, dict[Node, float]]:
-    """x * a, x + b with a and b that do not depend on the input."""
+    """x * a, x + b, b - x with a and b that do not depend on the input."""
     source, before = next(iter(given.items()))
-    root = math.sqrt(square)
-    moments = Moments(square * before.q + offset, square * before.s + offset, root * before.m + mean)
-    return moments, {source: square}
+    sign, offset_sign = shift_signs(node)
+    own, added = sign * math.sqrt(square) * before.m, offset_sign * mean
+    both = 2 * own * added + offset  # E[(x + b)^2] - E[x^2]
+    return Moments(square * before.q + both, square * before.s + both, own + added), {source: square}
+
+
+def shift_signs(node: Node) -> tuple[int, int]:
+    """The signs of the signal and of what is added to it: (-1, 1) in 1 - x, (1, -1) in x - 1, (1, 1) in a sum."""
+    if "sub" not in node.function or not node.fx.args:
+        return 1, 1
+    signal_first = any(source.fx is node.fx.args[0] for source in node.inputs if source.carries)
+    return (1, -1) if signal_first != ("rsub" in node.function) else (-1, 1)
 
 
 def activated(node: Node, given: Mapping[Node, Moments], activation: Activation | None) -> tuple[Moments, dict[Node, float]]:

@@ -62,6 +62,11 @@ class Weight:
         """The mean square of the bias."""
         return mean_square(self.bias) if self.bias is not None and self.bias.numel() else 0.0
 
+    @property
+    def bias_mean(self) -> float:
+        """The mean of the bias: that of a gate is often set, to open or to close it."""
+        return float(self.bias.double().mean()) if self.bias is not None and self.bias.numel() else 0.0
+
 
 def mean_square(tensor: torch.Tensor) -> float:
     """The mean square of all elements, summed in double precision."""

@@ -60,6 +60,36 @@ def normed() -> nn.Sequential:
     return nn.Sequential(*parts, nn.Linear(128, 10))
 
 
+class Highway(nn.Module):
+    """A gate that starts nearly closed hands the rest of its input on (Srivastava et al. 2015)."""
+
+    def __init__(self, width: int, activation: type[nn.Module], reversed_by: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.layer, self.gate = nn.Linear(width, width), nn.Linear(width, width)
+        self.activation, self.rest = activation(), reversed_by
+        nn.init.constant_(self.gate.bias, -1.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        gate = torch.sigmoid(self.gate(x))
+        return gate * self.activation(self.layer(x)) + self.rest(gate) * x
+
+
+def highway(activation: type[nn.Module], rest: Callable[[torch.Tensor], torch.Tensor]) -> nn.Sequential:
+    return nn.Sequential(*(Highway(128, activation, rest) for _ in range(10)), nn.Linear(128, 10))
+
+
+class Squared(nn.Module):
+    """Its output is of the fourth power of its input: eight of them, of the 65,536th."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.left(x) * self.right(x)
+        return x * x
+
+
 NETS = {
     "linear": lambda: stack(nn.Identity),
     "ReLU": lambda: stack(nn.ReLU),
@@ -71,6 +101,8 @@ NETS = {
     "rectified after stacking": lambda: stack(Stacked, 128, 64),
     "maxout": lambda: stack(Maxout, 64, 128),
     "batch norm": normed,
+    "highway, 1 - gate": lambda: highway(nn.ReLU, lambda gate: 1 - gate),
+    "highway, rsub": lambda: highway(nn.Tanh, lambda gate: torch.rsub(gate, 1)),
     "residual": lambda: nn.Sequential(*(Residual(128) for _ in range(6)), nn.Linear(128, 10)),
 }
 
@@ -102,6 +134,13 @@ def test_a_net_without_values_counts_as_initialized_for_its_activation(name: str
         model = NETS[name]()
     x = torch.empty(4, model[0].in_features, device="meta")
     assert diagnose(trace(model, (x,))).gain == pytest.approx(0.0, abs=0.35)
+
+
+def test_a_gain_beyond_what_a_float_holds_is_bounded() -> None:
+    model = nn.Sequential(*(Squared(16) for _ in range(12)), nn.Linear(16, 4))
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=4.0)
+    assert diagnose(trace(model, (torch.randn(4, 16),))).gain > 100
 
 
 class Squeeze(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -267,10 +268,10 @@ def masked_shares(layers: list[Node]) -> dict[Node, float]:
 
 def without_masks(diagnosis: Diagnosis, shares: dict[Node, float]) -> float:
     """The static gain with no weight dropped: kept ones are scaled by 1 / (1 - p), so their mean square by as much."""
-    from netcheck.trace.gain import Change, Layer
+    from netcheck.trace.gain import Change
 
     stats = diagnosis.network.stats
-    whole = {node: Layer(stats[node].square * (1 - share), stats[node].bias_square) for node, share in shares.items()}
+    whole = {node: replace(stats[node], square=stats[node].square * (1 - share)) for node, share in shares.items()}
     return diagnosis.network.estimate(Change(layers=whole)).gain
 
 
