@@ -20,6 +20,7 @@ _NOTE = 18  # plain depth from which it is worth a word: He et al. 2015 lose acc
 _WARN = 30
 _TURNED = 0.75  # 1 - cosine of the gradient before and after a small step
 _FEW_DIRECTIONS = 0.2  # effective rank of the head's input
+_FEWER = 0.15  # the same, below which the suspicion stays even where the gradient is predictable
 _GROWN = 1.0  # decades of gain: what is added to the gradient on its way back outweighs it tenfold
 
 
@@ -35,7 +36,7 @@ class NoSkipConnection(StaticRule):
     Where the model was run, the warning is confirmed if the gain is outside its budget, or if a step of a thousandth of the
     weights turns the gradient by more than 75 degrees (1 − cosine > 0.75) and either the head sees few directions (effective
     rank < 0.2) or the gradient grows more than tenfold on its way back: the first is a net that orders its inputs, the second
-    one that scatters them. It is cleared if the gain is within 2 decades, the head sees enough directions, and neither holds.
+    one that scatters them. It is cleared if neither holds, the gain is within 2 decades and the effective rank is at least 0.15.
 
     ## Why is this bad?
     Even where initialization and normalization keep the size of the gradient, its direction becomes noise: in a plain net
@@ -193,7 +194,7 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
         noisy = shattered(gradients)
         if abs(gradients.held_gain) > depth_budget.BUDGET or noisy:
             verdict = Verdict.CONFIRMED
-        elif abs(gradients.held_gain) <= depth_budget.HARMLESS and turned is not None and not ordered(gradients):
+        elif abs(gradients.held_gain) <= depth_budget.HARMLESS and turned is not None and not ordered(gradients, _FEWER):
             verdict = Verdict.CLEARED
         else:
             return found
@@ -244,9 +245,9 @@ def shattered(gradients: Gradients) -> bool:
     return (gradients.unpredictability or 0.0) > _TURNED and (ordered(gradients) or gradients.held_gain > _GROWN)
 
 
-def ordered(gradients: Gradients) -> bool:
+def ordered(gradients: Gradients, few: float = _FEW_DIRECTIONS) -> bool:
     """Whether samples have come to lie along few directions."""
-    return gradients.effective_rank is not None and gradients.effective_rank < _FEW_DIRECTIONS
+    return gradients.effective_rank is not None and gradients.effective_rank < few
 
 
 def longest_plain_stretch(graph: ModelGraph) -> list[Node]:
