@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _NOTE = 18  # plain depth from which it is worth a word: He et al. 2015 lose accuracy between 18 and 34
 _WARN = 30
+_SPANNED = 3  # layers that a skip is led around anyway: where no more are in a row, more skips are no advice
 _TURNED = 0.75  # 1 - cosine of the gradient before and after a small step
 _FEW_DIRECTIONS = 0.2  # effective rank of the head's input
 _FEWER = 0.15  # the same, below which the suspicion stays even where the gradient is predictable
@@ -32,6 +33,9 @@ class NoSkipConnection(StaticRule):
     around, so ResNet-50, with 50 layers, has a plain depth of 6. Of these the longest sequence without a residual sum
     between counts: from 18 layers it is reported as info; from 30 as a warning, if rectifiers or normalizations stand between
     them (what shatters gradients), otherwise as info.
+
+    A gradient that leaves the depth budget is reported here if of all single changes only skips would keep it, and more than
+    three layers in a row have none.
 
     Where the model was run, the warning is confirmed if the gain is outside its budget, or if a step of a thousandth of the
     weights turns the gradient by more than 75 degrees (1 − cosine > 0.75) and either the head sees few directions (effective
@@ -173,6 +177,24 @@ model = Dense()
             "4x3x8x8",
         ),
         Example(
+            "a skip around every other layer (ConvMixer): the gradient grows, and more skips are no advice",
+            """
+class Block(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.depthwise = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+        self.pointwise = nn.Conv2d(channels, channels, 1)
+        self.norm1, self.norm2 = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        x = x + self.norm1(F.gelu(self.depthwise(x)))
+        return self.norm2(F.gelu(self.pointwise(x)))
+
+model = nn.Sequential(nn.Conv2d(3, 16, 3), *[Block(16) for _ in range(48)], nn.Flatten(), nn.Linear(16 * 36, 10))
+""",
+            "4x3x8x8",
+        ),
+        Example(
             "thirty layers with orthogonal weights",
             """
 layers = []
@@ -207,9 +229,9 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """Plain depth against its limits, and the budget's finding if only skips help."""
         diagnosis = graph.diagnosis
-        overrun = diagnosis.cause == "no skip"
         plain = longest_plain_stretch(graph)
         depth = len(plain)
+        overrun = diagnosis.cause == "no skip" and depth > _SPANNED
         most = self.limit("warning")
         if (depth < self.limit("info") or mostly_isometric(plain)) and not overrun:
             return
