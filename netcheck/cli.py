@@ -215,16 +215,16 @@ def check(targets: tuple[str, ...], config: str | None, isolated: bool, show_set
 
 
 def add_ignores(reports: Sequence[Report], settings: Settings) -> int:
-    """Write comments that suppress what would fail the run; returns 1 if some findings cannot have one."""
+    """Write comments that suppress what would fail the run; 1 if a finding cannot have one, 2 if a file cannot be written."""
     from netcheck.report.text import counted, place_text
-    from netcheck.source.annotate import add_comments
+    from netcheck.source.annotate import NO_PLACE, add_comments
 
     done, left = add_comments([found for report in reports for found in report.at_least(settings.fail_on)])
     for found, why in left:
         where = f"{place_text(found.location, Path.cwd())}: " if found.location else ""
         complain(f"{where}{found.code} ({found.name}) {why}")
     show(f"Added comments for {len(done)} of {counted(len(done) + len(left), 'finding')}.\n")
-    return int(bool(left))
+    return max((1 if why == NO_PLACE else 2 for _, why in left), default=0)
 
 
 def watched(settings: Settings) -> list[Report]:

@@ -273,3 +273,19 @@ def test_added_comments_suppress_and_a_second_run_adds_none() -> None:
     Path("again.py").write_text(Path("added.py").read_text())
     second = CliRunner().invoke(cli, ["again.py", *arguments[1:]])
     assert (second.exit_code, second.output) == (0, "Added comments for 0 of 0 findings.\n")
+
+
+def test_comments_that_cannot_be_written_are_a_failure_of_netcheck(monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    from netcheck.cli import cli
+    from netcheck.source import annotate
+
+    def refused(file: str, raw: bytes) -> None:
+        raise PermissionError(13, "Permission denied", file)
+
+    monkeypatch.setattr(annotate, "replace_file", refused)
+    Path("locked.py").write_text(plain())
+    ran = CliRunner().invoke(cli, ["locked.py", "--no-probe", "--isolated", "--add-ignores"])
+    assert (ran.exit_code, ran.stdout) == (2, "Added comments for 0 of 1 finding.\n")
+    assert "has no comment: the file cannot be written: Permission denied" in ran.stderr
