@@ -3,7 +3,7 @@
     tried(graph, args, kwargs, gradients) -> Remedies, best first
       +-- changes               as for the static estimate: initialization, rectifiers, norms, skips (`netcheck.trace.budget`)
       +-- alteration            the same for a real run: other parameters, other results of some operations
-      +-- together              two of them, where no single one works
+      +-- together              two of them where no single one works, and three where no two do
       +-- Experiment            one pass, under the conditions of the probe
 
 Nothing is edited: a follower hands out other results than the operations gave, and the model is as before.
@@ -39,7 +39,8 @@ WORKS = 1.5  # decades: half of the budget
 TURNED = 0.75  # 1 - cosine of the gradient before and after a small step
 ONE_DIRECTION, FEW_DIRECTIONS = 0.02, 0.2  # effective ranks of the head's input
 
-# Which changes are made together; a rectifier comes with its own initialization.
+# What is tried, cheapest first: the rest only where nothing before it works. A rectifier comes with its own initialization.
+SINGLE = ((Cause.INIT,), (Cause.SATURATION,), (Cause.NO_NORM,), (Cause.NO_SKIP,))
 PAIRS = (
     (Cause.INIT, Cause.NO_NORM),
     (Cause.INIT, Cause.NO_SKIP),
@@ -47,6 +48,7 @@ PAIRS = (
     (Cause.SATURATION, Cause.NO_SKIP),
     (Cause.NO_NORM, Cause.NO_SKIP),
 )
+TRIPLES = ((Cause.INIT, Cause.NO_NORM, Cause.NO_SKIP), (Cause.SATURATION, Cause.NO_NORM, Cause.NO_SKIP))
 
 Alter = Callable[[tuple[Any, ...], Any], Any]  # (an operation's arguments, its result) -> what it gives instead
 
@@ -69,7 +71,7 @@ def tried(
 ) -> tuple[Remedy, ...]:
     """The changes with which the gain is within 1.5 decades and the head can tell samples apart, best first.
 
-    Single ones; if none of them works, two together.
+    Single ones; if none of them works, two together; then three.
 
     Args:
         graph: the model, traced on these arguments.
@@ -89,11 +91,13 @@ def tried(
         affordable=(gradients.unpredictability or 0.0) > TURNED,
     )
     stage = Stage(graph, wires, Example.of(graph, tuple(args), dict(kwargs)), plan, gradients.seed, gradients.fresh_inputs)
-    made = {cause.value: alteration(graph, cause, change, gradients.seed) for cause, change in changes(Network(graph)).items()}
-    pairs = {f"{one} + {other}": together(made[one], made[other]) for one, other in PAIRS if {one, other} <= made.keys()}
-    if redraw:
-        made, pairs = ({name: one for name, one in each.items() if one.moved} for each in (made, pairs))
-    found = measured(stage, made, gradients) or measured(stage, pairs, gradients)
+    single = {cause: alteration(graph, cause, change, gradients.seed) for cause, change in changes(Network(graph)).items()}
+    found: list[Remedy] = []
+    for several in (SINGLE, PAIRS, TRIPLES):
+        made = {" + ".join(causes): together(single, causes) for causes in several if single.keys() >= set(causes)}
+        found = measured(stage, {name: one for name, one in made.items() if one.moved or not redraw}, gradients)
+        if found:
+            break
     return tuple(sorted(found, key=lambda remedy: abs(remedy.gain)))
 
 
@@ -135,12 +139,14 @@ def alteration(graph: ModelGraph, cause: Cause, change: Change, seed: int) -> Al
     return made
 
 
-def together(first: Alteration, second: Alteration) -> Alteration:
-    """Both changes: where they alter one operation, the second alters what the first gives."""
-    operations = dict(first.operations)
-    for node, alter in second.operations.items():
-        operations[node] = chained(operations[node], alter) if node in operations else alter
-    return Alteration({**first.moved, **second.moved}, operations)
+def together(single: Mapping[Cause, Alteration], causes: Sequence[Cause]) -> Alteration:
+    """Some of the changes at once: where they alter one operation, each alters what the one before it gives."""
+    made = Alteration()
+    for cause in causes:
+        made.moved.update(single[cause].moved)
+        for node, alter in single[cause].operations.items():
+            made.operations[node] = chained(made.operations[node], alter) if node in made.operations else alter
+    return made
 
 
 def chained(first: Alter, second: Alter) -> Alter:

@@ -31,7 +31,8 @@ REMEDIES = {
 
 def in_words(change: str) -> str:
     """What a remedy is: "a BatchNorm after each weight layer and identity skips around the layers" for "no norm + no skip"."""
-    return " and ".join(REMEDIES[one] for one in change.split(" + "))
+    *most, last = [REMEDIES[one] for one in change.split(" + ")]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def severity(diagnosis: Diagnosis, error: float) -> Severity:

@@ -106,6 +106,19 @@ def test_where_no_single_change_works_two_are_tried_together() -> None:
     assert any("with a BatchNorm after each weight layer and identity skips around the layers" in f.help for f in report)
 
 
+def test_where_no_two_changes_work_three_are_tried_together() -> None:
+    """Constant weights must be drawn anew; then 50 layers want norms, or the stream grows, and skips, or it scatters."""
+    model = shrinking_relu_stack()
+    for layer in model[:-1]:
+        nn.init.zeros_(layer[0].weight)
+    report = checked(model)
+    assert report.gradients is not None
+    (remedy,) = report.gradients.remedies
+    assert remedy.change == "init + no norm + no skip"
+    words = "with the recommended initialization, a BatchNorm after each weight layer and identity skips around the layers"
+    assert any(words in found.help for found in report)
+
+
 def test_remedies_stand_in_the_help_best_first() -> None:
     report = checked(tanh_stack())
     assert report.gradients is not None
