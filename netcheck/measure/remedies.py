@@ -88,7 +88,7 @@ def tried(
         getattr(torch, gradients.dtype),
         gradients.batch,
         passes=1,
-        affordable=(gradients.unpredictability or 0.0) > TURNED,
+        affordable=gradients.unpredictability is not None or math.isinf(gradients.gain),  # without a gradient, nothing turns
     )
     stage = Stage(graph, wires, Example.of(graph, tuple(args), dict(kwargs)), plan, gradients.seed, gradients.fresh_inputs)
     single = {cause: alteration(graph, cause, change, gradients.seed) for cause, change in changes(Network(graph)).items()}
