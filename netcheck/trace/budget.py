@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from netcheck.trace import behaviour
-from netcheck.trace.gain import Change, Layer, Network, following_activation, recommended_square
+from netcheck.trace.gain import Change, Layer, Network, following_activation, is_gate, recommended_square
 from netcheck.trace.kinds import Kind, is_weight_layer
 from netcheck.trace.weights import trained_matrices
 
@@ -132,14 +132,6 @@ def saturating_activations(network: Network) -> list[Node]:
         for node in network.nodes
         if node.kind is Kind.ACTIVATION and node.activation and node.activation.saturates and not is_gate(node)
     ]
-
-
-def is_gate(node: Node) -> bool:
-    """Whether every use of a value is as a factor of another signal."""
-    users = [user for user in node.users if user.carries]
-    while len(users) == 1 and users[0].kind in (Kind.RESHAPE, Kind.RESIZE, Kind.SHIFT, Kind.SCALE, Kind.INDEX):
-        users = [user for user in users[0].users if user.carries]
-    return bool(users) and all(user.kind is Kind.GATE for user in users)
 
 
 def followed_by_norm(node: Node) -> bool:

@@ -38,6 +38,7 @@ from netcheck.trace.values import TooCostly
 from netcheck.trace.weights import Weight, has_values, mean_square, sample, statistics, weight_of
 
 _POSITIONS = 64  # the most that a net of the calibration averages over before its head
+_TO_GATE = frozenset((Kind.RESHAPE, Kind.RESIZE, Kind.SHIFT, Kind.SCALE, Kind.INDEX))
 _PASSING = frozenset((
     Kind.RESHAPE, Kind.INDEX, Kind.PART, Kind.DROPOUT, Kind.IDENTITY, Kind.CAST, Kind.NORM, Kind.SCALE, Kind.SHIFT,
 ))  # fmt: skip
@@ -227,7 +228,9 @@ def layer_of(node: Node) -> Layer:
     weight = weight_of(node)
     if weight is None or not math.isfinite(weight.gain):  # NaN in the weights is a fault of its own
         return Layer(recommended_square(node))
-    return Layer(max(weight.gain**2, TINY), _finite(weight.bias_square, 0.0), _finite(weight.bias_mean, 0.0), weight)
+    follower = following_activation(node)
+    mean = weight.bias_mean if follower is not None and is_gate(follower) else 0.0  # elsewhere it is a fault of its own
+    return Layer(max(weight.gain**2, TINY), _finite(weight.bias_square, 0.0), _finite(mean, 0.0), weight)
 
 
 def attention_layer(node: Node) -> Layer:
@@ -258,6 +261,12 @@ def following_activation(node: Node) -> Node | None:
         if user.kind is not Kind.ADD:  # beyond a sum it is another signal
             pending += user.users
     return None
+
+
+def is_gate(node: Node) -> bool:
+    """Whether every use of a value is as a factor of another signal."""
+    users = [user for user in node.users if user.carries]
+    return bool(users) and all(user.kind is Kind.GATE or (user.kind in _TO_GATE and is_gate(user)) for user in users)
 
 
 def recommended_square(node: Node, instead: Mapping[Node, Activation] | None = None) -> float:

@@ -108,7 +108,7 @@ model = nn.Sequential(Gated(), nn.Linear(32, 4))
 
     def check(self, gradients: Gradients, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all mostly saturated activations."""
-        from netcheck.trace.budget import is_gate
+        from netcheck.trace.gain import is_gate
 
         nodes = {node.name: node for node in graph}
         shares = {nodes[one.node]: one.saturated or 0.0 for one in gradients.profile}
