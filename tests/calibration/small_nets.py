@@ -5,7 +5,7 @@
 Networks as a student would write them: fully connected (4 to 8 layers of 16 to 128 units) and convolutional (4 to 10 layers
 of 8 or 16 channels), without normalization or skips, with six activations; inputs are (N, 3, 16, 16), ten smooth
 random images, shifted and with noise, as classes. A network counts as trained if SGD with momentum 0.9, at a rate of 0.1
-or 0.01, brings the accuracy over ten batches of 64 to 0.85 within 200 steps. Takes about ten minutes. With FILE, each
+or 0.01, brings the accuracy over ten batches of 64 to 0.85 within 200 steps. Takes a few minutes. With FILE, each
 outcome is appended to it at once, and networks that are in it are not trained again.
 
 Printed: precision and recall of all warnings about gradients and collapse, then for each code how many of the networks that
