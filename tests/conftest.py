@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -25,3 +27,11 @@ def pytest_configure(config: pytest.Config) -> None:
     chosen = config.getoption("markexpr")
     if "gpu" not in chosen or "not gpu" in chosen:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+@pytest.fixture(autouse=True)
+def _collect_large_models(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A large model is few objects, so Python's collector waits for dozens of them: more than the memory of a laptop."""
+    yield
+    if request.node.get_closest_marker("slow") is not None:
+        gc.collect()

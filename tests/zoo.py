@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.library import define
 
 LARGE = 150_000_000  # parameters from which a model is traced but not run for real
 
@@ -38,18 +39,13 @@ class Entry:
         return self.arguments(model)
 
 
-_DECLARED: list[torch.library.Library] = []  # operators are gone when what declares them is collected
-
-
 @cache
 def declare_torchvision_operators() -> None:
     """Declare the operators without which torchvision cannot be imported on a CPU-only torch. Before anything imports it."""
     if torch.version.cuda is not None or "torchvision" in sys.modules:  # its compiled part has them
         return
-    declaring = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
-        declaring.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    _DECLARED.append(declaring)
+        define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
 def image(*shape: int) -> Callable[[nn.Module], tuple[tuple[Any, ...], dict[str, Any]]]:

@@ -98,8 +98,8 @@ class Network:
         self.nodes = paths.ways(graph)
         self.layers = [node for node in self.nodes if is_weight_layer(node)]
         self.head = self.layers[-1] if self.layers else None
-        self.stats = {node: layer_of(node) for node in self.layers}
         self.following = {node: following_activation(node) for node in self.layers}
+        self.stats = {node: layer_of(node, follower) for node, follower in self.following.items()}
         self.scales = scales_of([node for node in self.nodes if node.kind in (Kind.SCALE, Kind.SHIFT, Kind.NORM)])
 
     @cached_property
@@ -219,8 +219,8 @@ def add_logs(a: float | None, b: float) -> float:
 # ---- weights --------------------------------------------------------------------------------------------------------
 
 
-def layer_of(node: Node) -> Layer:
-    """What a layer's weights do, or, where they have no values, what well-chosen ones would."""
+def layer_of(node: Node, follower: Node | None) -> Layer:
+    """What a layer's weights do, or, where they have no values, what well-chosen ones would before that activation."""
     if node.kind is Kind.RECURRENT:
         return Layer(1.0)  # gates of its own, whatever the weights: judged by their own rules
     if node.kind is Kind.ATTENTION:
@@ -228,7 +228,6 @@ def layer_of(node: Node) -> Layer:
     weight = weight_of(node)
     if weight is None or not math.isfinite(weight.gain):  # NaN in the weights is a fault of its own
         return Layer(recommended_square(node))
-    follower = following_activation(node)
     mean = weight.bias_mean if follower is not None and is_gate(follower) else 0.0  # elsewhere it is a fault of its own
     return Layer(max(weight.gain**2, TINY), _finite(weight.bias_square, 0.0), _finite(mean, 0.0), weight)
 

@@ -24,9 +24,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from static_gain import rates
 from tabulate import tabulate
 from torch import nn
-from verdict import ABOUT
+from verdict import warnings_in, written
 
 import netcheck
 
@@ -118,33 +119,30 @@ def outcome(config: Config, images: torch.Tensor, labels: torch.Tensor) -> Outco
     """One network, checked and trained."""
     inputs = torch.randn(32, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     report = netcheck.check(build(config).train(), inputs, optimizer="sgd", remedies=False)
-    codes = {found.code for found in report.at_least("warning") if found.code.startswith(ABOUT)}
     accuracy = 0.0
     for rate in (0.1, 0.01):
-        accuracy = max(accuracy, trained(config, images, labels, rate)) if accuracy < TRAINED else accuracy
-    return Outcome(config, tuple(sorted(codes)), accuracy)
+        accuracy = max(accuracy, trained(config, images, labels, rate))
+        if accuracy >= TRAINED:
+            break
+    return Outcome(config, tuple(sorted(warnings_in(report))), accuracy)
 
 
 def table(found: list[Outcome]) -> str:
     """The figures."""
     bad = [one.accuracy < TRAINED for one in found]
-    said = [bool(one.codes) for one in found]
-    hits = sum(a and b for a, b in zip(said, bad, strict=True))
+    precision, recall, _ = rates([bool(one.codes) for one in found], bad)
     codes = sorted({code for one in found for code in one.codes})
     rows = [
         [code, sum(code in one.codes for one in found), sum(code in one.codes and one.accuracy >= TRAINED for one in found)]
         for code in codes
     ]
-    head = (
-        f"{len(found)} networks, {sum(bad)} did not train; precision {hits / max(1, sum(said)):.3f}, recall {hits / sum(bad):.3f}"
-    )
+    head = f"{len(found)} networks, {sum(bad)} did not train; precision {precision:.3f}, recall {recall:.3f}"
     return f"{head}\n{tabulate(rows, headers=['warning', 'networks', 'of these trained'])}"
 
 
 def main(file: str = os.devnull) -> None:
     """Check and train all networks, and print the table."""
-    lines = [json.loads(line) for line in Path(file).read_text().splitlines()] if Path(file).exists() else []
-    known = [Outcome(Config(**line["config"]), tuple(line["codes"]), line["accuracy"]) for line in lines]
+    known = [Outcome(Config(**entry["config"]), tuple(entry["codes"]), entry["accuracy"]) for entry in written(file)]
     done = {one.config for one in known}
     images, labels = data()
     with Path(file).open("a") as kept:

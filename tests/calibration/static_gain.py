@@ -85,11 +85,15 @@ def auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
     return wins / (len(high) * len(low))
 
 
+def rates(flags: Sequence[bool], bad: Sequence[bool]) -> tuple[float, float, float]:
+    """Precision, recall and false-positive rate of flags."""
+    caught = sum(f and b for f, b in zip(flags, bad, strict=True))
+    return caught / max(1, sum(flags)), caught / sum(bad), (sum(flags) - caught) / (len(bad) - sum(bad))
+
+
 def row(name: str, optimizer: str, scores: Sequence[float], flags: Sequence[bool], bad: Sequence[bool]) -> list[Any]:
     """One line of the table."""
-    caught = sum(f and b for f, b in zip(flags, bad, strict=True))
-    false = sum(f and not b for f, b in zip(flags, bad, strict=True))
-    return [name, optimizer, auc(scores, bad), caught / max(1, sum(flags)), caught / sum(bad), false / (len(bad) - sum(bad))]
+    return [name, optimizer, auc(scores, bad), *rates(flags, bad)]
 
 
 def main(folder: str) -> None:

@@ -27,7 +27,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from static_gain import auc, imported
+from static_gain import auc, imported, rates
 from tabulate import tabulate
 
 import netcheck
@@ -56,10 +56,10 @@ def outcome(nets: ModuleType, number: int, line: str) -> Outcome:
     entry = json.loads(line)
     model = nets.make(entry["config"]).train()
     report = netcheck.check(model, inputs, optimizer="sgd", remedies=False)
-    bad = flagged(report)  # with Adam the same findings are as severe, or less
+    bad = bool(warnings_in(report))  # with Adam the same findings are as severe, or less
     return Outcome(
         number,
-        {"SGD": bad, "Adam": bad and flagged(netcheck.check(model, inputs, optimizer="adam", remedies=False))},
+        {"SGD": bad, "Adam": bad and bool(warnings_in(netcheck.check(model, inputs, optimizer="adam", remedies=False)))},
         score(report.gradients),
         {"SGD": entry["trains_with_sgd"], "Adam": entry["trains_with_adam"]},
         half_of(entry["config"]),
@@ -72,9 +72,14 @@ def half_of(config: dict[str, Any]) -> int:
     return int(hashlib.md5(text.encode()).hexdigest(), 16) % 2
 
 
-def flagged(report: netcheck.Report) -> bool:
-    """Whether a report warns of gradients or collapse."""
-    return any(finding.code.startswith(ABOUT) for finding in report.at_least("warning"))
+def warnings_in(report: netcheck.Report) -> set[str]:
+    """The codes with which a report warns of gradients or collapse."""
+    return {finding.code for finding in report.at_least("warning") if finding.code.startswith(ABOUT)}
+
+
+def written(file: str) -> list[dict[str, Any]]:
+    """The outcomes that a file has from an earlier run: none if there is no such file."""
+    return [json.loads(line) for line in Path(file).read_text().splitlines()] if Path(file).exists() else []
 
 
 def score(gradients: Gradients | None) -> float:
@@ -90,24 +95,13 @@ def row(name: str, optimizer: str, found: Sequence[Outcome]) -> list[Any]:
     """One line of the table."""
     bad = [not one.trains[optimizer] for one in found]
     said = [one.flagged[optimizer] for one in found]
-    hits = sum(a and b for a, b in zip(said, bad, strict=True))
-    alarms = sum(said) - hits
-    area = auc([one.score for one in found], bad)
-    return [
-        name,
-        optimizer,
-        len(found),
-        area,
-        hits / max(1, sum(said)),
-        hits / sum(bad),
-        alarms / (len(bad) - sum(bad)),
-    ]
+    return [name, optimizer, len(found), auc([one.score for one in found], bad), *rates(said, bad)]
 
 
 def main(folder: str, part: str = "1/1", file: str = os.devnull) -> None:
     """Check a part of the networks of a folder, and print the table of all that are known."""
     first, every = map(int, part.split("/"))
-    known = [Outcome(**json.loads(line)) for line in Path(file).read_text().splitlines()] if Path(file).exists() else []
+    known = [Outcome(**entry) for entry in written(file)]
     done = {one.number for one in known}
     nets = imported(Path(folder) / "nets.py")
     lines = list(enumerate((Path(folder) / "outcomes.jsonl").read_text().splitlines()))

@@ -6,23 +6,19 @@ pytest tests/measure/test_mixing_zoo.py -m slow   every classifier of torchvisio
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import nn
 
 from netcheck.measure.axes import BatchAxes
 from netcheck.measure.mixing import find_mixing
-from tests.zoo import LARGE, Entry, declare_torchvision_operators, zoo
+from tests.zoo import LARGE, Entry, zoo
 
 SAMPLE = ("torchvision/resnet18", "torchvision/mobilenet_v3_small", "torchvision/squeezenet1_1", "timm/convit_tiny")
 
 
 def classifiers() -> list[Entry]:
     """The image classifiers of the zoo: one image a sample, logits out."""
-    declare_torchvision_operators()
     from torchvision import models
 
     names = {f"torchvision/{name}" for name in models.list_models(module=models)}
@@ -39,12 +35,6 @@ def smallest_images(model: nn.Module, entry: Entry) -> torch.Tensor:
     except Exception:  # each asks for its own size in its own way
         return images
     return small
-
-
-@pytest.fixture(autouse=True)
-def _collect_models() -> Iterator[None]:
-    yield
-    gc.collect()  # a large model is few objects: Python's collector would wait for dozens of them
 
 
 @pytest.mark.parametrize(
