@@ -20,6 +20,7 @@ ORDER = [
     "progress",
     "launch",
     "source",
+    "torch_versions",
     "load",
     "trace",
     "measure",
@@ -139,3 +140,39 @@ def test_the_checks_here_see_what_they_look_for(tmp_path: Path, monkeypatch: pyt
     now = {"typing.TYPE_CHECKING", "torch.nn", "netcheck.rules.base", "netcheck.load.target", "numpy"}
     assert set(imports(file, at_module_level=True)) == now
     assert set(imports(file)) == now | {"netcheck.cli.cli", "click"}
+
+
+def private_names_of_torch(tree: ast.AST) -> Iterator[str]:
+    """What code takes of torch that torch calls private."""
+    roots = {"torch"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "torch":
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            roots.update(alias.asname or alias.name for alias in node.names)
+            yield from (name for name in names if is_private(name))
+        elif isinstance(node, ast.Import):
+            known = [alias for alias in node.names if alias.name.split(".")[0] == "torch"]
+            roots.update(alias.asname for alias in known if alias.asname)
+            yield from (alias.name for alias in known if is_private(alias.name))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(name := ast.unparse(node)) and name.split(".")[0] in roots:
+            yield name
+
+
+def is_private(name: str) -> bool:
+    """Whether a part of a dotted name begins with one underscore."""
+    return any(part.startswith("_") and not part.startswith("__") for part in name.split("."))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_what_torch_calls_private_stands_in_one_place(file: Path) -> None:
+    found = set(private_names_of_torch(ast.parse(file.read_text("utf-8"))))
+    assert bool(found) == (file.name == "torch_versions.py"), f"move this to netcheck/torch_versions.py: {found}"
+
+
+def test_private_names_are_seen() -> None:
+    code = "import torch\nfrom torch import nn\nfrom torch._ops import OpOverload\ntorch._C.f()\nnn.modules.conv._ConvNd\n"
+    code += "x._y\ntorch.__version__\n"
+    assert set(private_names_of_torch(ast.parse(code))) == {
+        "torch._ops.OpOverload", "torch._C", "torch._C.f", "nn.modules.conv._ConvNd",
+    }  # fmt: skip

@@ -17,7 +17,6 @@ models reports on every one. Only a request that makes no sense raises (UsageErr
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -219,6 +218,9 @@ def preload() -> None:
     """Import all that a check of any model imports, so that processes forked from this one need not.
 
     torch imports its compiler when the first fake tensors are made: over a second of CPU time.
+
+    Raises:
+        UsageError: the installed torch lacks something that netcheck needs.
     """
     import importlib
     import pkgutil
@@ -227,8 +229,11 @@ def preload() -> None:
         path = importlib.import_module(package).__path__
         for info in pkgutil.walk_packages(path, f"{package}."):
             importlib.import_module(info.name)
-    with contextlib.suppress(ImportError):  # a torch built without it
-        importlib.import_module("torch._dynamo")
+    from netcheck.torch_versions import load_compiler
+    from netcheck.trace.selftest import require_hearing
+
+    load_compiler()
+    require_hearing()
     base.registry()
 
 

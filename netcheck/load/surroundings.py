@@ -26,10 +26,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules import module as global_hooks
 
 from netcheck.load.contents import CONTAINERS, restore, saved
 from netcheck.load.guard import is_installed
+from netcheck.torch_versions import global_hooks
 
 _LARGEST_COPY = 10_000_000  # elements of a tensor whose values are kept in case they are overwritten
 _MOST = 20_000  # objects that are looked at: a larger web (a trainer, a data set) is not what forward computes with
@@ -68,7 +68,7 @@ class Surroundings:
         modules = list(modules)
         for kind in dict.fromkeys(map(type, modules)):
             self._visit_namespace(kind, ("forward",))
-        self._follow([*global_hooks._global_forward_hooks.values(), *global_hooks._global_forward_pre_hooks.values()])
+        self._follow(global_hooks())
         for module in modules:
             self._follow([module.__dict__["forward"]] if "forward" in module.__dict__ else [], type(module))
             self._follow([*module._forward_hooks.values(), *module._forward_pre_hooks.values()])

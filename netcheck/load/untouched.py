@@ -11,13 +11,14 @@ from collections.abc import Iterator
 import torch
 
 from netcheck.load.randomness import preserved_random_state
+from netcheck.torch_versions import FAKE_TENSOR_LOG
 
 
 @contextlib.contextmanager
 def preserved_globals() -> Iterator[None]:
     """Put back the random generators and torch's defaults; drop what the model prints or logs."""
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
-    log = logging.getLogger("torch._subclasses.fake_tensor")
+    log = logging.getLogger(FAKE_TENSOR_LOG)
     disabled, log.disabled = log.disabled, True  # it logs a traceback for each operation that fails
     sink = io.StringIO()
     sink.write = len  # type: ignore[method-assign]  # keeps nothing

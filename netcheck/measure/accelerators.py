@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
+from netcheck.torch_versions import in_bad_fork
+
 _QUIET_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
@@ -93,7 +95,7 @@ def require_own_driver() -> None:
     Raises:
         RuntimeError: the process that it was forked from has started the driver.
     """
-    if torch.cuda._is_in_bad_fork() or torch.xpu._is_in_bad_fork():
+    if in_bad_fork():
         raise RuntimeError(
             f"this process has looked for accelerators before, and cannot start others on them (with {_QUIET_CHECK}=1 "
             "in the environment looking is harmless)"

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
+
+from netcheck.torch_versions import TorchFunctionMode
 
 _DROPOUTS = frozenset((
     "dropout", "dropout_", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "alpha_dropout_", "feature_dropout",

@@ -10,7 +10,6 @@ Accelerators are used in processes of our own, which can be ended whatever happe
 
 from __future__ import annotations
 
-import importlib
 import os
 import socket
 import tempfile
@@ -27,6 +26,7 @@ from netcheck.measure import groups
 from netcheck.measure.accelerators import CPU, Accelerators, accelerators, require_own_driver
 from netcheck.measure.job import Job
 from netcheck.measure.ranks import NotStarted, Outcome, can_fork, first_line, run_ranks, within_memory
+from netcheck.torch_versions import load_compiler
 
 SECONDS = 60.0  # for all of it
 WAIT_SECONDS = 20.0  # that one rank waits for another
@@ -153,7 +153,7 @@ def forked(
 ) -> list[Outcome] | NotStarted:
     """What each rank comes to, in processes of our own on devices of `place`."""
     ranks = len(job.given)
-    importlib.import_module("torch._dynamo")  # each rank would, to wrap the model, at a second each
+    load_compiler()  # each rank would, to wrap the model, at a second each
     with tempfile.TemporaryDirectory(prefix="netcheck-group-") as folder:
 
         def step(rank: int) -> Any:

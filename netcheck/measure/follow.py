@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode, _pop_mode, _pop_mode_temporarily, _push_mode
 
 from netcheck.load.held import Census
+from netcheck.torch_versions import TorchFunctionMode, mode_popped, pop_mode, push_mode, uncompiled
 from netcheck.trace.calls import (
     METADATA,
     AutogradCall,
@@ -34,7 +34,7 @@ from netcheck.trace.calls import (
     set_item,
 )
 from netcheck.trace.leaves import is_leaf, unwrapped
-from netcheck.trace.patches import original_apply, patched
+from netcheck.trace.patches import patched
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -122,28 +122,34 @@ class Follower(TorchFunctionMode):
         if not is_leaf(module):
             before, self._scope = self._scope, path
             try:
-                return module._call_impl(*args, **kwargs)  # not __call__: that may be compiled
+                return uncompiled(module)(*args, **kwargs)
             finally:
                 self._scope = before
-        call = module.__call__ if isinstance(module, torch.jit.ScriptModule) else module._call_impl
+        call = module.__call__ if isinstance(module, torch.jit.ScriptModule) else uncompiled(module)
         self._paused = True
-        mode = _pop_mode()  # by hand: there are hundreds of leaves, and a context manager costs as much as a small one
+        mode = pop_mode()  # by hand: there are hundreds of leaves, and a context manager costs as much as a small one
         try:
             result = call(*args, **kwargs)
             return self._recognize((path,), args, kwargs, result)
         finally:
-            _push_mode(mode)
+            push_mode(mode)
             self._paused = False
 
-    def apply(self, function: type[torch.autograd.Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What `function.apply(*args, **kwargs)` does."""
+    def apply(
+        self,
+        function: type[torch.autograd.Function],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        run: Callable[..., Any],
+    ) -> Any:
+        """What `function.apply(*args, **kwargs)` does; `run` is how PyTorch does it."""
         if any(callable(arg) and not isinstance(arg, torch.Tensor) for arg in args):
             self.astray = True  # it runs what it is given, now or on the way back
-            return original_apply(function, args, kwargs)
+            return run(*args, **kwargs)
         self._paused = True
         try:
-            with _pop_mode_temporarily():
-                result = original_apply(function, args, kwargs)
+            with mode_popped():
+                result = run(*args, **kwargs)
                 result = self._recognize((self._scope, "call_function", function), args, kwargs, result)
         finally:
             self._paused = False

@@ -25,6 +25,7 @@ from netcheck.launch import Launch
 from netcheck.measure.accelerators import CPU, Accelerators, accelerators
 from netcheck.measure.job import Job
 from netcheck.measure.ranks import SHORT_OF_MEMORY, NotStarted, Outcome, first_line, within_memory
+from netcheck.torch_versions import group_store
 
 SECONDS = 60.0  # that ranks wait for one that computes
 MEETING_SECONDS = 20.0  # that they wait for one that may not come, or has failed
@@ -106,10 +107,8 @@ def default_group(board: Board, place: Accelerators, launch: Launch) -> Iterator
 
 def given(job: Job, name: str, *, find_unused: bool = False) -> tuple[list[Outcome] | NotStarted, Accelerators, str]:
     """What each rank comes to of the process group that this process is in; on what they computed, and its backend."""
-    from torch.distributed.distributed_c10d import _get_default_store  # not in a torch built without it
-
     place, backend = place_of_group()
-    board = Board(_get_default_store(), dist.get_rank(), dist.get_world_size())
+    board = Board(group_store(), dist.get_rank(), dist.get_world_size())
     board = board.within(f"netcheck/{name}/{next(_round)}")
     if place is CPU and job.synchronizes:
         return NotStarted(SYNCHRONIZES), place, backend

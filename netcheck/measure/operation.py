@@ -20,10 +20,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import flop_counter
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from netcheck import torch_versions
+from netcheck.torch_versions import DispatchMode, FakeTensor, address, overloads
 from netcheck.trace import structure
 from netcheck.trace.fakes import Fakes
 
@@ -101,7 +101,7 @@ class Profile:
     origins: Mapping[int, Origin]
 
 
-class Flops(TorchDispatchMode):
+class Flops(DispatchMode):
     """Counts the FLOPs of the ATen operations that run inside it, by the formulas of torch.utils.flop_counter.
 
     torch's own FlopCounterMode decomposes every operation that it meets, and takes twice as long.
@@ -117,7 +117,7 @@ class Flops(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        formula = _FORMULAS.get(func._overloadpacket)
+        formula = _FORMULAS.get(overloads(func))
         if formula is not None:
             self.total += formula(*args, **(kwargs or {}), out_val=result)
         return result
@@ -198,7 +198,7 @@ def fake_tensor(
 ) -> torch.Tensor:
     """A fake tensor made without asking the mode, which would take ten times as long."""
     empty = torch.empty_strided(shape, stride, dtype=dtype, device="meta")
-    return FakeTensor(fakes.mode, empty, device, requires_grad=requires_grad)
+    return torch_versions.fake_tensor(fakes.mode, empty, device, requires_grad)
 
 
 def stand_in(fakes: Fakes, tensor: torch.Tensor, root: torch.Tensor) -> torch.Tensor:
@@ -246,8 +246,3 @@ class Memories:
             new = sum(origin.argument is None for origin in self._known.values())
             self._known[key] = Origin(None, new, tensor.untyped_storage().nbytes())
         return self._known[key]
-
-
-def address(tensor: torch.Tensor) -> int:
-    """A number that tensors share which share memory, as long as one of them lives."""
-    return int(tensor.untyped_storage()._cdata)

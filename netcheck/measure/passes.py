@@ -24,6 +24,7 @@ from netcheck.measure.follow import Calls, FlagsOfLeavesOnly, Follower, expected
 from netcheck.measure.inputs import Example
 from netcheck.measure.plan import Plan
 from netcheck.measure.watch import FiniteWatch, Watch, Wires, parameter_names
+from netcheck.torch_versions import OpOverload
 from netcheck.trace import structure
 from netcheck.trace.record import Recorder, Unannounced
 from netcheck.trace.run import argument_names, run_recorded
@@ -319,7 +320,7 @@ def reachable(result: Any, end: torch.Tensor) -> set[int]:
 
 def hears_all(graph: ModelGraph) -> bool:
     """Whether the graph has operations that only the dispatcher announces."""
-    return any(isinstance(node.fx.target, torch._ops.OpOverload) for node in graph)
+    return any(isinstance(node.fx.target, OpOverload) for node in graph)
 
 
 @contextmanager

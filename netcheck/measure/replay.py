@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
-from torch._subclasses.fake_tensor import FakeTensor
 
 from netcheck.load.held import substituted
 from netcheck.measure.operation import EQUALLY_COSTLY, Origin, Profile, fake_tensor, like, profiled
+from netcheck.torch_versions import FakeTensor, without_onednn
 from netcheck.trace import structure
 from netcheck.trace.calls import after
 from netcheck.trace.fakes import Fakes
@@ -77,22 +76,11 @@ def replay(graph: ModelGraph, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
         NotImplementedError, RuntimeError: a parameter cannot be faked (some quantized and sparse layouts).
     """
     run = _Replay(graph, Fakes())
-    with silent_fakes(), portable_kernels(), substituted(graph.model, run.own):
+    with silent_fakes(), without_onednn(), substituted(graph.model, run.own):
         device = device_of(graph.model)
         given = structure.rebuild((tuple(args), dict(kwargs)), lambda tensor: run.fakes.make(tensor, device))
         run.inputs = dict(argument_names(graph.model, *given))
         return [step for node in graph if (step := run.step(node)) is not None]
-
-
-@contextmanager
-def portable_kernels() -> Iterator[None]:
-    """Switch oneDNN off: its recurrent layers tell neither their FLOPs nor what they keep."""
-    before = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(False)
-    try:
-        yield
-    finally:
-        torch._C._set_mkldnn_enabled(before)
 
 
 class _Replay:

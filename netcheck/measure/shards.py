@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from netcheck.load.randomness import seeded
 from netcheck.measure.axes import BatchAxes
@@ -39,6 +38,7 @@ from netcheck.measure.meeting import Meeting
 from netcheck.measure.mixing import default_dtype
 from netcheck.measure.ranks import Outcome
 from netcheck.measure.scatter import chunk_sizes
+from netcheck.torch_versions import BatchNormalization
 from netcheck.trace import structure
 
 # How a rank ends that is still at work, or waits; and one whose partner is gone.
@@ -251,11 +251,11 @@ class _Comparison:
 
     def synced(self, whole: Result, loss: Loss, given: Any) -> float | None:
         """The larger difference that is left when every batch normalization takes its statistics over all devices."""
-        layers = [m for m in self.model.modules() if isinstance(m, _BatchNorm) and m.training]
+        layers = [m for m in self.model.modules() if isinstance(m, BatchNormalization) and m.training]
         if not layers or len(self.sizes) == 1:
             return None
         try:
-            outputs = self.forward(self.cut(given), meeting_at=_BatchNorm)
+            outputs = self.forward(self.cut(given), meeting_at=BatchNormalization)
         except Exception:
             return None
         return self.figures(whole, self.results(outputs, loss), loss.axes).largest

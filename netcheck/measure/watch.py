@@ -15,6 +15,7 @@ import torch
 
 from netcheck.measure.follow import can_be_heard
 from netcheck.measure.sampling import largest, sampled
+from netcheck.torch_versions import OpOverload
 from netcheck.trace import behaviour, paths, structure
 from netcheck.trace.gain import Network
 from netcheck.trace.kinds import Kind, is_weight_layer
@@ -83,7 +84,7 @@ class Wires:
             },
             limits={name: found for name, found in ranges.items() if found is not None},
             tables=frozenset(name for node in embeddings for name in parameter_names(node)),
-            followable=heard and not any(isinstance(node.fx.target, torch._ops.OpOverload) for node in graph),
+            followable=heard and not any(isinstance(node.fx.target, OpOverload) for node in graph),
         )
 
     def heard(self) -> list[Node]:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 
+from netcheck.torch_versions import DataDependentOutputException, DynamicOutputShapeException, address
 from netcheck.trace import structure
 
 # A torch call that tells about a tensor without computing one; recording it would only cost time.
@@ -121,7 +121,7 @@ def as_written(func: Any, name: str, args: Any) -> tuple[str, Any, Any]:
 def memory(tensor: torch.Tensor) -> int:
     """A number that tensors share which share memory."""
     try:
-        return int(tensor.untyped_storage()._cdata)
+        return address(tensor)
     except (NotImplementedError, RuntimeError):  # sparse and opaque tensors have no storage
         return id(tensor)
 

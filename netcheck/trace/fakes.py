@@ -14,8 +14,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
 
+from netcheck.torch_versions import (
+    Convolution,
+    FakeTensor,
+    FakeTensorMode,
+    fake_tensor,
+    in_kernel_invocation_manager,
+    require_batch,
+)
 from netcheck.trace import modes, structure
 from netcheck.trace.calls import memory
 
@@ -31,7 +38,7 @@ _ONE_DTYPE = frozenset((
     "bmm", "mv", "dot", "addmm", "baddbmm", "addmv", "__matmul__", "__rmatmul__",
 ))  # fmt: skip
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_ONE_DTYPE_MODULES = (nn.Linear, nn.modules.conv._ConvNd, nn.MultiheadAttention)
+_ONE_DTYPE_MODULES = (nn.Linear, Convolution, nn.MultiheadAttention)
 _NO_GRADIENT = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
@@ -54,7 +61,7 @@ class Fakes:
             return self.mode.from_tensor(tensor)
         empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
         # 10 times faster than from_tensor, which looks for views and subclasses.
-        twin = FakeTensor(self.mode, empty, device, requires_grad=tensor.requires_grad)
+        twin = fake_tensor(self.mode, empty, device, tensor.requires_grad)
         for name, value in vars(tensor).items():
             if name not in vars(twin):
                 setattr(twin, name, value)  # marks that a model puts on its parameters
@@ -110,7 +117,7 @@ class Fakes:
         if not fits or not value.is_contiguous():
             return None
         if module.training or module._buffers.get("running_mean") is None:
-            nn.functional._verify_batch_size(list(value.shape))  # type: ignore[attr-defined]
+            require_batch(list(value.shape))
         learns = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (value, *members))
         with in_kernel_invocation_manager(self.mode):
             return self._wrap(_Meta.of(value).empty(), value.fake_device, learns)
@@ -149,7 +156,7 @@ class Fakes:
         with in_kernel_invocation_manager(self.mode):  # otherwise the mode would hear of each, at a hundred times the cost
             empty = [meta and meta.empty() for meta in metas]
             parts = [
-                meta and FakeTensor(self.mode, tensor, meta.device, requires_grad=meta.learns)
+                meta and fake_tensor(self.mode, tensor, meta.device, meta.learns)
                 for meta, tensor in zip(metas, empty, strict=True)
             ]
         return container(parts) if container in (tuple, list) else parts[0]
@@ -173,7 +180,7 @@ class Fakes:
     def _wrap(self, tensor: torch.Tensor, device: torch.device, learns: bool) -> torch.Tensor:
         if type(tensor) is FakeTensor:
             return tensor  # an argument that was returned
-        return FakeTensor(self.mode, tensor, device, requires_grad=learns and tensor.dtype not in _NO_GRADIENT)
+        return fake_tensor(self.mode, tensor, device, learns and tensor.dtype not in _NO_GRADIENT)
 
 
 def require_one_dtype(tensors: Iterable[Any]) -> None:

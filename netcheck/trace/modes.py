@@ -16,6 +16,8 @@ import torch
 from torch import fx
 from torch.fx.node import has_side_effect
 
+from netcheck.torch_versions import set_gradients
+
 _DEVICES = ("cpu", "cuda")
 
 
@@ -37,7 +39,7 @@ def present() -> Modes:
 def switch(gradients: bool, precision: tuple[tuple[bool, torch.dtype], ...] = ()) -> Modes:
     """Turn the switches; returns how they stood. Without a `precision` autocast is off."""
     before = present()
-    torch._C._set_grad_enabled(gradients)
+    set_gradients(gradients)
     for device, (enabled, dtype) in zip(_DEVICES, precision, strict=True) if precision else ():
         torch.set_autocast_dtype(device, dtype)
         torch.set_autocast_enabled(device, enabled)

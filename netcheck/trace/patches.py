@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
+from netcheck.torch_versions import BackwardCFunction, applied_by_torch, appliers, eager, early_applied
+
 _ONE_AT_A_TIME = threading.RLock()  # two threads that patch in turn would each restore the other's patch
 _ORIGINAL_CALL = nn.Module.__call__
-# What Function.apply ends in, also where it was bound before: `swish = SwishFunction.apply` at the top of a module.
-_FUNCTION_BASE: Any = torch.autograd.function._SingleLevelFunction
 _MISSING = object()
+
+Function = type[torch.autograd.Function]
 
 
 class Hearer(Protocol):
@@ -27,8 +30,8 @@ class Hearer(Protocol):
     def call_module(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What `module(*args, **kwargs)` does."""
 
-    def apply(self, function: type[torch.autograd.Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What `function.apply(*args, **kwargs)` does."""
+    def apply(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[..., Any]) -> Any:
+        """What `function.apply(*args, **kwargs)` does; `run(*args, **kwargs)` is how PyTorch does it."""
 
 
 @contextmanager
@@ -37,17 +40,13 @@ def patched(hearer: Hearer) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(_ONE_AT_A_TIME)
         stack.enter_context(_replaced(nn.Module, "__call__", _module_call(hearer)))
-        stack.enter_context(_replaced(_FUNCTION_BASE, "apply", _function_apply(hearer)))
+        stack.enter_context(_replaced(appliers(), "apply", _function_apply(hearer)))
+        stack.enter_context(early_applied(hearer.listens, partial(_forward, hearer)))
         stack.enter_context(eager())
         # TorchScript's optimizer would keep fake tensors as constants of the user's own function.
         stack.enter_context(torch.jit.optimized_execution(False))
         stack.enter_context(deeper())
         yield
-
-
-def original_apply(function: type[torch.autograd.Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """`function.apply(*args, **kwargs)` as PyTorch has it."""
-    return super(_FUNCTION_BASE, function).apply(*args, **kwargs)
 
 
 def _module_call(hearer: Hearer) -> Callable[..., Any]:
@@ -60,12 +59,27 @@ def _module_call(hearer: Hearer) -> Callable[..., Any]:
 
 
 def _function_apply(hearer: Hearer) -> Any:
-    def apply(cls: type[torch.autograd.Function], *args: Any, **kwargs: Any) -> Any:
+    def apply(cls: Function, *args: Any, **kwargs: Any) -> Any:
         if hearer.listens():
-            return hearer.apply(cls, args, kwargs)
-        return original_apply(cls, args, kwargs)
+            return hearer.apply(cls, args, kwargs, lambda *a, **k: applied_by_torch(cls, a, k))
+        return applied_by_torch(cls, args, kwargs)
 
     return classmethod(apply)
+
+
+def _forward(hearer: Hearer, function: Function, gradients: bool, forward: Callable[..., Any]) -> Callable[..., Any]:
+    """What takes the place of a function's `forward`, where PyTorch has begun to apply it before anybody could hear of that.
+
+    Gradients are off in there, and were on around it (`gradients`) as the hearer is to see it.
+    """
+
+    def heard(*given: Any) -> Any:
+        own = given[:1] if given and isinstance(given[0], BackwardCFunction) else ()  # the context; none with setup_context
+        run = torch.no_grad()(partial(forward, *own))
+        with torch.set_grad_enabled(gradients):
+            return hearer.apply(function, given[len(own) :], {}, run)
+
+    return heard
 
 
 @contextmanager
@@ -90,8 +104,3 @@ def deeper() -> Iterator[None]:
         yield
     finally:
         sys.setrecursionlimit(limit)
-
-
-def eager() -> Any:
-    """Switch torch.compile off, if anything has switched it on (importing it costs a second)."""
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()

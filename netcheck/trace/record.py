@@ -22,10 +22,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode, _pop_mode_temporarily
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from netcheck.load.held import Census
+from netcheck.torch_versions import DispatchMode, TorchFunctionMode, mode_popped, uncompiled
 from netcheck.trace import structure
 from netcheck.trace.calls import (
     METADATA,
@@ -41,7 +40,7 @@ from netcheck.trace.calls import (
 )
 from netcheck.trace.fakes import Fakes
 from netcheck.trace.leaves import is_leaf, unwrapped
-from netcheck.trace.patches import original_apply, patched
+from netcheck.trace.patches import patched
 from netcheck.trace.recording import Failure
 from netcheck.trace.scribe import Listener, Scribe
 from netcheck.trace.values import Values
@@ -142,12 +141,12 @@ class Recorder(TorchFunctionMode):
         if not is_leaf(module):
             before = self._scribe.clock
             with self._scribe.inside(path, module):
-                result = module._call_impl(*args, **kwargs)  # not __call__: that may be compiled
+                result = uncompiled(module)(*args, **kwargs)
             if isinstance(result, GeneratorType):
                 return self._steps_inside(path, module, result)
             return self._scribe.returned(result, before)
-        call = module.__call__ if isinstance(module, torch.jit.ScriptModule) else module._call_impl
-        with _pop_mode_temporarily():
+        call = module.__call__ if isinstance(module, torch.jit.ScriptModule) else uncompiled(module)
+        with mode_popped():
             result = self._run(type(module).__name__, call, args, kwargs, leaf=module)
         target = self._scribe.keep(path or type(module).__name__, module)  # the root itself may be a leaf
         changed = bool(args) and result is args[0] and bool(getattr(module, "inplace", False))
@@ -164,15 +163,21 @@ class Recorder(TorchFunctionMode):
                     return end.value
             yield step
 
-    def apply(self, function: type[torch.autograd.Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What `function.apply(...)` does while recording."""
+    def apply(
+        self,
+        function: type[torch.autograd.Function],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        run: Callable[..., Any],
+    ) -> Any:
+        """What `function.apply(...)` does while recording; `run` is how PyTorch does it."""
         if function.__name__ == "CheckpointFunction" and function.__module__ == "torch.utils.checkpoint":
-            run, _preserve_rng_state, *inputs = args
-            return run(*inputs)
+            inner, _preserve_rng_state, *inputs = args
+            return inner(*inputs)
         if any(callable(arg) and not isinstance(arg, torch.Tensor) for arg in args):
             return function.forward(torch.autograd.function.FunctionCtx(), *args, **kwargs)  # it runs what it is given
-        with _pop_mode_temporarily():
-            result = self._run(function.__name__, lambda *a, **k: original_apply(function, a, k), args, kwargs)
+        with mode_popped():
+            result = self._run(function.__name__, run, args, kwargs)
         return self._scribe.add("call_function", AutogradCall(function), args, kwargs, result)
 
     def dispatched(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -251,7 +256,7 @@ class Recorder(TorchFunctionMode):
         return Failure(error, name, shapes, path, *self._scribe.caller())
 
 
-class Unannounced(TorchDispatchMode):
+class Unannounced(DispatchMode):
     """Hears the ATen operations that reach the dispatcher without passing a torch function. Slower; used when needed."""
 
     def __init__(self, recorder: Recorder) -> None:

@@ -17,11 +17,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensor
 
 from netcheck.errors import TraceError
 from netcheck.load.held import substituted
 from netcheck.load.randomness import preserved_random_state
+from netcheck.torch_versions import FAKE_TENSOR_LOG, FakeTensor
 from netcheck.trace import fakes, places, structure
 from netcheck.trace.calls import VALUE_NEEDED
 from netcheck.trace.fakes import Fakes
@@ -29,6 +29,7 @@ from netcheck.trace.graph import ModelGraph
 from netcheck.trace.leaves import unwrapped
 from netcheck.trace.record import Recorder, Unannounced
 from netcheck.trace.recording import Failure
+from netcheck.trace.selftest import require_hearing
 
 REAL_RUN_LIMIT = 16 * 2**30  # bytes of parameters and buffers above which forward is not run on real tensors
 
@@ -53,7 +54,9 @@ def trace(
 
     Raises:
         TraceError: forward raised; the error names the operation, its arguments' shapes and the user's line.
+        UsageError: this torch does not tell of all that must be heard.
     """
+    require_hearing()
     args, kwargs = tuple(args), dict(kwargs or {})
     model = materialized(unwrapped(model), args, kwargs)
     try:
@@ -257,7 +260,7 @@ def own_copy(tensor: torch.Tensor) -> torch.Tensor:
 @contextmanager
 def silent_fakes() -> Iterator[None]:
     """Keep PyTorch from logging a traceback where fake tensors meet an operation that has no meta kernel."""
-    log = logging.getLogger("torch._subclasses.fake_tensor")
+    log = logging.getLogger(FAKE_TENSOR_LOG)
     before, log.disabled = log.disabled, True
     try:
         yield

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from torch import fx
-from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
 
+from netcheck.torch_versions import FakeTensor, unset_fake_temporarily
 from netcheck.trace import structure
 from netcheck.trace.fakes import Fakes
 

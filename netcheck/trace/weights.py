@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensor
 
+from netcheck.torch_versions import FakeTensor, TransposedConvolution
 from netcheck.trace.kinds import Kind
 from netcheck.trace.regions import constant_value
 from netcheck.trace.values import TooCostly
@@ -173,7 +173,7 @@ def _of_module(node: Node) -> Weight | None:
         return None
     assert isinstance(weight, torch.Tensor)
     name = f"{node.path}.weight" if node.path else "weight"
-    transposed = isinstance(module, nn.modules.conv._ConvTransposeNd)
+    transposed = isinstance(module, TransposedConvolution)
     stride = math.prod(getattr(module, "stride", ())) if transposed else 1
     groups = int(getattr(module, "groups", 1))
     return _weight(weight.detach(), bias, name, transposed=transposed, stride=stride, groups=groups)

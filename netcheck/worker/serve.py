@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netcheck import progress
+from netcheck.errors import UsageError
 from netcheck.findings import Report
 from netcheck.source.targets import Target
 from netcheck.worker import outcome, processes
@@ -231,4 +232,7 @@ def main(arguments: list[str]) -> None:
     """Entry point of `python -m netcheck.worker`: four descriptors, whether to fork, and the check."""
     commands, control, results, faults, forks = map(int, arguments[:5])
     pipes = Pipes(*map(moved, (commands, control, results, faults)))
-    serve(pipes, arguments[5], forks=bool(forks))
+    try:
+        serve(pipes, arguments[5], forks=bool(forks))
+    except UsageError as error:  # the last line that is printed is what the parent tells
+        sys.exit("; ".join(filter(None, (str(error), error.help))))

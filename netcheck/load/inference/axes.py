@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from netcheck.load.inference.demands import CONVOLUTION, Origin
+from netcheck.torch_versions import without_torch_function
 
 if TYPE_CHECKING:
     from netcheck.load.inference.recorder import Call
@@ -43,7 +44,7 @@ def moved_axes(call: Call, x: Tensor, axes: tuple[Any, ...], result: Tensor) -> 
     labels = torch.empty([2 * axis + 3 if size != 1 else 1 for axis, size in enumerate(x.shape)], device="meta")
     method = {"T": Tensor.t, "mT": lambda y: y.transpose(-1, -2)}.get(call.name) or getattr(torch, call.name)
     try:
-        with torch._C.DisableTorchFunction():
+        with without_torch_function():
             sizes = method(labels, *call.args[1:], **call.kwargs).shape
     except Exception:
         return (None,) * result.dim()

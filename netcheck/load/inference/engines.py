@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 from netcheck.load.inference.proposals import Slot
 from netcheck.load.inference.values import fill
+from netcheck.torch_versions import FakeTensor, FakeTensorMode
 
 MOST_CONSTANT = 64  # integers
 

@@ -16,18 +16,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    UnsupportedFakeTensorException,
-)
-from torch.overrides import TorchFunctionMode
 
 from netcheck.load.inference import demands, imagine
 from netcheck.load.inference.axes import result_axes
 from netcheck.load.inference.deadline import Deadline
 from netcheck.load.inference.demands import Demand, Origin
 from netcheck.load.inference.proposals import BATCH, Proposal, Slot
+from netcheck.torch_versions import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    TorchFunctionMode,
+    UnsupportedFakeTensorException,
+)
 
 NEEDS_VALUES = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedFakeTensorException)
 OWN, SHIFTED, OTHER = "own", "shifted", "other"  # what became of a slot's values

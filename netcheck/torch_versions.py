@@ -1,0 +1,252 @@
+"""What of PyTorch is private or differs between its versions, in one place: netcheck is tested on 2.9 to 2.14.
+
+    fake tensors        FakeTensor, FakeTensorMode, fake_tensor(...)     made by position and flag since 2.13
+    hearing calls       uncompiled, appliers, early_applied              autograd functions are applied in C++ since 2.14
+    modes               mode_popped, pop_mode, push_mode, DispatchMode   torch functions and operators
+    switches            set_gradients, without_onednn, eager             faster than the public ones, or without one
+    processes           in_bad_fork, group_store                         what a fork or a launcher left behind
+
+All of it is looked up when this is imported, so that a torch which lacks something is known at once (`UsageError`), and not by
+a crash in the middle of each model. What lives elsewhere in netcheck is public, and there in every version of the range.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Any
+
+import torch
+from torch import nn
+
+from netcheck.errors import UsageError
+
+OLDEST, NEWEST = (2, 9), (2, 14)  # those that the tests run on
+
+
+def version() -> tuple[int, ...]:
+    """The installed torch's version: (2, 13) of "2.13.0+cpu"."""
+    return tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2] if part.isdigit())
+
+
+def lacking(what: object) -> UsageError:
+    """The sentence about a torch that does not do, because of `what` it lacks."""
+    oldest, newest = (".".join(map(str, bound)) for bound in (OLDEST, NEWEST))
+    reason = f"lacks what it needs ({what})" if version() >= OLDEST else f"is older than {oldest}"
+    return UsageError(
+        f"netcheck cannot work with torch {torch.__version__}, which {reason}",
+        help=f"install a torch from {oldest} to {newest}, on which netcheck is tested, or a newer netcheck",
+    )
+
+
+if version() < OLDEST:
+    raise lacking("its version")
+try:
+    from torch._ops import OpOverload
+    from torch._subclasses.fake_tensor import (
+        DataDependentOutputException,
+        DynamicOutputShapeException,
+        FakeTensor,
+        FakeTensorMode,
+        UnsupportedFakeTensorException,
+        in_kernel_invocation_manager,
+        unset_fake_temporarily,
+    )
+    from torch.autograd.function import BackwardCFunction, Function, FunctionMeta, _SingleLevelFunction
+    from torch.nn.modules import module as _module
+    from torch.nn.modules.batchnorm import _BatchNorm as BatchNormalization
+    from torch.nn.modules.conv import _ConvNd as Convolution
+    from torch.nn.modules.conv import _ConvTransposeNd as TransposedConvolution
+    from torch.overrides import TorchFunctionMode, _pop_mode, _pop_mode_temporarily, _push_mode
+    from torch.utils._python_dispatch import TorchDispatchMode as DispatchMode
+
+    without_torch_function: Callable[[], AbstractContextManager[None]] = torch._C.DisableTorchFunction
+    set_gradients: Callable[[bool], None] = torch._C._set_grad_enabled
+    require_batch: Callable[[list[int]], None] = nn.functional._verify_batch_size  # type: ignore[attr-defined]
+    _onednn, _set_onednn = torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled
+    _global_hooks = (_module._global_forward_hooks, _module._global_forward_pre_hooks)
+    _bad_forks = (torch.cuda._is_in_bad_fork, torch.xpu._is_in_bad_fork)
+except (ImportError, AttributeError) as error:
+    raise lacking(error) from error
+
+__all__ = [
+    "FAKE_TENSOR_LOG",
+    "BackwardCFunction",
+    "BatchNormalization",
+    "Convolution",
+    "DataDependentOutputException",
+    "DispatchMode",
+    "DynamicOutputShapeException",
+    "FakeTensor",
+    "FakeTensorMode",
+    "OpOverload",
+    "TorchFunctionMode",
+    "TransposedConvolution",
+    "UnsupportedFakeTensorException",
+    "address",
+    "applied_by_torch",
+    "appliers",
+    "compiler_loaded",
+    "eager",
+    "early_applied",
+    "fake_tensor",
+    "global_hooks",
+    "group_store",
+    "in_bad_fork",
+    "in_kernel_invocation_manager",
+    "lacking",
+    "load_compiler",
+    "mode_popped",
+    "pop_mode",
+    "push_mode",
+    "require_batch",
+    "set_gradients",
+    "uncompiled", "unset_fake_temporarily",
+    "version",
+    "without_onednn",
+    "without_torch_function",
+]  # fmt: skip
+
+FAKE_TENSOR_LOG = "torch._subclasses.fake_tensor"  # where torch logs a traceback for each operation that fails on fakes
+
+
+# ---- fake tensors -----------------------------------------------------------------------------------------------------
+
+_FLAGGED = version() >= (2, 13)  # whether a fake can be told to ask for a gradient when it is made
+
+
+def fake_tensor(mode: FakeTensorMode, meta: torch.Tensor, device: torch.device, requires_grad: bool) -> FakeTensor:
+    """A fake of `mode` with the shape, strides and dtype of a meta tensor, on `device`, made without asking the mode.
+
+    That takes a tenth of the time of `mode.from_tensor`, which looks for views and subclasses.
+    """
+    if _FLAGGED:
+        return FakeTensor(mode, meta, device, requires_grad=requires_grad)  # type: ignore[call-arg, unused-ignore]
+    with without_torch_function():
+        return FakeTensor(mode, meta.requires_grad_(requires_grad), device)
+
+
+def overloads(operator: OpOverload) -> Any:
+    """The operator of torch.ops that an overload belongs to."""
+    return operator._overloadpacket
+
+
+def address(tensor: torch.Tensor) -> int:
+    """A number that tensors share which share memory, as long as one of them lives.
+
+    Raises:
+        NotImplementedError, RuntimeError: sparse and opaque tensors have no storage.
+    """
+    return int(tensor.untyped_storage()._cdata)
+
+
+# ---- calls that no torch function announces ---------------------------------------------------------------------------
+
+
+def uncompiled(module: nn.Module) -> Callable[..., Any]:
+    """What calling a module does, with its hooks: not `__call__`, which may be compiled."""
+    return module._call_impl
+
+
+# Since 2.14 `Function.apply` is C++ from the start; before, it is Python that ends in its base's.
+_IN_PYTHON = isinstance(Function.__dict__.get("apply"), classmethod)
+
+
+def appliers() -> type:
+    """The class whose `apply` a patch must replace to hear `function.apply(...)`, however it is looked up when it is called."""
+    return _SingleLevelFunction if _IN_PYTHON else Function
+
+
+def applied_by_torch(function: type[torch.autograd.Function], args: Iterable[Any], kwargs: dict[str, Any]) -> Any:
+    """`function.apply(*args, **kwargs)` as PyTorch has it, whatever is patched."""
+    return super(_SingleLevelFunction, function).apply(*args, **kwargs)  # type: ignore[misc]
+
+
+# Called with the function, whether gradients were on around the call, and the user's forward; gives what runs in its place.
+Instead = Callable[[type[torch.autograd.Function], bool, Callable[..., Any]], Callable[..., Any]]
+
+
+@contextmanager
+def early_applied(listens: Callable[[], bool], instead: Instead) -> Iterator[None]:
+    """Hear the applications of functions whose `apply` was looked up before anything was patched: `swish = Swish.apply`.
+
+    Since 2.14 that is a C++ function, which calls nothing that could be replaced, but asks the class for its `_backward_cls` and
+    then for its `forward`: it is handed another one. (Before 2.14 `appliers` hears these calls too, and nothing is done.)
+    """
+    if _IN_PYTHON:
+        yield
+        return
+    asked: dict[type, bool] = {}
+
+    def __getattribute__(cls: Any, name: str) -> Any:  # noqa: N807 - it takes the place of one
+        value = type.__getattribute__(cls, name)
+        if name == "_backward_cls" and listens():
+            asked[cls] = torch.is_grad_enabled()
+        elif name == "forward" and cls in asked and listens():
+            return instead(cls, asked.pop(cls), value)
+        return value
+
+    FunctionMeta.__getattribute__ = __getattribute__  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del FunctionMeta.__getattribute__
+
+
+# ---- modes ------------------------------------------------------------------------------------------------------------
+
+mode_popped: Callable[[], AbstractContextManager[Any]] = _pop_mode_temporarily
+pop_mode: Callable[[], Any] = _pop_mode
+push_mode: Callable[[Any], None] = _push_mode
+
+
+def global_hooks() -> list[Any]:
+    """The hooks that run at every module's forward."""
+    return [hook for hooks in _global_hooks for hook in hooks.values()]
+
+
+# ---- switches ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def without_onednn() -> Iterator[None]:
+    """Switch oneDNN off, and nothing else: its recurrent layers tell neither their FLOPs nor what they keep."""
+    before = _onednn()
+    _set_onednn(False)
+    try:
+        yield
+    finally:
+        _set_onednn(before)
+
+
+def compiler_loaded() -> bool:
+    """Whether torch's compiler has been imported, which costs over a second."""
+    return "torch._dynamo" in sys.modules
+
+
+def load_compiler() -> None:
+    """Import torch's compiler, so that processes forked from this one need not."""
+    with suppress(ImportError):  # a torch built without it
+        importlib.import_module("torch._dynamo")
+
+
+def eager() -> AbstractContextManager[Any]:
+    """Switch torch.compile off, if anything has switched it on."""
+    return torch.compiler.set_stance("force_eager") if compiler_loaded() else nullcontext()
+
+
+# ---- processes --------------------------------------------------------------------------------------------------------
+
+
+def in_bad_fork() -> bool:
+    """Whether this process was forked from one that had started an accelerator's driver."""
+    return any(is_in_bad_fork() for is_in_bad_fork in _bad_forks)
+
+
+def group_store() -> Any:
+    """The store of the default process group, through which its ranks can tell one another things."""
+    from torch.distributed.distributed_c10d import _get_default_store  # not in a torch built without it
+
+    return _get_default_store()
