@@ -18,7 +18,7 @@ from netcheck.measure import replay
 from netcheck.measure.cost import cost
 from netcheck.measure.cost_figures import Cost
 from netcheck.measure.operation import saved_tensors
-from netcheck.measure.replay import portable_kernels
+from netcheck.torch_versions import without_onednn
 from netcheck.trace import trace
 from tests.gpus import needs_gpus
 from tests.measure.live_memory import training_peak
@@ -101,7 +101,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], Callable[[], torch.Tensor]]] = 
 def saved_by_torch(model: nn.Module, *inputs: torch.Tensor) -> int:
     """Bytes that a real forward keeps for backward, what the model itself holds left out."""
     own = {t.untyped_storage()._cdata for t in (*model.parameters(), *model.buffers())}
-    with portable_kernels(), saved_tensors() as kept:  # as netcheck counts
+    with without_onednn(), saved_tensors() as kept:  # as netcheck counts
         model(*inputs)
     storages = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in kept}
     return sum(nbytes for key, nbytes in storages.items() if key not in own)
@@ -110,7 +110,7 @@ def saved_by_torch(model: nn.Module, *inputs: torch.Tensor) -> int:
 def flops_by_torch(model: nn.Module, *inputs: torch.Tensor) -> tuple[int, int]:
     """FLOPs of a real forward and backward. Its table lacks the CPU's attention kernel: do without that."""
     attention = nn.attention.sdpa_kernel(nn.attention.SDPBackend.MATH)
-    with attention, portable_kernels(), FlopCounterMode(display=False) as counter:
+    with attention, without_onednn(), FlopCounterMode(display=False) as counter:
         output = model(*inputs)
         forward = counter.get_total_flops()
         output.sum().backward()
@@ -324,7 +324,7 @@ import resource, time, torch
 from transformers import LlamaConfig, LlamaForCausalLM
 from netcheck.measure import replay
 from netcheck.measure.cost import cost
-from netcheck.measure.replay import portable_kernels
+from netcheck.torch_versions import without_onednn
 from netcheck.trace import trace
 config = LlamaConfig(vocab_size=32000, hidden_size=8192, intermediate_size=28672, num_hidden_layers=80,
                      num_attention_heads=64, num_key_value_heads=8, use_cache=False)

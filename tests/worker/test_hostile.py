@@ -14,10 +14,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from test_worker import HERE, NET, strays
 
 from netcheck.source.targets import expand
 from netcheck.worker import Limits, check_all
+from tests.worker.test_worker import HERE, NET, strays
 
 CORPUS = HERE.parent / "hostile"
 WELL_BEHAVED = "# expect: checked\n" + NET
