@@ -225,11 +225,12 @@ def preload() -> None:
     import importlib
     import pkgutil
 
+    from netcheck.torch_versions import load_compiler  # before the others: a torch that lacks something is told of here
+
     for package in ("netcheck.load", "netcheck.trace", "netcheck.measure"):
         path = importlib.import_module(package).__path__
         for info in pkgutil.walk_packages(path, f"{package}."):
             importlib.import_module(info.name)
-    from netcheck.torch_versions import load_compiler
     from netcheck.trace.selftest import require_hearing
 
     load_compiler()
