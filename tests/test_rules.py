@@ -1,7 +1,10 @@
-"""Every rule against its own examples: it flags each of BAD and none of GOOD."""
+"""Every rule against its examples, those that its documentation shows and those in the file of its name under tests/rules: it
+flags each of BAD and none of GOOD.
+"""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import sys
@@ -20,12 +23,24 @@ from netcheck.rules.base import BatchRule, Example, MeasuredRule, Notice, Rule, 
 HEADINGS = {f"## {each}" for each in ("What it does", "Why is this bad?", "When it is fine", "Evidence", "References",
                                       "What to do", "What is not in the sum")}  # fmt: skip
 PRELUDE = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n"
+
+
+def examples(rule: Rule) -> Iterator[tuple[bool, Example]]:
+    """Each example of a rule, after whether it must be flagged."""
+    further: Any = None
+    name = type(rule).__module__.replace("netcheck.", "tests.", 1)
+    if importlib.util.find_spec(name) is not None:
+        further = importlib.import_module(name)
+    for flagged, side in ((True, "BAD"), (False, "GOOD")):
+        for source in filter(None, (rule, further)):
+            yield from ((flagged, example) for example in getattr(source, side, ()))
+
+
 EXAMPLES = [
     pytest.param(rule, example, flagged, id=f"{rule.code}-{'bad' if flagged else 'good'}-{example.title}")
     for rule in registry()
     if not isinstance(rule, Notice)
-    for flagged, examples in ((True, rule.BAD), (False, rule.GOOD))
-    for example in examples
+    for flagged, example in examples(rule)
 ]
 
 
@@ -89,8 +104,14 @@ def test_a_rule_says_what_a_rule_must_say(rule: Rule) -> None:
         assert "## What to do" in rule.documentation
     else:
         assert "## References" in rule.documentation
-        titles = [example.title for example in (*rule.BAD, *rule.GOOD)]
+        titles = [example.title for _, example in examples(rule)]
         assert len(set(titles)) == len(titles)
+
+
+def test_further_examples_belong_to_rules() -> None:
+    files = Path(__file__).parent.glob("rules/*/[!_]*.py")
+    homes = {f"{file.parent.name}.{file.stem}" for file in files if not file.stem.startswith("test_")}
+    assert homes <= {type(rule).__module__.removeprefix("netcheck.rules.") for rule in registry()}
 
 
 def test_codes_and_names_are_unique() -> None:

@@ -1,7 +1,8 @@
 """What a rule is, and the registry that finds them.
 
-A rule is one file under `netcheck/rules/<subject>/`: its documentation (the class docstring), the models it must
-flag and must not flag (`BAD`, `GOOD`), and `check`. Adding the file adds the rule; nothing else changes.
+A rule is one file under `netcheck/rules/<subject>/`: its documentation (the class docstring), one or two models on each side
+that it must and must not flag (`BAD`, `GOOD`), and `check`. Adding the file adds the rule; nothing else changes. Examples that
+test more than they teach are in the file of the same name under `tests/rules/<subject>/`.
 
     class TanhStack(StaticRule):
         '''Saturating activations stacked so deep that the gradient dies.

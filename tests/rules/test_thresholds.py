@@ -15,7 +15,7 @@ from netcheck.rules import base, thresholds
 from netcheck.rules.base import registry
 from netcheck.settings import Settings
 from netcheck.source.targets import Target
-from tests.test_rules import report_on
+from tests.test_rules import examples, report_on
 
 WITH = [rule for rule in registry() if rule.THRESHOLDS]
 
@@ -52,7 +52,7 @@ def test_each_is_documented_and_has_its_default(rule: base.Rule) -> None:
 
 @pytest.mark.parametrize("rule", WITH, ids=lambda rule: rule.code)
 def test_each_changes_what_its_rule_says(rule: base.Rule, tmp_path: Path) -> None:
-    reports = [report_on(example, rule, tmp_path) for example in (*rule.BAD, *rule.GOOD)]
+    reports = [report_on(example, rule, tmp_path) for _, example in examples(rule)]
     before = outcome(rule, {}, reports)
     assert any(before)
     for each in rule.THRESHOLDS:

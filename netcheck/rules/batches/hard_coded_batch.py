@@ -71,46 +71,10 @@ class HardCodedBatch(BatchRule):
     BAD = (
         Example("a view to eight rows", net("h.view(8, -1)"), "8x3x8x8", devices=2),
         Example("a first state for four samples", recurrent("torch.zeros(1, 4, 16)"), "4x5x8", devices=2),
-        Example(
-            "eight copies of a position code",
-            """
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.position, self.head = nn.Parameter(torch.zeros(1, 5, 6)), nn.Linear(12, 4)
-
-    def forward(self, x):
-        return self.head(torch.cat([x, self.position.expand(8, -1, -1)], 2))
-
-model = Net()
-""",
-            "8x5x6",
-            devices=4,
-            batch_size=32,
-        ),
-        Example(
-            "rows that are two samples each",
-            """
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(8, 8)
-
-    def forward(self, x):
-        return self.layer(x).reshape(4, -1)
-
-model = Net()
-""",
-            "4x8",
-            devices=2,
-            batch_size=16,
-        ),
     )
     GOOD = (
         Example("a view to as many rows as there are samples", net("h.view(h.size(0), -1)"), "8x3x8x8", devices=2),
         Example("flatten", net("h.flatten(1)"), "8x3x8x8", devices=2),
-        Example("a first state for the batch that comes", recurrent("x.new_zeros(1, x.size(0), 16)"), "4x5x8", devices=2),
-        Example("as many features as samples", net("h.view(-1, 144)"), "144x3x8x8", devices=2),
     )
 
     def check(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:

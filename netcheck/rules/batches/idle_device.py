@@ -41,12 +41,10 @@ class IdleDevice(BatchRule):
     BAD = (
         Example("5 samples over 4 devices", NET, "2x8", devices=4, batch_size=5),
         Example("17 over 8", NET, "2x8", devices=8, batch_size=17),
-        Example("fewer samples than devices", NET, "2x8", devices=4, batch_size=3),
     )
     GOOD = (
         Example("8 over 4", NET, "2x8", devices=4, batch_size=8),
         Example("uneven, with all at work", NET, "2x8", devices=4, batch_size=7),
-        Example("one sample for each", NET, "2x8", devices=4, batch_size=4),
     )
 
     def check(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:

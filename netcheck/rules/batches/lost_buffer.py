@@ -68,23 +68,6 @@ class LostBuffer(BatchRule):
             "4x8",
             devices=2,
         ),
-        Example(
-            "a state that the next batch starts from",
-            """
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.rnn, self.state = nn.GRU(8, 8, batch_first=True), None
-
-    def forward(self, x):
-        y, self.state = self.rnn(x, self.state)
-        return y
-
-model = Net()
-""",
-            "4x5x8",
-            devices=2,
-        ),
     )
     GOOD = (
         Example("a buffer that is only read", RUNNING.format(update="h = h * 2"), "4x8", devices=2),
@@ -93,12 +76,6 @@ model = Net()
             "model = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 4))",
             "4x8",
             devices=2,
-        ),
-        Example(
-            "one device",
-            RUNNING.format(update="self.mean.lerp_(h.mean(0).detach(), 0.1)"),
-            "4x8",
-            devices=1,
         ),
     )
 

@@ -42,12 +42,10 @@ class SamplerRepeats(BatchRule):
     BAD = (
         Example("50 samples over 4 processes", NET, "2x8", devices=4, batch_size=50),
         Example("fewer samples than processes", NET, "2x8", devices=8, batch_size=3),
-        Example("one too many", NET, "2x8", devices=2, batch_size=9),
     )
     GOOD = (
         Example("52 over 4", NET, "2x8", devices=4, batch_size=52),
         Example("one process", NET, "2x8", devices=1, batch_size=50),
-        Example("one sample each", NET, "2x8", devices=4, batch_size=4),
     )
 
     def check(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:

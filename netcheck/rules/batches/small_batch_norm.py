@@ -49,7 +49,6 @@ class SmallBatchNorm(BatchRule):
     BAD = (
         Example("16 images over 4 devices", MAPS, "8x3x8x8", devices=4, batch_size=16),
         Example("one vector on each device", VECTORS, "4x8", devices=4, batch_size=4),
-        Example("uneven: 9 over 2", MAPS, "8x3x8x8", devices=2, batch_size=9),
     )
     GOOD = (
         Example("64 images over 4 devices", MAPS, "8x3x8x8", devices=4, batch_size=64),
@@ -60,14 +59,6 @@ class SmallBatchNorm(BatchRule):
             devices=4,
             batch_size=16,
         ),
-        Example(
-            "group normalization",
-            "model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))",
-            "8x3x8x8",
-            devices=4,
-            batch_size=16,
-        ),
-        Example("small, but on one device", MAPS, "8x3x8x8", devices=1, batch_size=4),
     )
 
     def check(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:

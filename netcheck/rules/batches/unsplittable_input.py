@@ -65,23 +65,6 @@ class UnsplittableInput(BatchRule):
     BAD = (
         Example("a mask for all samples: most are dropped", MASKED, "x=8x8 mask=1x8", devices=4),
         Example("a hidden state (layers, N, H)", RECURRENT, "x=8x5x8 hidden=2x8x16", devices=2),
-        Example(
-            "a learned temperature handed to forward",
-            """
-class Scaled(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(8, 4)
-
-    def forward(self, x, mean):
-        return self.layer(x - mean)
-
-model = Scaled()
-""",
-            "x=8x8 mean=8",
-            devices=4,
-            batch_size=16,
-        ),
     )
     GOOD = (
         Example("a mask for each sample", MASKED, "x=8x8 mask=8x8", devices=4),
@@ -102,7 +85,6 @@ model = Recurrent()
             "x=8x5x8 hidden=8x2x16",
             devices=4,
         ),
-        Example("one device gets everything", MASKED, "x=8x8 mask=1x8", devices=1),
     )
 
     def check(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:

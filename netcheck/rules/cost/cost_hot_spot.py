@@ -69,15 +69,6 @@ model = nn.Sequential(
 """,
             "1x3x64x64",
         ),
-        Example(
-            "an embedding of far more words than the rest is worth",
-            """
-model = nn.Sequential(
-    nn.Embedding(50000, 64), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 5),
-)
-""",
-            "long:2x16",
-        ),
     )
     GOOD = (
         Example(
@@ -97,15 +88,6 @@ model = nn.Sequential(
 model = nn.Sequential(*[layer for _ in range(5) for layer in (nn.Linear(512, 512), nn.ReLU())], nn.Linear(512, 10))
 """,
             "2x512",
-        ),
-        Example(
-            "a net so small that nothing can be saved",
-            """
-model = nn.Sequential(
-    nn.Linear(100, 200), nn.ReLU(), nn.Linear(200, 10), nn.ReLU(), nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 10)
-)
-""",
-            "2x100",
         ),
     )
 

@@ -1,0 +1,34 @@
+"""NC708: the examples beyond the few that its documentation shows."""
+
+from __future__ import annotations
+
+from netcheck.rules.base import Example
+from netcheck.rules.batches.fixed_device import net
+
+BAD = (
+    Example("noise drawn where nobody said", net("h + torch.randn(2, 8)"), "2x8"),
+    Example("a mask of the factory's making", net("h.masked_fill(torch.ones(8, 8).triu(1)[0] > 0, 0)"), "2x8"),
+    Example("through other operations", net("torch.cat([h, torch.ones(2, 1).mul(3)], 1)"), "2x8"),
+    Example(
+        "a first hidden state",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.GRU(8, 16, batch_first=True)
+
+    def forward(self, x):
+        return self.rnn(x, torch.zeros(1, x.shape[0], 16))[0]
+
+model = Net()
+""",
+        "2x5x8",
+    ),
+)
+
+GOOD = (
+    Example("moved before use", net("h + torch.arange(8).to(h) + torch.ones(8).type_as(h)"), "2x8"),
+    Example("a buffer", net("h * self.scale"), "2x8"),
+    Example("an index", net("h[:, torch.arange(4)]"), "2x8"),
+    Example("a number", net("h * torch.tensor(2.0)"), "2x8"),
+)
