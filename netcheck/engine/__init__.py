@@ -193,10 +193,11 @@ def examined(report: Report, source: Source, settings: Settings, harmless: tuple
             report.skipped += unseen(report.graph)
             if report.graph.reads:
                 findings.append(value_dependent(report.graph.reads))
+            if splits_batches(settings) or batch_rules(settings):
+                # Before the rules and the probe run backward: beside an accelerator no process can do so that is forked later.
+                _ = report.batches
             progress.phase("judge")
             suspicions = list(judge(report.graph, settings))
-            if splits_batches(settings) or batch_rules(settings):
-                _ = report.batches  # before the probe starts an accelerator's driver, which processes cannot inherit
             if settings.probe:
                 report.gradients, failed = probed(report.graph, example, settings, built.factory)
                 findings += failed

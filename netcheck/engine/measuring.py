@@ -94,6 +94,11 @@ def costed(report: Report, graph: ModelGraph, example: ExampleInputs, settings: 
         return None
 
 
+def patience(settings: Settings) -> float:
+    """How many times as long as usual processes may take that work together: more where the whole check may take longer."""
+    return max(1.0, settings.timeout / Settings().timeout)
+
+
 def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings: Settings) -> Batches | None:
     """How a batch splits over the devices; None, and a sentence in the report, where that cannot be told."""
     from netcheck.measure.accelerators import count_accelerators
@@ -115,7 +120,7 @@ def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings
                 samples=settings.batch_size or (SHARE * devices if INFERRED in example.description else None),
                 run=settings.probe,
                 seed=settings.seed,
-                ranks=Ranks(launch, report.target or report.model),
+                ranks=Ranks(launch, report.target or report.model, patience(settings)),
             )
             return with_memory(found, graph, example.args, example.kwargs) if settings.tells_cost else found
     except Exception as error:  # of the user's model, or of netcheck: what the rules find stands

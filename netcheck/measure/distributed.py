@@ -5,7 +5,10 @@
                                      in processes of our own                  accelerators if there are enough, else gloo
     Ranks().in_parallel(job)         nn.DataParallel                          on accelerators only
 
-Accelerators are used in processes of our own, which can be ended whatever happens on them.
+Accelerators are used in processes of our own, which can be ended whatever happens on them. They are forked, since no other
+process can be handed a model that somebody wrote in a notebook: so all of them must have run before this process starts an
+accelerator's driver, and before its first backward beside one. Where ranks cannot run, are short of time or memory, or lose
+one another, nothing is said of the model: the figures are the replicas', and the engine's name says why.
 """
 
 from __future__ import annotations
@@ -25,10 +28,19 @@ from netcheck.launch import Launch
 from netcheck.measure import groups
 from netcheck.measure.accelerators import CPU, Accelerators, accelerators, require_own_driver
 from netcheck.measure.job import Job
-from netcheck.measure.ranks import NotStarted, Outcome, can_fork, first_line, run_ranks, within_memory
+from netcheck.measure.ranks import (
+    NotJudged,
+    Outcome,
+    can_fork,
+    conclusive,
+    first_line,
+    require_autograd,
+    run_ranks,
+    within_memory,
+)
 from netcheck.torch_versions import load_compiler
 
-SECONDS = 60.0  # for all of it
+SECONDS = 60.0  # for all of it; what takes longer is not judged
 WAIT_SECONDS = 20.0  # that one rank waits for another
 MOST_RANKS = 8  # processes that are started here
 UNFINISHED = "Expected to have finished reduction"
@@ -53,11 +65,13 @@ class Ranks:
     Attributes:
         launch: this process's place among the launcher's; None without one.
         name: of the job's model, the same in all processes.
+        patience: how many times as long as usual ranks may take, and wait for one another.
     """
 
-    def __init__(self, launch: Launch | None = None, name: str = "") -> None:
+    def __init__(self, launch: Launch | None = None, name: str = "", patience: float = 1.0) -> None:
         self.launch = launch
         self.name = name
+        self.patience = patience
 
     def __call__(self, job: Job, *, find_unused: bool = False) -> Results:
         """Run a job."""
@@ -74,7 +88,10 @@ class Ranks:
         count = dist.get_world_size()
         if count != len(job.given):
             return Results(None, f"{REPLICAS} (the process group has {count} ranks for {len(job.given)} shares)")
-        found, place, backend = groups.given(job, self.name, find_unused=find_unused)
+        try:
+            found, place, backend = groups.given(job, self.name, find_unused=find_unused, patience=self.patience)
+        except RuntimeError as error:
+            return Results(None, f"{REPLICAS} (lost the other ranks of the process group: {first_line(error)})")
         return results(found, f"{backend}, {count} ranks of the process group on {words(place)}")
 
     def of_launcher(self, job: Job, launch: Launch, find_unused: bool) -> Results:
@@ -85,10 +102,9 @@ class Ranks:
         if not dist.is_gloo_available():
             return Results(None, REPLICAS)
         try:
-            found, place = groups.joined(job, launch, self.name, find_unused=find_unused)
+            found, place = groups.joined(job, launch, self.name, find_unused=find_unused, patience=self.patience)
         except RuntimeError as error:
-            place, lost = CPU, Outcome(failure=f"lost the others: {first_line(error)}")
-            found = [*[Outcome()] * launch.rank, lost]
+            return Results(None, f"{REPLICAS} (lost the other processes of torchrun: {first_line(error)})")
         return results(found, f"{place.backend}, {count} processes of torchrun on {words(place)}")
 
     def own(self, job: Job, find_unused: bool) -> Results:
@@ -96,18 +112,16 @@ class Ranks:
         count = len(job.given)
         place, why = place_for(count)
         if place is not None and place.backend:
-            found = forked(job, place, find_unused=find_unused)
-            if not isinstance(found, NotStarted):
+            found = forked(job, place, find_unused=find_unused, patience=self.patience)
+            if not isinstance(found, NotJudged):
                 return Results(found, f"{place.backend}, {count} processes on {words(place)}")
             why = found.reason
         because = f" ({why})" if why else ""
         possible = dist.is_gloo_available() and count <= MOST_RANKS and can_fork()
         if not possible or job.synchronizes:
             return Results(None, REPLICAS + because)
-        found = forked(job, CPU, find_unused=find_unused)
-        if isinstance(found, NotStarted):
-            return Results(None, f"{REPLICAS} ({found.reason})")
-        return Results(found, f"gloo, {count} processes on the CPU{because}")
+        found = forked(job, CPU, find_unused=find_unused, patience=self.patience)
+        return results(found, f"gloo, {count} processes on the CPU{because}")
 
     def in_parallel(self, job: Job) -> Results:
         """nn.DataParallel's one process, as a single outcome; no outcomes where there are too few accelerators."""
@@ -115,7 +129,7 @@ class Ranks:
         others = self.launch is not None or (dist.is_available() and dist.is_initialized())
         if place is None or others or job.synchronizes:
             return Results(None, why)
-        found = in_parallel(job, place)
+        found = in_parallel(job, place, self.patience)
         return results(found, f"nn.DataParallel on {len(job.given)} devices, {place.kind}")
 
 
@@ -124,9 +138,9 @@ def given_ranks() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 0
 
 
-def results(found: list[Outcome] | NotStarted, engine: str) -> Results:
+def results(found: list[Outcome] | NotJudged, engine: str) -> Results:
     """Outcomes with the name of what ran them; or that nothing did."""
-    if isinstance(found, NotStarted):
+    if isinstance(found, NotJudged):
         return Results(None, f"{REPLICAS} ({found.reason})")
     return Results(found, engine)
 
@@ -148,59 +162,60 @@ def place_for(devices: int) -> tuple[Accelerators | None, str]:
     return here, ""
 
 
-def forked(
-    job: Job, place: Accelerators = CPU, *, find_unused: bool = False, seconds: float | None = None
-) -> list[Outcome] | NotStarted:
+def forked(job: Job, place: Accelerators = CPU, *, find_unused: bool = False, patience: float = 1.0) -> list[Outcome] | NotJudged:
     """What each rank comes to, in processes of our own on devices of `place`."""
     ranks = len(job.given)
     load_compiler()  # each rank would, to wrap the model, at a second each
     with tempfile.TemporaryDirectory(prefix="netcheck-group-") as folder:
 
         def step(rank: int) -> Any:
-            timeout = timedelta(seconds=WAIT_SECONDS)
+            timeout = timedelta(seconds=patience * WAIT_SECONDS)
             try:
+                require_autograd()
                 device = place.use(rank)
                 prepare_backends()
                 store = dist.FileStore(str(Path(folder, "store")), ranks)
                 dist.init_process_group(place.backend, store=store, rank=rank, world_size=ranks, timeout=timeout)
                 dist.all_reduce(torch.ones(1, device=device))
             except Exception as error:
-                return NotStarted(f"{place.backend} did not start: {first_line(error)}")
+                return NotJudged(f"{place.backend} did not start: {first_line(error)}")
             Path(folder, str(rank)).touch()
             found = within_memory(lambda: job.step(rank, device, find_unused=find_unused))
-            dist.barrier()  # or the first to end takes the connection from the others
+            if not isinstance(found, NotJudged):  # the others need not wait for one that has given up
+                dist.barrier()  # or the first to end takes the connection from the others
             return found
 
-        return started(run_ranks(step, ranks, seconds=seconds or SECONDS), Path(folder), place.backend)
+        return started(run_ranks(step, ranks, seconds=patience * SECONDS), Path(folder), place.backend)
 
 
-def in_parallel(job: Job, place: Accelerators) -> list[Outcome] | NotStarted:
+def in_parallel(job: Job, place: Accelerators, patience: float = 1.0) -> list[Outcome] | NotJudged:
     """What nn.DataParallel comes to on accelerators, in a process of our own."""
     with tempfile.TemporaryDirectory(prefix="netcheck-parallel-") as folder:
 
         def step(rank: int) -> Any:
             devices = [place.device(index) for index in range(len(job.given))]
             try:
+                require_autograd()
                 require_own_driver()
                 for device in devices:
                     torch.ones(1, device=device)
             except Exception as error:
-                return NotStarted(f"{place.kind} did not start: {first_line(error)}")
+                return NotJudged(f"{place.kind} did not start: {first_line(error)}")
             Path(folder, str(rank)).touch()
             return within_memory(lambda: job.in_parallel(devices))
 
-        return started(run_ranks(step, 1, seconds=SECONDS), Path(folder), place.kind)
+        return started(run_ranks(step, 1, seconds=patience * SECONDS), Path(folder), place.kind)
 
 
-def started(outcomes: list[Outcome], folder: Path, what: str) -> list[Outcome] | NotStarted:
+def started(outcomes: list[Outcome], folder: Path, what: str) -> list[Outcome] | NotJudged:
     """The outcomes, if every rank left a mark in `folder`: how it fared before tells nothing about the model."""
-    for outcome in outcomes:
-        if isinstance(outcome.value, NotStarted):
-            return outcome.value
+    found = conclusive(outcomes)
+    if isinstance(found, NotJudged):
+        return found
     for rank, outcome in enumerate(outcomes):
         if not Path(folder, str(rank)).exists():
-            return NotStarted(f"{what} did not start: rank {rank} {outcome.failure}")
-    return outcomes
+            return NotJudged(f"{what} did not start: rank {rank} {outcome.failure}")
+    return found
 
 
 def prepare_backends() -> None:

@@ -2,6 +2,9 @@
 
 with Meeting(2).at(layers) as meeting:
     outputs = meeting.each(run)             run(0) and run(1) at once; each layer sees both inputs, joined
+
+No clock is needed: a device that comes to a layer waits for the others as long as they run, and fails when one of them has
+ended instead.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ from typing import Any
 import torch
 from torch import nn
 
-MEETING_SECONDS = 60.0  # that a thread waits for the others at a synchronized layer
+
+class AloneError(Exception):
+    """Another device has ended, and will not come to the layer at which this one waits."""
 
 
 class Meeting:
@@ -22,7 +27,10 @@ class Meeting:
 
     def __init__(self, devices: int) -> None:
         self.devices = devices
-        self.barrier = threading.Barrier(devices, timeout=MEETING_SECONDS)
+        self.turn = threading.Condition()
+        self.arrived = 0  # devices that wait for the others
+        self.meetings = 0  # that have come about
+        self.ended = False  # whether a device has
         self.local = threading.local()
         self.given: list[Any] = [None] * devices
         self.results: list[Any] = [None] * devices
@@ -38,17 +46,39 @@ class Meeting:
             for layer in layers:
                 del layer.forward
 
+    def wait(self) -> None:
+        """Wait until all devices are here.
+
+        Raises:
+            AloneError: one of them has ended.
+        """
+        with self.turn:
+            meeting = self.meetings
+            self.arrived += 1
+            if self.arrived == self.devices:
+                self.arrived, self.meetings = 0, meeting + 1
+                self.turn.notify_all()
+            self.turn.wait_for(lambda: self.meetings > meeting or self.ended)
+            if self.meetings == meeting:
+                raise AloneError
+
+    def end(self) -> None:
+        """Let those that wait know that a device has ended."""
+        with self.turn:
+            self.ended = True
+            self.turn.notify_all()
+
     def _together(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         def synchronized(x: torch.Tensor) -> torch.Tensor:
             device: int = self.local.device
             self.given[device] = x
-            self.barrier.wait()
+            self.wait()
             if device == 0:
                 parts = forward(torch.cat(self.given)).split([len(each) for each in self.given])
                 self.results = [part.clone() for part in parts]  # what is behind may write to them
-            self.barrier.wait()
+            self.wait()
             result: torch.Tensor = self.results[device]
-            self.barrier.wait()
+            self.wait()
             return result
 
         return synchronized
@@ -58,19 +88,22 @@ class Meeting:
 
         Raises:
             Exception: what the first device that failed raised.
+            RuntimeError: a device waited for another at a layer to which that one did not come.
         """
         outcomes: list[Any] = [None] * self.devices
         failures: list[BaseException] = []
+        alone: list[int] = []
 
         def work(device: int) -> None:
             self.local.device = device
             try:
                 outcomes[device] = run(device)
-            except threading.BrokenBarrierError:
-                pass  # another device failed
+            except AloneError:
+                alone.append(device)
             except BaseException as error:
                 failures.append(error)
-                self.barrier.abort()
+            finally:
+                self.end()
 
         threads = [threading.Thread(target=work, args=(device,), daemon=True) for device in range(self.devices)]
         for thread in threads:
@@ -79,6 +112,6 @@ class Meeting:
             thread.join()
         if failures:
             raise failures[0]
-        if self.barrier.broken:
+        if alone:
             raise RuntimeError("the devices did not meet at the same synchronized layers")
         return outcomes

@@ -13,7 +13,7 @@ all devices here too: the shards then run in threads, which meet at every such l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -32,7 +32,7 @@ from netcheck.measure.differences import (
     gradient_difference,
     joined_outputs,
 )
-from netcheck.measure.distributed import REPLICAS, UNFINISHED, Ranks
+from netcheck.measure.distributed import REPLICAS, UNFINISHED, Ranks, Results
 from netcheck.measure.job import Job
 from netcheck.measure.meeting import Meeting
 from netcheck.measure.mixing import default_dtype
@@ -41,13 +41,26 @@ from netcheck.measure.scatter import chunk_sizes
 from netcheck.torch_versions import BatchNormalization
 from netcheck.trace import structure
 
-# How a rank ends that is still at work, or waits; and one whose partner is gone.
-_WORKING, _LEFT_ALONE = "did not end", ("Connection closed", "Connection reset", "Broken pipe", "Timed out")
 RANDOM = "forward draws random numbers of its own, and gives something else each time"
 
 
 class CannotCompareError(Exception):
     """The shards could not be run: the text says why."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What the ranks of a comparison came to.
+
+    Attributes:
+        first: under DistributedDataParallel.
+        again: once more, where it missed gradients: it looks for the parameters that get none.
+        parallel: under nn.DataParallel.
+    """
+
+    first: Results
+    again: Results | None
+    parallel: Results
 
 
 def compare(
@@ -104,33 +117,41 @@ class _Comparison:
             by_output = zip(whole_outputs, zip(*shard_outputs, strict=True), strict=True)
             axes = [batch_axis(whole, parts) for whole, parts in by_output]
             loss = Loss([torch.randn_like(output) for output in whole_outputs], axes, self.samples)
+            # Before the first backward here: beside an accelerator none runs in processes that are forked after it.
+            runs = self.on_ranks(ranks, given, loss) if ranks is not None and self.trains(whole_outputs, loss) else None
             whole = self.result(whole_outputs, loss, 0, self.samples)
             found = self.figures(whole, self.results(shard_outputs, loss), axes)
             found = replace(found, synced=self.synced(whole, loss, given))
-            if ranks is None or not whole.gradients or len(self.sizes) == 1:
-                return found
-            self.restore()
-            job = Job(self.model, self.run, self.cut(given), self.sizes, loss, given)
-            found = self.on_ranks(ranks, job, found, whole)
-            self.restore()
-            return replace(found, data_parallel=self.in_parallel(ranks, job, whole))
+            return found if runs is None or not whole.gradients else self.with_ranks(found, runs, whole, loss)
 
-    def on_ranks(self, ranks: Ranks, job: Job, found: Comparison, whole: Result) -> Comparison:
-        """The figures from ranks of DistributedDataParallel; those in `found`, which replicas gave, if they cannot run."""
-        results = ranks(job)
+    def trains(self, outputs: Sequence[torch.Tensor], loss: Loss) -> bool:
+        """Whether there are shards and gradients to compare."""
+        learns = any(parameter.requires_grad for parameter in self.model.parameters())
+        return learns and len(self.sizes) > 1 and loss(outputs, 0, self.samples) is not None
+
+    def on_ranks(self, ranks: Ranks, given: Any, loss: Loss) -> Runs:
+        """The shards under DistributedDataParallel and nn.DataParallel, which are handed a copy of their own."""
+        with seeded(self.seed):
+            model = chanceless_copy(self.axes.model, self.dtype)
+        job = Job(model, self.run, self.cut(given), self.sizes, loss, given)
+        first = ranks(job)
+        again = ranks(job, find_unused=True) if UNFINISHED in failure_of(first.outcomes or ()) else None
+        return Runs(first, again, ranks.in_parallel(job))
+
+    def with_ranks(self, found: Comparison, runs: Runs, whole: Result, loss: Loss) -> Comparison:
+        """`found`, which replicas gave, with the figures from ranks of DistributedDataParallel where those could run."""
+        results, stalled = runs.first, ""
+        if runs.again is not None and runs.again.outcomes is not None and found.unused:
+            stalled, results = failure_of(results.outcomes or ()), runs.again
+        found = replace(found, engine=results.engine, data_parallel=self.in_parallel(runs.parallel, whole))
         if results.outcomes is None:
-            return replace(found, engine=results.engine)
-        stalled = ""
-        failure = failure_of(results.outcomes)
-        if UNFINISHED in failure and found.unused:
-            again = ranks(job, find_unused=True)
-            if again.outcomes is not None:
-                stalled, failure, results = failure, failure_of(again.outcomes), again
-        found = replace(found, engine=results.engine, stalled=stalled, failure=failure)
-        if failure or results.outcomes is None:
+            return found
+        found = replace(found, stalled=stalled, failure=failure_of(results.outcomes))
+        if found.failure:
             return found
         values = [outcome.value for outcome in results.outcomes]
-        outputs = joined_outputs([value["outputs"] for value in values], job.loss.axes, job.weights)
+        weights = [size / self.samples for size in self.sizes]
+        outputs = joined_outputs([value["outputs"] for value in values], loss.axes, weights)
         return replace(
             found,
             outputs=difference(outputs, whole.outputs),
@@ -138,9 +159,8 @@ class _Comparison:
             mean_of_means=whole.gradients_differ(values[0]["plain"]),
         )
 
-    def in_parallel(self, ranks: Ranks, job: Job, whole: Result) -> ParallelRun | None:
+    def in_parallel(self, results: Results, whole: Result) -> ParallelRun | None:
         """How far nn.DataParallel is from the whole batch; None where there is nothing to run it on."""
-        results = ranks.in_parallel(job)
         if results.outcomes is None:
             return None
         (outcome,) = results.outcomes
@@ -275,9 +295,9 @@ class _Comparison:
 
 
 def failure_of(outcomes: Sequence[Outcome]) -> str:
-    """What became of the ranks, if one failed: of several, one that did not only miss another."""
-    failed = [(rank, each.failure) for rank, each in enumerate(outcomes) if each.failure]
+    """What became of the ranks, if one failed: of several, one whose failure is of the model."""
+    failed = [(rank, each) for rank, each in enumerate(outcomes) if each.failure]
     if not failed:
         return ""
-    rank, text = min(failed, key=lambda each: (any(sign in each[1] for sign in _LEFT_ALONE), _WORKING in each[1]))
-    return f"rank {rank} of {len(outcomes)} {text}"
+    rank, outcome = min(failed, key=lambda pair: pair[1].inconclusive)
+    return f"rank {rank} of {len(outcomes)} {outcome.failure}"

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from netcheck.load.forks import keep_forks_able_to_differentiate
 from netcheck.torch_versions import (
     Convolution,
     FakeTensor,
@@ -46,6 +47,7 @@ class Fakes:
     """Makes fake tensors of one mode, and runs calls on them."""
 
     def __init__(self) -> None:
+        keep_forks_able_to_differentiate()
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
         self._known: dict[Any, Any] = {}  # see _remember
 

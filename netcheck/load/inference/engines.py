@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
+from netcheck.load.forks import keep_forks_able_to_differentiate
 from netcheck.load.inference.proposals import Slot
 from netcheck.load.inference.values import fill
 from netcheck.torch_versions import FakeTensor, FakeTensorMode
@@ -20,6 +21,7 @@ class FakeEngine:
     """Nothing is computed or allocated: fake tensors."""
 
     def __init__(self) -> None:
+        keep_forks_able_to_differentiate()
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
         self._known: dict[int, tuple[Tensor, Tensor]] = {}
 
