@@ -2,6 +2,7 @@
 
     fake tensors        FakeTensor, FakeTensorMode, fake_tensor(...)     made by position and flag since 2.13
     hearing calls       uncompiled, appliers, early_applied              autograd functions are applied in C++ since 2.14
+    autograd's graph    when_made, results_of, step_back             a step backward without the engine
     modes               mode_popped, pop_mode, push_mode, DispatchMode   torch functions and operators
     switches            set_gradients, without_onednn, eager             faster than the public ones, or without one
     processes           in_bad_fork, group_store                         what a fork or a launcher left behind
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
@@ -81,6 +82,7 @@ __all__ = [
     "DynamicOutputShapeException",
     "FakeTensor",
     "FakeTensorMode",
+    "GraphNode",
     "OpOverload",
     "TorchFunctionMode",
     "TransposedConvolution",
@@ -102,9 +104,12 @@ __all__ = [
     "pop_mode",
     "push_mode",
     "require_batch",
+    "results_of",
     "set_gradients",
+    "step_back",
     "uncompiled", "unset_fake_temporarily",
     "version",
+    "when_made",
     "without_onednn",
     "without_torch_function",
 ]  # fmt: skip
@@ -193,6 +198,38 @@ def early_applied(listens: Callable[[], bool], instead: Instead) -> Iterator[Non
         yield
     finally:
         del FunctionMeta.__getattribute__
+
+
+# ---- autograd's graph -------------------------------------------------------------------------------------------------
+
+GraphNode = torch.autograd.graph.Node
+
+
+def when_made(node: GraphNode) -> int:
+    """A number that is larger for an operation that was recorded later."""
+    return int(node._sequence_nr())
+
+
+def results_of(node: GraphNode) -> Sequence[Any]:
+    """What is known of each result of an operation: `.shape` and the like."""
+    return tuple(node._input_metadata)
+
+
+def step_back(node: Any, gradients: Sequence[torch.Tensor | None]) -> Iterator[tuple[Any, int, torch.Tensor | None]]:
+    """(the operation that made it, which of its results it is, its gradient) for each argument of an operation, given the
+    gradients of its own results.
+    """
+    edges = node.next_functions
+    if isinstance(node, BackwardCFunction):  # of a user's function, which has arguments that are no tensors
+        found = node.apply(*gradients)
+        found = found if isinstance(found, tuple) else (found,)
+        found = [gradient for gradient, needed in zip(found, node.needs_input_grad, strict=True) if needed]
+        edges = [edge for edge in edges if edge[0] is not None]
+    else:
+        found = node(*gradients)
+        found = found if isinstance(found, tuple) else (found,)
+    for (source, result), gradient in zip(edges, found, strict=True):
+        yield source, result, gradient
 
 
 # ---- modes ------------------------------------------------------------------------------------------------------------

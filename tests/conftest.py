@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from netcheck.load.forks import keep_forks_able_to_differentiate
 from tests.zoo import declare_torchvision_operators
 
 # Commands that tests run answer for the code of the test, not for what an earlier one found.
@@ -27,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     chosen = config.getoption("markexpr")
     if "gpu" not in chosen or "not gpu" in chosen:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        keep_forks_able_to_differentiate()  # whichever test makes the first fake tensors, or runs the first backward
 
 
 @pytest.fixture(autouse=True)

@@ -92,6 +92,7 @@ def graph(monkeypatch: pytest.MonkeyPatch) -> Graph:
     inputs = SimpleNamespace(infer_inputs=example("inferred"), given=example("inputs: given"), parse_specs=example("specified"))
     monkeypatch.setattr(importlib.import_module("netcheck.trace"), "trace", trace, raising=False)
     for name, fake in (("inputs", inputs), ("target", SimpleNamespace(load=None))):
+        importlib.import_module("netcheck.load.conventions")  # which needs what is replaced, whichever test runs first
         monkeypatch.setitem(sys.modules, f"netcheck.load.{name}", fake)
         monkeypatch.setattr(importlib.import_module("netcheck.load"), name, fake, raising=False)
     return made

@@ -17,6 +17,8 @@ from functools import cached_property, lru_cache
 
 import torch
 
+from netcheck.trace.pullback import pullback
+
 Function = Callable[[torch.Tensor], torch.Tensor]
 
 _NODES = 2001
@@ -223,12 +225,23 @@ def evaluated(function: Function, z: torch.Tensor) -> tuple[torch.Tensor, torch.
         x = z.detach().clone().requires_grad_(True)
         values = function(x)
         if values.requires_grad:
-            (slopes,) = torch.autograd.grad(values.sum(), x)
+            slopes = derivative(values, x)
             if bool(slopes.isfinite().all()):
                 return values.detach(), slopes
     with torch.no_grad():
         step = 1e-4 * max(1.0, float(z.abs().max()) / 8)
         return values.detach(), (function(z + step) - function(z - step)) / (2 * step)
+
+
+def derivative(values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """d sum(values) / dx (n,); by autograd's engine only where its operations cannot be asked one by one."""
+    try:
+        found = pullback(values, x)
+    except Exception:
+        found = None
+    if found is None:
+        (found,) = torch.autograd.grad(values.sum(), x)
+    return found.detach()
 
 
 @lru_cache(maxsize=1)

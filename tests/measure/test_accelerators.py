@@ -16,6 +16,7 @@ import torch.distributed as dist
 from torch import nn
 
 import netcheck
+from netcheck.measure import accelerators as accelerator_module
 from netcheck.measure import distributed
 from netcheck.measure.accelerators import CPU, Accelerators, accelerators, count_accelerators
 from netcheck.measure.axes import BatchAxes
@@ -186,7 +187,7 @@ def test_ranks_whose_parent_has_started_the_driver_say_so(monkeypatch: pytest.Mo
     put_in(monkeypatch, 2)
     monkeypatch.setattr(distributed, "accelerators", lambda: Accelerators("cuda", 2))
     monkeypatch.setattr(Accelerators, "backend", "gloo")
-    monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
+    monkeypatch.setattr(accelerator_module, "in_bad_fork", lambda: True)
     engine = on_fakes(NETS["plain"](), 8, 2).engine
     assert engine.startswith("gloo, 2 processes on the CPU (gloo did not start: this process has looked for accelerators")
 
