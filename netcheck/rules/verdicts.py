@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Finding, Severity, Verdict
-from netcheck.rules import base, depth_budget
+from netcheck.rules import base
+from netcheck.rules.helpers import depth_budget
 from netcheck.trace.decades import held
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from netcheck.errors import TraceError
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.dropouts import is_mask, is_on, rate
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.dropouts import is_mask, is_on, rate
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

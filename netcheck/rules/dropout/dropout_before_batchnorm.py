@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.dropouts import dropouts
-from netcheck.rules.neighbours import weight_layers_after
 from netcheck.rules.thresholds import Threshold
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.dropouts import dropouts
+from netcheck.trace.questions.neighbours import weight_layers_after
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

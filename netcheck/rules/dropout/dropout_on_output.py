@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.dropouts import dropouts
-from netcheck.rules.neighbours import UNCHANGED, before, results
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.dropouts import dropouts
+from netcheck.trace.questions.neighbours import UNCHANGED, before, results
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.dropouts import is_on, rate
 from netcheck.rules.thresholds import Threshold
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.dropouts import is_on, rate
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.neighbours import weight_layers_after
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.neighbours import weight_layers_after
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.neighbours import weight_layers_after
+from netcheck.rules.helpers import depth_budget
 from netcheck.trace.kinds import Kind, is_weight_layer
+from netcheck.trace.questions.neighbours import weight_layers_after
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.forget_gates import ForgetGate, forget_gates, sigmoid
 from netcheck.rules.thresholds import Threshold
+from netcheck.trace.questions.forget_gates import ForgetGate, forget_gates, sigmoid
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.helpers import depth_budget
 from netcheck.rules.thresholds import Threshold
 from netcheck.trace.kinds import Kind, is_weight_layer
 

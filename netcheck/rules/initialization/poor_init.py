@@ -8,8 +8,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity
-from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.helpers import depth_budget
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, MeasuredRule
+from netcheck.rules.helpers import depth_budget
 from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from netcheck.rules import depth_budget
+from netcheck.rules.helpers import depth_budget
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients, NodeProfile

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.channels import widths
-from netcheck.rules.depth_budget import activation_name
-from netcheck.rules.neighbours import UNCHANGED, before, ends, results
+from netcheck.rules.helpers.depth_budget import activation_name
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.channels import widths
+from netcheck.trace.questions.neighbours import UNCHANGED, before, ends, results
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

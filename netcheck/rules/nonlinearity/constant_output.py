@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules import softmax
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.channels import channel_axis
-from netcheck.rules.neighbours import before, origin
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions import softmax_dimension
+from netcheck.trace.questions.channels import channel_axis
+from netcheck.trace.questions.neighbours import before, origin
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -103,7 +103,7 @@ model = Pool()
             if node.live and node.carries and (what := constant(node)):
                 found.setdefault(what, []).append(node)
         for what, nodes in found.items():
-            name = softmax.name(nodes[0]) if nodes[0].kind is Kind.SOFTMAX else nodes[0].target
+            name = softmax_dimension.name(nodes[0]) if nodes[0].kind is Kind.SOFTMAX else nodes[0].target
             yield self.finding(
                 f"{name} over one element is always {what}: no gradient passes",
                 help="for one unit use `torch.sigmoid`, or nothing; normalize over the dimension "
@@ -117,8 +117,8 @@ model = Pool()
 def constant(node: Node) -> str:
     """The value that an operation always gives; "" if it does not."""
     if node.kind is Kind.SOFTMAX:
-        dim = softmax.dimension(node)
-        one = softmax.size(node) == 1 and dim is not None and is_unit(node, dim)
+        dim = softmax_dimension.dimension(node)
+        one = softmax_dimension.size(node) == 1 and dim is not None and is_unit(node, dim)
         return ("0" if node.detail == "log" else "1") if one else ""
     if node.kind is Kind.NORM and node.detail in ("layer", "rms"):
         shape = node.option("normalized_shape", 1, None)

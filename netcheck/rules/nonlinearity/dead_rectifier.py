@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.neighbours import origin
-from netcheck.rules.ranges import bounds
 from netcheck.rules.thresholds import Threshold
-from netcheck.rules.unit_moments import is_as_built, unit_moments
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.neighbours import origin
+from netcheck.trace.questions.ranges import bounds
+from netcheck.trace.questions.unit_moments import is_as_built, unit_moments
 
 if TYPE_CHECKING:
     from netcheck.measure.measurement import Gradients

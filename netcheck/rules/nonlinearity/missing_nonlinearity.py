@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.linear_pairs import linear_pairs, name_of
+from netcheck.trace.questions.linear_pairs import linear_pairs, name_of
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph

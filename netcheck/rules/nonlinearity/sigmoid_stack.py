@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Finding, Severity
-from netcheck.rules import depth_budget
 from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.helpers import depth_budget
 from netcheck.rules.nonlinearity.tanh_stack import blamed, saturation
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules import softmax
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.neighbours import UNCHANGED, before, ends, origin, results
 from netcheck.source.vocabulary import names_used
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions import softmax_dimension
+from netcheck.trace.questions.neighbours import UNCHANGED, before, ends, origin, results
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -126,14 +126,14 @@ model = Net()
         node = doubled[0]
         first = before(node, UNCHANGED)
         assert first is not None
-        one, two = softmax.name(first), softmax.name(node)
+        one, two = softmax_dimension.name(first), softmax_dimension.name(node)
         if first.detail == "log":
             text, effect = "change by the second: none", "the second changes nothing"
             value, limit = 1.0, None
         else:
-            value = most_probable(softmax.size(node) or 2)
+            value = most_probable(softmax_dimension.size(node) or 2)
             limit = 1.0
-            text = f"largest probability that can come out: {value:.2f} of {softmax.size(node)} classes"
+            text = f"largest probability that can come out: {value:.2f} of {softmax_dimension.size(node)} classes"
             effect = f"no probability can exceed {value:.2f}"
         return self.finding(
             f"{two} directly on {one}: {effect}",
@@ -146,8 +146,8 @@ model = Net()
     def returned(self, nodes: list[Node]) -> Finding:
         """The finding for results that went through a softmax."""
         node = nodes[0]
-        classes = softmax.size(node) or 2
-        what, known = softmax.name(node), uses(node, _CROSS_ENTROPY)
+        classes = softmax_dimension.size(node) or 2
+        what, known = softmax_dimension.name(node), uses(node, _CROSS_ENTROPY)
         wanted_elsewhere = node.detail == "log" and not known  # NLLLoss, in another file, may want it
         harmless = wanted_elsewhere or says_so(node) or weighs_densities(node)
         if what == "softmax":
@@ -179,7 +179,7 @@ def returned_softmaxes(graph: ModelGraph) -> Iterator[Node]:
         only_result = all(user.kind is Kind.OUTPUT for user in ends(node, UNCHANGED))
         if logits is None or not only_result or ends(logits, UNCHANGED) != [node]:
             continue
-        if softmax.dimension(node) and softmax.size(node) != 1:  # the others have rules of their own
+        if softmax_dimension.dimension(node) and softmax_dimension.size(node) != 1:  # the others have rules of their own
             yield node
 
 
@@ -191,7 +191,7 @@ def is_doubled(node: Node) -> bool:
     return (
         first is not None
         and first.kind is Kind.SOFTMAX
-        and (first.shape, softmax.dimension(first)) == (node.shape, softmax.dimension(node))
+        and (first.shape, softmax_dimension.dimension(first)) == (node.shape, softmax_dimension.dimension(node))
     )
 
 

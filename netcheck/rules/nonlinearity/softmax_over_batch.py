@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules import softmax
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.batch_dimension import follow, time_comes_first
-from netcheck.rules.neighbours import origin
 from netcheck.trace.kinds import Kind
 from netcheck.trace.paths import main_output
+from netcheck.trace.questions import softmax_dimension
+from netcheck.trace.questions.batch_dimension import follow, time_comes_first
+from netcheck.trace.questions.neighbours import origin
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -104,22 +104,22 @@ model = Net()
         mixing = [node for node in nodes if is_over_batch(node, graph)]
         if mixing:
             node = mixing[0]
-            samples, unnamed = softmax.size(node) or 0, softmax.is_implicit(node)
+            samples, unnamed = softmax_dimension.size(node) or 0, softmax_dimension.is_implicit(node)
             rank = len(node.shape or ())
             yield self.finding(
-                f"{softmax.name(node)} over the batch: the samples compete with each other"
+                f"{softmax_dimension.name(node)} over the batch: the samples compete with each other"
                 + (f" (without `dim`, {rank} dimensions mean the first)" if unnamed else ""),
                 help="name the dimension of the classes, or of the steps, such as `dim=1` or `dim=-1`",
                 evidence=Evidence(samples, "samples", f"goes over the {samples} samples of the batch", limit=1),
                 at=mixing,
                 verdict=Verdict.CONFIRMED,
             )
-        unnamed_ones = [node for node in nodes if softmax.is_implicit(node) and node not in mixing]
+        unnamed_ones = [node for node in nodes if softmax_dimension.is_implicit(node) and node not in mixing]
         if unnamed_ones:
             node = unnamed_ones[0]
-            rank, dim = len(node.shape or ()), softmax.dimension(node)
+            rank, dim = len(node.shape or ()), softmax_dimension.dimension(node)
             yield self.finding(
-                f"{softmax.name(node)} without `dim`: PyTorch takes dimension {dim} of {rank}, and warns",
+                f"{softmax_dimension.name(node)} without `dim`: PyTorch takes dimension {dim} of {rank}, and warns",
                 help=f"write `dim={dim}` if that is meant",
                 evidence=Evidence(rank, "dimensions", f"dimension {dim} is chosen for {rank} dimensions"),
                 at=unnamed_ones,
@@ -133,7 +133,7 @@ def is_over_batch(node: Node, graph: ModelGraph) -> bool:
     result.
     """
     source, end = origin(node), main_output(graph)
-    if softmax.dimension(node) != 0 or source is None or end is None or len(source.shape or ()) < 2:
+    if softmax_dimension.dimension(node) != 0 or source is None or end is None or len(source.shape or ()) < 2:
         return False
     argument = follow(source)
     if argument is None or not argument.shape or len(argument.shape) < 2:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.depth_budget import activation_name
-from netcheck.rules.neighbours import UNCHANGED, before, ends
+from netcheck.rules.helpers.depth_budget import activation_name
 from netcheck.trace.kinds import FUNCTIONS, Kind
+from netcheck.trace.questions.neighbours import UNCHANGED, before, ends
 
 if TYPE_CHECKING:
     import torch

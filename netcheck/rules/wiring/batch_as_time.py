@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.batch_dimension import previous
-from netcheck.rules.readers import Place, readers
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.batch_dimension import previous
+from netcheck.trace.questions.readers import Place, readers
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph

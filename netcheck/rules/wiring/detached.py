@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.cuts import cut_off, group_by_place, layers_text, trainable
+from netcheck.trace.questions.cuts import cut_off, group_by_place, layers_text, trainable
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph

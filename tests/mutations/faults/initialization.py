@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from netcheck.rules.neighbours import weight_layers_after
 from netcheck.trace.graph import Node
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.neighbours import weight_layers_after
 from tests.mutations.faults.nonlinearity import DEPTH, NARROW, in_narrow, stack, width
 from tests.mutations.faults.registry import fault
 from tests.mutations.subject import NoPlace, Subject

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netcheck.rules.neighbours import UNCHANGED, origin
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.neighbours import UNCHANGED, origin
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import Node

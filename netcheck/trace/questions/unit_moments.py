@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netcheck.rules.neighbours import origin
-from netcheck.rules.ranges import constant_operand, first_varies
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.neighbours import origin
+from netcheck.trace.questions.ranges import constant_operand, first_varies
 
 if TYPE_CHECKING:
     import torch

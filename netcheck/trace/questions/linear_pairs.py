@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netcheck.rules.channels import kernel_size, mixes_all_channels, widths
-from netcheck.rules.neighbours import UNCHANGED, before, ends
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.channels import kernel_size, mixes_all_channels, widths
+from netcheck.trace.questions.neighbours import UNCHANGED, before, ends
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

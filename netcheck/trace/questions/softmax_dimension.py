@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netcheck.rules.neighbours import origin
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.neighbours import origin
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import Node

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from netcheck.rules.neighbours import origin
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.neighbours import origin
 
 if TYPE_CHECKING:
     import torch

@@ -1,0 +1,1 @@
+"""What several rules say or judge alike; what they ask of a graph is in `netcheck.trace.questions`."""
