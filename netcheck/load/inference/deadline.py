@@ -1,7 +1,9 @@
-"""How long inference may take.
+"""How long inference may take: so many seconds of computing, however long that takes on a busy machine.
 
-Counted in this thread's CPU seconds, so that a busy machine does not change the answer; a wall clock bounds
-what waits instead of computing.
+    used = CPU seconds of this thread / seconds allowed, or
+           seconds that it neither computed nor stood in line for a processor (it sleeps, it waits for a network) / 3 times those
+
+The clock alone decides nothing: a machine with other work would find other inputs.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import time
 
 LENIENCE = 2  # times as long, for a run that gets further than any before
-WALL = 3  # times as long by the wall clock
+WAITING = 3  # times as long, for what waits instead of computing
 
 
 class OutOfTime(BaseException):
@@ -21,13 +23,16 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._cpu, self._wall = time.thread_time(), time.monotonic()
+        self._cpu, self._clock, self._queued = time.thread_time(), time.monotonic(), queued()
 
     @property
     def used(self) -> float:
         """The share that is used: 1 at the deadline."""
-        cpu, wall = time.thread_time() - self._cpu, time.monotonic() - self._wall
-        return max(cpu, wall / WALL) / self.seconds
+        cpu = time.thread_time() - self._cpu
+        waited = (time.monotonic() - self._clock - cpu) / WAITING
+        if waited > max(cpu, self.seconds / 2):  # seldom: the system is asked only where it could matter
+            waited -= (queued() - self._queued) / WAITING
+        return max(cpu, waited) / self.seconds
 
     @property
     def is_over(self) -> bool:
@@ -43,3 +48,12 @@ class Deadline:
         used = self.used
         if used >= (LENIENCE if furthest else 1):
             raise OutOfTime
+
+
+def queued() -> float:
+    """The seconds that this thread has stood in line for a processor; 0 where the system does not tell."""
+    try:
+        with open("/proc/thread-self/schedstat") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0

@@ -77,8 +77,8 @@ class Probe:
 
     def __init__(self, model: nn.Module, *, seconds: float) -> None:
         self.model = model
-        self.deadline = Deadline(seconds)
         self.runs = 0
+        self.calls = 0  # of torch functions, in all runs together
         self.furthest = 0  # calls that the longest run finished
         self.imagines = False
         self.census = take_census(model)  # once: it takes longer than many a run
@@ -90,6 +90,7 @@ class Probe:
         self.device = next((tensor.device for tensor in known if not tensor.is_meta), torch.device("cpu"))
         self.float_dtype = next((t.dtype for t in model.parameters() if t.dtype.is_floating_point), torch.get_default_dtype())
         self.engine: FakeEngine | RealEngine = RealEngine() if self.lazy else FakeEngine()
+        self.deadline = Deadline(seconds)  # after the engine, which may import torch's compiler
 
     def use_values(self) -> bool:
         """Compute for real from now on, or make up values where that is impossible; False if done already."""
@@ -128,6 +129,7 @@ class Probe:
         except (Exception, SystemExit) as caught:
             error = caught
         self.furthest = max(self.furthest, recorder.calls)
+        self.calls += recorder.calls
         chain = tuple(causes(error))
         failed = recorder.failed
         call = failed[0] if failed and any(failed[1] is cause for cause in chain) else None

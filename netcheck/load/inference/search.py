@@ -22,7 +22,7 @@ from netcheck.load.inference.signature import propose
 
 MOST_RUNS = 120
 MOST_RUNS_AFTER_DOUBT = 14
-SHARE_AFTER_DOUBT = 0.3  # of the time allowed
+MOST_CALLS_AFTER_DOUBT = 4000  # of torch functions, in these runs together
 STALLED = 25  # runs without progress
 PATIENCE = 6  # repairs of one proposal before the next best one has its turn
 
@@ -46,8 +46,7 @@ class Search:
         self.float_dtype = self.probe.float_dtype
         self.outcomes: dict[Proposal, Outcome] = {}
         self.accepted: Outcome | None = None  # runs, with doubts
-        self.accepted_after = 0
-        self.accepted_until = 0.0
+        self.accepted_after = (0, 0)  # runs, and calls in them
         self.furthest: Outcome | None = None
         self._required = 0  # how many arguments the first proposal had
         self._furthest_at = 0  # after how many runs
@@ -56,8 +55,9 @@ class Search:
     @property
     def is_over(self) -> bool:
         """Whether tries or time are used up."""
+        runs, calls = self.accepted_after
         after_doubt = self.accepted is not None and (
-            self.probe.runs - self.accepted_after >= MOST_RUNS_AFTER_DOUBT or self.probe.deadline.used > self.accepted_until
+            self.probe.runs - runs >= MOST_RUNS_AFTER_DOUBT or self.probe.calls - calls >= MOST_CALLS_AFTER_DOUBT
         )
         return after_doubt or self.probe.runs >= MOST_RUNS or self.probe.deadline.is_over
 
@@ -136,8 +136,7 @@ class Search:
             return outcome
         if outcome.ok and (self.accepted is None or len(outcome.demands) < len(self.accepted.demands)):
             if self.accepted is None:
-                self.accepted_after = self.probe.runs
-                self.accepted_until = self.probe.deadline.used + SHARE_AFTER_DOUBT
+                self.accepted_after = self.probe.runs, self.probe.calls
             self.accepted = outcome
         calls, lines = outcome.progress
         key = (0, -calls, tuple(-line for line in lines), -len(self.outcomes))
