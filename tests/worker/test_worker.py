@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -35,7 +35,8 @@ class Net(nn.Module):
         return self.fc(x)
 """
 LOOP = NET + "while True:\n    pass\n"
-LIMITS = Limits(seconds=3.0, memory=2 * 2**30)
+PATIENCE = 600.0  # seconds, after which a test is not slow but stuck
+LIMITS = Limits(seconds=PATIENCE, memory=2 * 2**30)
 
 
 @pytest.fixture(autouse=True)
@@ -80,8 +81,18 @@ def targets(tmp_path, *sources):
     return [Target(f"m{number}.py", "Net") for number in range(len(sources))]
 
 
-def run(chosen, check="support:check", **options):
-    return list(check_all(chosen, options.pop("settings", None), check=check, limits=LIMITS, **options))
+def run(chosen, check="support:check", limits=LIMITS, **options):
+    return list(check_all(chosen, options.pop("settings", None), check=check, limits=limits, **options))
+
+
+def run_within(chosen, codes, **options):
+    """The reports with the shortest time limit under which they have these codes: how much a busy machine does in 3 s varies."""
+    seconds = 3.0
+    while True:
+        reports = run(chosen, limits=Limits(seconds, LIMITS.memory), **options)
+        if [report.findings[0].code for report in reports] == codes or seconds > PATIENCE:
+            return seconds, reports
+        seconds *= 4
 
 
 def test_reports_come_in_the_order_of_the_targets(tmp_path):
@@ -110,11 +121,14 @@ def test_torch_is_imported_once_and_not_here(tmp_path):
 
 
 def test_a_second_target_costs_little_beyond_its_check(tmp_path):
-    stamps = []
-    for _ in check_all(targets(tmp_path, *[NET] * 10), check="support:check", limits=LIMITS):
-        stamps.append(time.perf_counter())
-    steps = sorted(after - before for before, after in itertools.pairwise(stamps))
-    assert steps[len(steps) // 2] < 0.3
+    def seconds(count):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run(targets(tmp_path, *[NET] * count))
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    one, eleven = seconds(1), seconds(11)
+    assert (eleven - one) / 10 < 0.2 * one
 
 
 def test_a_child_imports_next_to_nothing_itself(tmp_path):
@@ -138,21 +152,21 @@ def test_progress_tells_file_and_phase(tmp_path):
 
 
 def test_time_limit(tmp_path):
-    looping, good = run(targets(tmp_path, LOOP, NET))
+    seconds, (looping, good) = run_within(targets(tmp_path, LOOP, NET), ["NC007", "NC999"])
     [finding] = looping.findings
     assert (finding.code, finding.name, finding.severity) == ("NC007", "crashed", "error")
-    assert finding.message == "Net: did not end within 3 s (phase: load)"
+    assert finding.message == f"Net: did not end within {seconds:g} s (phase: load)"
     assert finding.location.line in (11, 12)
     assert finding.location.file.endswith("m0.py")
-    assert 3.0 <= finding.evidence.value < 5.0
-    assert finding.evidence.limit == 3.0
+    assert finding.evidence.value >= seconds
+    assert finding.evidence.limit == seconds
     assert good.findings[0].code == "NC999"
 
 
 def test_memory_limit_of_what_grows_slowly(tmp_path):
     grows = "import mmap\nfrom torch import nn\nclass Net(nn.Module): ...\nkept = []\nwhile True:\n"
     grows += "    kept.append(mmap.mmap(-1, 2**24))\n    kept[-1].write(b'x' * 2**24)\n"  # shared: under no rlimit
-    limits = Limits(seconds=30, memory=2**29)
+    limits = Limits(seconds=PATIENCE, memory=2**29)
     (tmp_path / "m0.py").write_text(grows)
     [report] = check_all([Target("m0.py", "Net")], check="support:check", limits=limits)
     [finding] = report.findings
@@ -202,8 +216,9 @@ def test_a_crash_leaves_the_others_whole(tmp_path, forks):
 
 
 def test_time_limit_without_forks(tmp_path):
-    reports = run(targets(tmp_path, NET, LOOP, NET), forks=False)
-    assert [report.findings[0].code for report in reports] == ["NC999", "NC007", "NC999"]
+    expected = ["NC999", "NC007", "NC999"]
+    _, reports = run_within(targets(tmp_path, NET, LOOP, NET), expected, forks=False)
+    assert [report.findings[0].code for report in reports] == expected
 
 
 @pytest.mark.parametrize("check", ["support:unpicklable", "support:foreign"])
@@ -219,11 +234,10 @@ def test_a_worker_that_does_not_start_is_one_clear_error(tmp_path, check):
 
 
 def test_a_consumer_that_stops_early_ends_the_rest(tmp_path):
-    reports = check_all(targets(tmp_path, NET, LOOP, LOOP), check="support:check", jobs=2)
+    forever = Limits(seconds=1e6, memory=LIMITS.memory)
+    reports = check_all(targets(tmp_path, NET, LOOP, LOOP), check="support:check", jobs=2, limits=forever)
     assert next(reports).findings[0].code == "NC999"
-    started = time.perf_counter()
-    reports.close()
-    assert time.perf_counter() - started < 3
+    reports.close()  # and does not wait for the loops
 
 
 def test_a_folder_with_modules_of_python_in_it(tmp_path):
@@ -251,14 +265,14 @@ def test_ending_the_parent_ends_everything(tmp_path, number):
     wait_until(lambda: Path("started").exists() and len(Path("started").read_text()) == 2)
     time.sleep(0.2)
     os.killpg(parent.pid, number)
-    output, _ = parent.communicate(timeout=60)
+    output, _ = parent.communicate(timeout=PATIENCE)
     wait_until(lambda: not strays())
     wait_until(lambda: not list(Path("scratch").iterdir()))
     assert b"Traceback" not in output
     assert parent.returncode == (130 if number == signal.SIGINT else -number)
 
 
-def wait_until(true, seconds=90):
+def wait_until(true, seconds=PATIENCE):
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

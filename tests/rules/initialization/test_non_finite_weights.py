@@ -97,13 +97,16 @@ def test_integers_sparse_and_empty_tensors_are_no_matter() -> None:
     assert not found_in(model, torch.randn(4, 8))
 
 
-def test_it_reads_a_hundred_million_weights_in_a_moment() -> None:
+def test_reading_a_hundred_million_weights_takes_little_longer_than_adding_them() -> None:
     from netcheck.rules.initialization.non_finite_weights import is_finite
 
     weight = torch.zeros(100_000_000)
-    start = time.perf_counter()
+    start = time.process_time()
+    weight.sum()
+    sum_seconds = time.process_time() - start
+    start = time.process_time()
     assert is_finite(weight)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 20 * sum_seconds
     weight[-1] = NAN
     assert not is_finite(weight)
 
