@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from netcheck.errors import InputError
+from netcheck.load.examples import ExampleInputs, described, given
 from netcheck.load.inference.answer import example
 from netcheck.load.inference.deadline import OutOfTime
 from netcheck.load.inference.probe import Outcome
 from netcheck.load.inference.proposals import BATCH, HEIGHT, WIDTH, Argument, Proposal, Slot
 from netcheck.load.inference.search import Search
 from netcheck.load.inference.signature import parameters_of
-from netcheck.load.inputs import ExampleInputs, described, given
 
 SECONDS = 2.0  # to find out whether a model runs with what it offers
 

@@ -9,18 +9,18 @@ Everything is live CPU tensors; no random generator but a private one moves.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netcheck.errors import InputError
-from netcheck.load.randomness import preserved_random_state
+from netcheck.load.conventions import by_convention
+from netcheck.load.examples import ExampleInputs, described, given
+from netcheck.load.inference.answer import inferred
 from netcheck.load.specs import FORM, Spec, parse_spec
+from netcheck.load.untouched import preserved_globals
 
 SECONDS = 2.8  # that inference may take
 DTYPES = {
@@ -32,20 +32,6 @@ DTYPES = {
     "int": torch.int32,
     "bool": torch.bool,
 }
-
-
-@dataclass(frozen=True)
-class ExampleInputs:
-    """What forward is called with: `model(*args, **kwargs)`.
-
-    `description` is one line for the report: the inputs and how they were found. `batches` are (args, kwargs) of real data,
-    these first; none where the inputs are but an example of what forward takes.
-    """
-
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    description: str = ""
-    batches: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = ()
 
 
 def parse_specs(specs: Sequence[str], floating: torch.dtype = torch.float32) -> ExampleInputs:
@@ -84,71 +70,6 @@ def make(spec: Spec, generator: torch.Generator, floating: torch.dtype) -> Any:
     return torch.randint(spec.low, spec.high, spec.shape, generator=generator, dtype=dtype)
 
 
-def given(inputs: Any, model: nn.Module | None = None, batches: int = 1) -> ExampleInputs:
-    """The API's `inputs`: a tensor or a list is one argument, a tuple is *args, a dict is **kwargs.
-
-    Args:
-        inputs: those, or what gives batches of real data when it is iterated over (a DataLoader).
-        model: whose forward takes them: of a batch with more parts (labels), it takes the first ones.
-        batches: how many to take of a loader.
-
-    Raises:
-        InputError: it is none of these, or a loader that gives nothing.
-    """
-    if isinstance(inputs, (Tensor, list)):
-        return described((inputs,), {}, "as given")
-    if isinstance(inputs, tuple):
-        return described(inputs, {}, "as given")
-    if isinstance(inputs, Mapping):
-        if not all(isinstance(name, str) for name in inputs):
-            raise InputError(
-                "the keys of a dict of inputs must be names of forward's arguments",
-                help="write {'x': tensor}",
-            )
-        return described((), dict(inputs), "as given")
-    iterable = isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes) and not hasattr(inputs, "shape")
-    if model is not None and iterable:
-        return loaded(inputs, model, batches)
-    raise InputError(
-        f"inputs cannot be a {type(inputs).__name__}",
-        help="give a tensor, a tuple of forward's arguments, a dict of them by name, or a DataLoader",
-    )
-
-
-def loaded(loader: Iterable[Any], model: nn.Module, batches: int) -> ExampleInputs:
-    """The first batches of a loader; every random number generator is left as it was."""
-    with preserved_random_state():
-        try:
-            taken = tuple(as_arguments(batch, model) for batch in islice(iter(loader), batches))
-        except Exception as error:  # of the user's data set
-            raise InputError(
-                f"the {type(loader).__name__} raised {type(error).__name__}: {error}",
-                help="make it give batches when it is iterated over",
-            ) from error
-    if not taken:
-        raise InputError(f"the {type(loader).__name__} gives no batch", help="give a loader that is not empty")
-    example = described(*taken[0], f"from the {type(loader).__name__}")
-    return replace(example, batches=taken)
-
-
-def as_arguments(batch: Any, model: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """(args, kwargs) of forward, without the parts of a batch that forward does not take (labels)."""
-    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        model = model.module
-    parameters = inspect.signature(model.forward).parameters.values()
-    names = {parameter.name for parameter in parameters}
-    kinds = [parameter.kind for parameter in parameters]
-    if isinstance(batch, Mapping):
-        known = batch if inspect.Parameter.VAR_KEYWORD in kinds else {k: v for k, v in batch.items() if k in names}
-        return (), dict(known)
-    if not isinstance(batch, tuple | list):
-        return (batch,), {}
-    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    required = [p for p in parameters if p.kind in places and p.default is p.empty]
-    most = len(batch) if inspect.Parameter.VAR_POSITIONAL in kinds else max(1, len(required))
-    return tuple(batch[:most]), {}
-
-
 def infer_inputs(model: nn.Module, *, conventions: bool = True, seconds: float = SECONDS) -> ExampleInputs:
     """Inputs with which `model` runs, in its present mode, found without touching it or any random generator.
 
@@ -160,31 +81,9 @@ def infer_inputs(model: nn.Module, *, conventions: bool = True, seconds: float =
     Raises:
         InputError: nothing worked; the sentence says what was tried and where it ended.
     """
-    from netcheck.load.conventions import by_convention
-    from netcheck.load.inference.answer import inferred
-    from netcheck.load.untouched import preserved_globals
-
     with preserved_globals():
         found = by_convention(model) if conventions else None
         return found or inferred(model, seconds=seconds)
-
-
-def described(args: tuple[Any, ...], kwargs: dict[str, Any], how: str) -> ExampleInputs:
-    """Example inputs with the line that describes them."""
-    parts = [in_words(value) for value in args] + [f"{name} {in_words(value)}" for name, value in kwargs.items()]
-    return ExampleInputs(args, kwargs, f"inputs: {', '.join(parts) or 'none'}, {how}")
-
-
-def in_words(value: Any) -> str:
-    """A value in few words: "float32 (2, 3, 224, 224)", "[float32 (2, 8), ...]", "3"."""
-    if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {in_words(entry)}" for key, entry in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        brackets = "[]" if isinstance(value, list) else "()"
-        return brackets[0] + ", ".join(in_words(entry) for entry in value) + brackets[1]
-    return repr(value) if isinstance(value, (int, float, str, bool, type(None))) else type(value).__name__
 
 
 __all__ = ["FORM", "ExampleInputs", "given", "infer_inputs", "parse_specs"]

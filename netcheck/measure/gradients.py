@@ -24,15 +24,16 @@ from torch import nn
 from netcheck.errors import NetcheckError, ProbeError
 from netcheck.measure import plan as planning
 from netcheck.measure.inputs import Example
+from netcheck.measure.measurement import Gradients, Pass
 from netcheck.measure.passes import Outcome, Stage, closing
 from netcheck.measure.plan import Plan, is_out_of_memory
 from netcheck.measure.readout import Readout
 from netcheck.measure.sampling import moments, norm, picked
+from netcheck.measure.summary import summarized
 from netcheck.measure.watch import FiniteWatch, Watch, Wires
 from netcheck.trace.leaves import unwrapped
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients
     from netcheck.trace.graph import ModelGraph
 
 STEP = 1e-3  # of each parameter's norm: the step along the gradient after which it is measured again
@@ -70,8 +71,6 @@ def probe(
     Raises:
         ProbeError: no way to run the model worked, it is too large, or there is no such device.
     """
-    from netcheck.measure.summary import summarized
-
     example = Example.of(graph, tuple(args), dict(kwargs or {}), batches)
     wires = Wires.of(graph)
     failure: NetcheckError | None = None
@@ -80,7 +79,8 @@ def probe(
         while attempt is not None:
             experiment = Experiment(Stage(graph, wires, example, attempt, seed, fresh=not batches), rebuild)
             try:
-                return summarized(graph, *experiment.run())
+                done, numbers, broken = experiment.run()
+                return summarized(graph, done.stage, numbers, broken, rebuilds=done.rebuild is not None)
             except NetcheckError as error:
                 failure = failure or error
                 attempt = attempt.halved() if is_out_of_memory(error) else None
@@ -96,42 +96,6 @@ def probe(
         location=failure.location,
         module=failure.module,
     ) from failure
-
-
-@dataclass
-class Pass:
-    """The numbers of one pass.
-
-    Attributes:
-        gain: decades; minus infinity if nothing arrived, NaN if what arrived is not finite.
-        mean, rms, dead, saturated, gradient_rms, gradient_norm: by node name.
-        parameters: (gradient rms, |g| / |w|) by parameter name, of those on the way to the head's input.
-        gram: products of the centred samples of the head's input, row by row.
-        mean_square: of the head's input, summed over samples and units.
-        unreached: parameters that forward used and no gradient can reach.
-        unpredictability: 1 - cosine with the gradient a step further; None if not measured.
-        rebuilt: whether the model was built for this pass.
-    """
-
-    gain: float
-    mean: dict[str, float]
-    rms: dict[str, float]
-    dead: dict[str, float]
-    saturated: dict[str, float]
-    gradient_rms: dict[str, float]
-    gradient_norm: dict[str, float]
-    parameters: dict[str, tuple[float, float]]
-    gram: list[list[float]]
-    mean_square: float
-    features: int
-    unreached: tuple[str, ...]
-    unpredictability: float | None
-    rebuilt: bool = False
-
-    @property
-    def finite(self) -> bool:
-        """Whether no NaN and no infinity got as far as the head's input, or back to the first activations."""
-        return not math.isnan(self.gain) and self.gain != math.inf and math.isfinite(self.mean_square)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ A gain of minus infinity means that nothing arrives. Every number is the median 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -164,3 +165,39 @@ class Gradients:
     def to_dict(self) -> dict[str, Any]:
         """A JSON-serializable copy."""
         return asdict(self)
+
+
+@dataclass
+class Pass:
+    """The numbers of one pass.
+
+    Attributes:
+        gain: decades; minus infinity if nothing arrived, NaN if what arrived is not finite.
+        mean, rms, dead, saturated, gradient_rms, gradient_norm: by node name.
+        parameters: (gradient rms, |g| / |w|) by parameter name, of those on the way to the head's input.
+        gram: products of the centred samples of the head's input, row by row.
+        mean_square: of the head's input, summed over samples and units.
+        unreached: parameters that forward used and no gradient can reach.
+        unpredictability: 1 - cosine with the gradient a step further; None if not measured.
+        rebuilt: whether the model was built for this pass.
+    """
+
+    gain: float
+    mean: dict[str, float]
+    rms: dict[str, float]
+    dead: dict[str, float]
+    saturated: dict[str, float]
+    gradient_rms: dict[str, float]
+    gradient_norm: dict[str, float]
+    parameters: dict[str, tuple[float, float]]
+    gram: list[list[float]]
+    mean_square: float
+    features: int
+    unreached: tuple[str, ...]
+    unpredictability: float | None
+    rebuilt: bool = False
+
+    @property
+    def finite(self) -> bool:
+        """Whether no NaN and no infinity got as far as the head's input, or back to the first activations."""
+        return not math.isnan(self.gain) and self.gain != math.inf and math.isfinite(self.mean_square)

@@ -8,9 +8,9 @@ Stage(graph, wires, example, plan, seed)      what all passes share
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +30,20 @@ from netcheck.trace.record import Recorder, Unannounced
 from netcheck.trace.run import argument_names, run_recorded
 
 if TYPE_CHECKING:
-    from netcheck.measure.remedies import Alteration
     from netcheck.trace.graph import ModelGraph, Node
 
 Listener = Watch | FiniteWatch
+
+
+Alter = Callable[[tuple[Any, ...], Any], Any]  # (an operation's arguments, its result) -> what it gives instead
+
+
+@dataclass
+class Alteration:
+    """How a run differs from the model's own: parameters by name, and what some operations give instead."""
+
+    moved: dict[str, torch.Tensor] = field(default_factory=dict)
+    operations: dict[Node, Alter] = field(default_factory=dict)
 
 
 @dataclass

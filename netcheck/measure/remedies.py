@@ -12,18 +12,18 @@ Nothing is edited: a follower hands out other results than the operations gave, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 
 from netcheck.errors import NetcheckError
-from netcheck.measure.gradients import Experiment, Pass
+from netcheck.measure.gradients import Experiment
 from netcheck.measure.inputs import Example
-from netcheck.measure.measurement import Gradients, Remedy
-from netcheck.measure.passes import Stage
+from netcheck.measure.measurement import Gradients, Pass, Remedy
+from netcheck.measure.passes import Alter, Alteration, Stage
 from netcheck.measure.plan import Plan
 from netcheck.measure.summary import effective_rank, spectrum
 from netcheck.measure.watch import Wires
@@ -49,16 +49,6 @@ PAIRS = (
     (Cause.NO_NORM, Cause.NO_SKIP),
 )
 TRIPLES = ((Cause.INIT, Cause.NO_NORM, Cause.NO_SKIP), (Cause.SATURATION, Cause.NO_NORM, Cause.NO_SKIP))
-
-Alter = Callable[[tuple[Any, ...], Any], Any]  # (an operation's arguments, its result) -> what it gives instead
-
-
-@dataclass
-class Alteration:
-    """How a run differs from the model's own: parameters by name, and what some operations give instead."""
-
-    moved: dict[str, torch.Tensor] = field(default_factory=dict)
-    operations: dict[Node, Alter] = field(default_factory=dict)
 
 
 def tried(

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from netcheck.measure.measurement import Gradients, NodeProfile, ParameterProfile, Slope
+from netcheck.measure.measurement import Gradients, NodeProfile, ParameterProfile, Pass, Slope
+from netcheck.measure.passes import Stage
 from netcheck.measure.watch import parameter_names
 from netcheck.trace.gain import forgiven
 from netcheck.trace.kinds import Kind, is_weight_layer
 
 if TYPE_CHECKING:
-    from netcheck.measure.gradients import Experiment, Pass
     from netcheck.trace.graph import ModelGraph, Node
 
 NO_NOISE = 1e-12  # share of the mean square below which samples differ by rounding alone
@@ -23,23 +23,23 @@ NEARLY_SHUT = 0.1  # a scale below which a branch adds a hundredth of the varian
 ENOUGH = 8  # samples, below which a rank tells nothing
 
 
-def summarized(graph: ModelGraph, experiment: Experiment, passes: Sequence[Pass], broken: tuple[str, str]) -> Gradients:
+def summarized(graph: ModelGraph, stage: Stage, passes: Sequence[Pass], broken: tuple[str, str], *, rebuilds: bool) -> Gradients:
     """The result of a probe.
 
     Args:
         graph: what was probed.
-        experiment: the conditions.
+        stage: the conditions.
         passes: their numbers.
         broken: the operation that first made a NaN or an infinity and the pass in which; "" for none.
+        rebuilds: whether there was a way to build the model anew for a pass.
     """
-    profile = tuple(node_profile(node, passes) for node in experiment.stage.wires.nodes.values() if node.name in passes[0].rms)
+    profile = tuple(node_profile(node, passes) for node in stage.wires.nodes.values() if node.name in passes[0].rms)
     parameters = parameter_profiles(passes)
     norms = layer_norms(profile)
     matrices = matrix_names(graph)
     shut = matrices & held_back(graph)
     gains = [one.gain for one in passes]
     spectra = [spectrum(one) for one in passes]
-    stage = experiment.stage
     plan = stage.plan
     return Gradients(
         gain=middle(gains),
@@ -61,7 +61,7 @@ def summarized(graph: ModelGraph, experiment: Experiment, passes: Sequence[Pass]
         batch=stage.samples,
         passes=len(passes),
         seed=stage.seed,
-        fresh_initialization=experiment.rebuild is not None and all(one.rebuilt for one in passes[1:]),
+        fresh_initialization=rebuilds and all(one.rebuilt for one in passes[1:]),
         fresh_inputs=stage.fresh,
         dead={node.node: node.dead for node in profile if node.dead},
         unreached=tuple(name for name in passes[0].unreached if all(name in one.unreached for one in passes)),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from netcheck.load.inference.demands import CONVOLUTION, Origin
+from netcheck.load.inference.calls import Call, Origin
+from netcheck.load.inference.demands import CONVOLUTION
 from netcheck.torch_versions import without_torch_function
-
-if TYPE_CHECKING:
-    from netcheck.load.inference.recorder import Call
 
 
 def result_axes(call: Call, x: Tensor, origin: Origin, result: Tensor) -> tuple[tuple[str, int] | None, ...]:

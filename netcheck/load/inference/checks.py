@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netcheck.load.inference.demands import Demand, Origin
+from netcheck.load.inference.calls import Origin
+from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.expressions import UNKNOWN, Scope, frames_of, statement_at
 from netcheck.load.inference.recorder import Recorder
 

@@ -12,13 +12,12 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from netcheck.load.inference.recorder import Call
+from netcheck.load.inference.calls import Call, Origin
 
 SEQUENCE_MODULES = (nn.RNNBase, nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 
@@ -39,24 +38,6 @@ INDEXED = {
     "scatter": (1, 2),
     "scatter_add": (1, 2),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a tensor comes from."""
-
-    sources: frozenset[str]  # the slots it depends on
-    axes: tuple[tuple[str, int] | None, ...]  # for each axis, the slot's axis that it is, if that is clear
-    values: str  # own, shifted or other: what became of the slot's values
-
-    def axis(self, axis: int | None) -> tuple[str, int] | None:
-        """The slot's axis that one of the tensor's axes is, if that is clear."""
-        return self.axes[axis] if axis is not None and axis < len(self.axes) else None
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it is one slot, axis for axis."""
-        return len(self.sources) == 1 and all(axis is not None and axis[1] == i for i, axis in enumerate(self.axes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,12 @@ a mask is taken to let everything through, a comparison to be false, a count to 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from netcheck.load.inference.recorder import Call
+from netcheck.load.inference.calls import Call
 
 UNKNOWN = object()
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from netcheck.load.inference.demands import PRODUCTS, Demand, reshape_sizes
 
 if TYPE_CHECKING:
-    from netcheck.load.inference.recorder import Call, Operand
+    from netcheck.load.inference.calls import Call, Operand
 
 
 def of_call(call: Call, error: BaseException) -> list[Demand]:

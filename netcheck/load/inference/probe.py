@@ -15,7 +15,7 @@ import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +23,13 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 
 from netcheck.load.held import swapped, take_census
+from netcheck.load.inference.calls import Call
 from netcheck.load.inference.deadline import Deadline, OutOfTime
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.engines import FakeEngine, RealEngine
 from netcheck.load.inference.expressions import frames_of
 from netcheck.load.inference.proposals import Proposal, Slot
-from netcheck.load.inference.recorder import NEEDS_VALUES, Call, Consumer, Recorder, Refused
+from netcheck.load.inference.recorder import NEEDS_VALUES, Consumer, Recorder, Refused
 
 MOST_ELEMENTS = 2**27  # in one input that is not allocated
 MOST_REAL_ELEMENTS = 2**22  # in one that is computed with
@@ -70,6 +71,22 @@ class Outcome:
     def consumers(self) -> dict[str, Consumer]:
         """The first weight that each slot met."""
         return self.recorder.consumers
+
+
+class Tries(Protocol):
+    """Who runs proposals, as a repair sees it: the search."""
+
+    model: nn.Module
+    float_dtype: torch.dtype
+
+    @property
+    def is_over(self) -> bool:
+        """Whether tries or time are used up."""
+        ...
+
+    def run(self, proposal: Proposal) -> Outcome:
+        """Run a proposal, once."""
+        ...
 
 
 class Probe:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import dis
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from netcheck.load.inference import demands, imagine
 from netcheck.load.inference.axes import result_axes
+from netcheck.load.inference.calls import Call, Operand, Origin, tensors_in
 from netcheck.load.inference.deadline import Deadline
-from netcheck.load.inference.demands import Demand, Origin
+from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.proposals import BATCH, Proposal, Slot
 from netcheck.torch_versions import (
     DataDependentOutputException,
@@ -54,37 +53,6 @@ class Refused(Exception):
     def __init__(self, demand: Demand) -> None:
         super().__init__(f"{demand.by} takes {demand.want}, not {demand.have}")
         self.demand = demand
-
-
-@dataclass(slots=True)
-class Operand:
-    """A tensor in a call."""
-
-    tensor: Tensor
-    origin: Origin | None  # None: it depends on no input
-    parameter: str = ""  # its name in the model, if it is a parameter or buffer
-
-
-@dataclass(slots=True)
-class Call:
-    """One torch call."""
-
-    name: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    recorder: Recorder
-
-    def get(self, position: int, name: str, default: Any = None) -> Any:
-        """An argument by position or name."""
-        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
-
-    def operand(self, tensor: Tensor) -> Operand:
-        """What is known of a tensor in this call."""
-        return Operand(tensor, self.recorder.origin(tensor), self.recorder.parameters.get(id(tensor), ""))
-
-    def operands(self) -> list[Operand]:
-        """All tensors among the arguments, also those in lists."""
-        return [self.operand(tensor) for tensor in tensors_in((*self.args, *self.kwargs.values()))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,17 +257,6 @@ def derive(call: Call, tracked: list[Operand], result: Tensor) -> Origin:
             first = operand
     assert first.origin is not None
     return Origin(sources, result_axes(call, first.tensor, first.origin, result), values)
-
-
-def tensors_in(values: Any, depth: int = 3) -> Iterator[Tensor]:
-    """The tensors in nested tuples, lists and dicts."""
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif depth and isinstance(value, (tuple, list)) and not isinstance(value, torch.Size):
-            yield from tensors_in(value, depth - 1)
-        elif depth and isinstance(value, dict):
-            yield from tensors_in(value.values(), depth - 1)
 
 
 def unpacked(frame: FrameType | None) -> int:

@@ -11,26 +11,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from netcheck.load.inference import checks
 from netcheck.load.inference.demands import CONVOLUTION, Demand
-from netcheck.load.inference.probe import Outcome
+from netcheck.load.inference.probe import Outcome, Tries
 from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, SAMPLES, SPATIAL, WIDTH, Proposal, Slot
 from netcheck.load.inference.signature import needs, optional_argument, part_of
 from netcheck.load.inference.sizes import solve, with_usual_size
-
-if TYPE_CHECKING:
-    from netcheck.load.inference.search import Search
 
 SIDES_UPWARDS = (2, 4, 8, 16, 28, 32, 48, 64, 96, 128, 160, 224, 256, 299, 384, 512, 1024)
 LONGEST = 2**18  # samples: five seconds of music
 
 
-def repairs(outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def repairs(outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """What to try after a run that failed, or that left doubts."""
     if outcome.needs_values:
         yield from plain_values(outcome)
@@ -51,7 +48,7 @@ def sources(demand: Demand, proposal: Proposal) -> list[Slot]:
     return [slot for slot in slots if demand.origin is None or slot.name in demand.origin.sources]
 
 
-def meet_size(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def meet_size(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """One axis of an operand."""
     proposal = outcome.proposal
     at = demand.origin.axis(demand.axis) if demand.origin is not None else None
@@ -63,7 +60,7 @@ def meet_size(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Prop
         yield from own_size(proposal, slot, at[1], demand.want)
 
 
-def meet_longer(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def meet_longer(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """One axis at least so long: if a list of layers runs along it, as long as that list."""
     modules = search.model.modules()
     lists = (module for module in modules if isinstance(module, (nn.ModuleList, nn.ParameterList)))
@@ -122,7 +119,7 @@ def with_channels_at(slot: Slot, axis: int) -> Slot:
     return replace(slot, dims=(*others[:axis], slot.features, *others[axis:]), settled=True)
 
 
-def meet_rank(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def meet_rank(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """The number of axes."""
     proposal = outcome.proposal
     for slot in sources(demand, proposal):
@@ -153,7 +150,7 @@ def forms(slot: Slot, rank: int, demand: Demand, proposal: Proposal) -> Iterator
         yield features_first
 
 
-def meet_dtype(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def meet_dtype(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """Floats, integers or booleans."""
     proposal = outcome.proposal
     want = search.float_dtype if demand.want == "float" else demand.want
@@ -168,7 +165,7 @@ def meet_dtype(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pro
         yield proposal.replaced(slot.name, changed)
 
 
-def meet_numel(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def meet_numel(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """The number of elements: an image of so many pixels, a vector, or sizes further up."""
     proposal = outcome.proposal
     slots = sources(demand, proposal)
@@ -187,7 +184,7 @@ def meet_numel(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pro
     yield from solve(demand, outcome, search)
 
 
-def meet_value(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def meet_value(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """An integer that the check computed from sizes."""
     proposal = outcome.proposal
     used = {dim for slot in proposal.slots().values() for dim in slot.dims or ()} - {BATCH, "one", "pair"}
@@ -199,7 +196,7 @@ def meet_value(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pro
     yield from solve(demand, outcome, search)
 
 
-def meet_larger(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def meet_larger(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """Room for a kernel: the axis that is too short grows if it is known, else every spatial size."""
     proposal = outcome.proposal
     if demand.origin is not None and demand.axis is not None:
@@ -221,7 +218,7 @@ def meet_larger(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pr
             yield proposal.resized({symbol: proposal.size(symbol) * factor for symbol in symbols}, pin=False)
 
 
-def meet_shape(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def meet_shape(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """A whole shape, as a check wrote it down."""
     proposal = outcome.proposal
     if demand.origin is None or not all(isinstance(size, int) and size > 0 for size in demand.want):
@@ -241,7 +238,7 @@ def meet_shape(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pro
             yield proposal.replaced(slot.name, replace(slot, dims=tuple(dims), settled=True)).resized(sizes)
 
 
-def meet_swap(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def meet_swap(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """Sequence first, batch second: for all slots that want it, then for this one."""
     asked = [other for other in outcome.demands if other.kind == "swap" and other.origin is not None]
     names = {name for other in asked for name in (other.origin.sources if other.origin else ())}
@@ -264,13 +261,13 @@ def same_order(outcome: Outcome) -> Iterator[Proposal]:
                 yield outcome.proposal.replaced(slot.name, replace(slot, dims=dims))
 
 
-def meet_parts(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def meet_parts(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """A sequence of tensors instead of one."""
     for slot in sources(demand, outcome.proposal):
         yield outcome.proposal.replaced(slot.name, tuple(part(slot, index) for index in range(demand.want)))
 
 
-def meet_key(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def meet_key(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """A dict instead of a tensor."""
     for slot in sources(demand, outcome.proposal):
         yield outcome.proposal.replaced(
@@ -278,7 +275,7 @@ def meet_key(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Propo
         )
 
 
-def meet_entry(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def meet_entry(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """One more key in a dict."""
     proposal = outcome.proposal
     for argument in proposal.arguments:
@@ -289,7 +286,7 @@ def meet_entry(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Pro
             yield replace(proposal, arguments=arguments)
 
 
-def meet_provide(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def meet_provide(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """An optional argument that a check wants after all."""
     for name in needs(iter([demand.want]), outcome.proposal, search.model):
         argument = optional_argument(name, search.model, search.float_dtype)

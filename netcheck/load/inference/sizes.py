@@ -8,15 +8,11 @@ people use.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from netcheck.load.inference.demands import Demand
-from netcheck.load.inference.probe import Outcome
+from netcheck.load.inference.probe import Outcome, Tries
 from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, NATURAL, SAMPLES, WIDTH, Proposal, Slot
 from netcheck.load.inference.signature import usual_side
-
-if TYPE_CHECKING:
-    from netcheck.load.inference.search import Search
 
 MOST_STEPS = 12
 USUAL = (
@@ -62,7 +58,7 @@ def groups(demand: Demand, proposal: Proposal, fixed: set[str]) -> list[Group]:
     return list(dict.fromkeys(found))
 
 
-def solve(demand: Demand, outcome: Outcome, search: Search) -> Iterator[Proposal]:
+def solve(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """The proposals that meet a demand by another size for one group of symbols."""
     if not isinstance(demand.have, int) or not isinstance(demand.want, int) or demand.want <= 0 or demand.have == demand.want:
         return
@@ -88,7 +84,7 @@ def with_usual_size(proposal: Proposal, slot: Slot) -> Proposal:
     return proposal.resized({HEIGHT: side, WIDTH: side}, pin=False)
 
 
-def oblong(demand: Demand, outcome: Outcome, search: Search) -> Proposal | None:
+def oblong(demand: Demand, outcome: Outcome, search: Tries) -> Proposal | None:
     """An image that is wider than high."""
     for height in HEIGHTS:
         if search.is_over:
@@ -111,7 +107,7 @@ def asks_same(one: Demand, other: Demand) -> bool:
 class Bracket:
     """Searches one size between one that gives too little and one that gives too much."""
 
-    def __init__(self, demand: Demand, outcome: Outcome, group: Group, search: Search) -> None:
+    def __init__(self, demand: Demand, outcome: Outcome, group: Group, search: Tries) -> None:
         self.demand, self.outcome, self.group, self.search = demand, outcome, group, search
         self.start = outcome.proposal.size(group[0])
         is_side = demand.kind == "value" and self.start % max(1, demand.have) == 0  # a side of a map, not its area
