@@ -31,6 +31,14 @@ def pytest_configure(config: pytest.Config) -> None:
         keep_forks_able_to_differentiate()  # whichever test makes the first fake tensors, or runs the first backward
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is timed, unless it is asked for; not by an option of its plugin, which need not be installed."""
+    if not config.getoption("benchmark_only", default=False):
+        for item in items:
+            if "benchmark" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.skip(reason="timed with --benchmark-only"))
+
+
 @pytest.fixture(autouse=True)
 def _collect_large_models(request: pytest.FixtureRequest) -> Iterator[None]:
     """A large model is few objects, so Python's collector waits for dozens of them: more than the memory of a laptop."""

@@ -6,6 +6,7 @@ cost: 24.4 GFLOPs and 82.3 MiB of saved activations a step of 2 samples, 516.1 M
 from __future__ import annotations
 
 from netcheck.measure.cost_figures import Cost
+from netcheck.report.columns import in_columns
 from netcheck.report.terminal import printable, shorten
 
 NAMES = {"sgd": "SGD", "adam": "Adam"}
@@ -30,8 +31,6 @@ def line(cost: Cost) -> str:
 
 def table(cost: Cost) -> str:
     """The table by layer: FLOPs, parameters, and activations that are saved for backward."""
-    from tabulate import tabulate
-
     rows = [
         (
             printable(shorten(row.path)) or "(root)",
@@ -44,8 +43,7 @@ def table(cost: Cost) -> str:
         for row in cost.layers
     ]
     headers = ("module", "operation", "forward", "backward", "parameters", "saved")
-    right = ("left", "left", "right", "right", "right", "right")
-    return tabulate(rows, headers, tablefmt="simple", colalign=right, disable_numparse=True)
+    return in_columns(rows, headers, right=headers[2:])
 
 
 def counted(samples: int) -> str:

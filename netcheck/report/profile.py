@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from netcheck.report.columns import in_columns
 from netcheck.report.terminal import printable, shorten
 
 if TYPE_CHECKING:
@@ -85,8 +86,6 @@ def name_of(one: NodeProfile) -> str:
 
 def table(profile: Sequence[NodeProfile]) -> str:
     """Every operation that was measured, one row each."""
-    from tabulate import tabulate
-
     rows = [
         (
             name_of(one),
@@ -101,8 +100,7 @@ def table(profile: Sequence[NodeProfile]) -> str:
         for one in profile
     ]
     headers = ("module", "operation", "mean", "rms", "dead", "saturated", "gradient rms", "norm, decades")
-    right = ("left", "left", "right", "right", "right", "right", "right", "right")
-    return tabulate(rows, headers, tablefmt="simple", colalign=right, disable_numparse=True, preserve_whitespace=False)
+    return in_columns(rows, headers, right=headers[2:])
 
 
 def share(value: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from netcheck.report.columns import in_columns
 from netcheck.rules.base import Example, Rule
 
 _IMPORTS = {
@@ -38,10 +39,8 @@ def pages(rules: Iterable[Rule]) -> str:
 
 def catalogue(rules: Sequence[Rule]) -> str:
     """All rules as a table: code, name, the highest severity and what it looks for."""
-    from tabulate import tabulate
-
-    table = [(rule.code, rule.name, rule.severity.value, rule.summary) for rule in rules]
-    return tabulate(table, ("code", "name", "severity", "summary"), tablefmt="simple", disable_numparse=True) + "\n"
+    rows = [(rule.code, rule.name, rule.severity.value, rule.summary) for rule in rules]
+    return in_columns(rows, ("code", "name", "severity", "summary")) + "\n"
 
 
 def split_references(documentation: str) -> tuple[str, str]:

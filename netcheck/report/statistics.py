@@ -12,6 +12,7 @@ from pathlib import Path
 
 from netcheck.findings import Report
 from netcheck.report import selection, text
+from netcheck.report.columns import in_columns
 from netcheck.report.terminal import Painter
 
 
@@ -24,15 +25,13 @@ def render(
     root: Path | None = None,
 ) -> str:
     """A row for each rule and severity, then what was checked; the arguments are those of `text.render`."""
-    from tabulate import tabulate
-
     paint = Painter(colour)
     rows = [
         (one.findings, one.models, paint(one.severity.value, one.severity.value), one.code, one.name)
         for one in selection.statistics(reports)
     ]
     headers = ("findings", "models", "severity", "code", "rule")
-    blocks = [tabulate(rows, headers, tablefmt="simple")] if rows else []
+    blocks = [in_columns(rows, headers, right=headers[:2])] if rows else []
     if not quiet:
         blocks.append(text.closing(reports, paint, Path.cwd() if root is None else root, verbose=verbose))
     return "\n\n".join(blocks) + "\n" if blocks else ""

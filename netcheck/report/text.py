@@ -37,6 +37,7 @@ from pathlib import Path
 
 from netcheck.findings import Finding, Layer, Location, Report, Severity, Verdict, by_importance
 from netcheck.report import batches, cost, profile
+from netcheck.report.columns import in_columns
 from netcheck.report.excerpt import excerpt, gutter_width, printed, source_lines
 from netcheck.report.terminal import Painter, printable, shorten
 
@@ -215,9 +216,7 @@ def tally(reports: Sequence[Report], paint: Painter) -> str:
 
 def layers(rows: Sequence[Layer], root: Path) -> str:
     """The table of layers, one row an operation."""
-    from tabulate import tabulate
-
-    table = [
+    cells = [
         (
             name_of(row.path) or "(root)",
             name_of(row.operation),
@@ -230,8 +229,7 @@ def layers(rows: Sequence[Layer], root: Path) -> str:
         for row in rows
     ]
     headers = ("module", "operation", "kind", "output", "parameters", "place", "note")
-    right = ("left", "left", "left", "left", "right", "left", "left")
-    return tabulate(table, headers, tablefmt="simple", colalign=right, disable_numparse=True, preserve_whitespace=False)
+    return in_columns(cells, headers, right=("parameters",))
 
 
 def abbreviate(modules: Sequence[str]) -> str:

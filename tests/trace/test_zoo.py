@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import torch
-from tabulate import tabulate
 from torch import fx, nn
 
 from netcheck.trace import ModelGraph, trace
@@ -125,6 +124,8 @@ def table() -> Iterator[None]:
         lines.append([package, len(rows), *counts.values(), nodes, f"{unknown / max(1, nodes):.2%}", *seconds])
     headers = ["package", "models", "netcheck", "symbolic_trace", "export", "operations", "unknown",
                "netcheck s", "symbolic_trace s", "export s"]  # fmt: skip
+    from tabulate import tabulate
+
     print("\n" + tabulate(lines, headers, floatfmt=".1f"))
     failed = [[row["model"], row["netcheck"], row["fx"], row["export"]] for row in ROWS]
     print(tabulate([row for row in failed if "no" in row or "late" in row], ["model", "netcheck", "fx", "export"]))
