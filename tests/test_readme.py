@@ -110,4 +110,4 @@ def test_the_name_of_another_package_is_not_advertised() -> None:
 
 def test_continuous_integration_runs_the_second_command() -> None:
     script = (ROOT / ".ci" / "run").read_text()
-    assert SETUP[1] in script.splitlines()
+    assert SETUP[1] in [line.strip() for line in script.splitlines()]
