@@ -23,10 +23,12 @@ def trace(model: Any, inputs: Any = None) -> ModelGraph:
         TraceError: forward raised, or did something that cannot be recorded.
     """
     from netcheck import engine
+    from netcheck.load import fence
 
-    module = engine.instance(model)
-    example = engine.example_inputs(module, inputs)
-    return engine.traced(module, example.args, example.kwargs)
+    with fence.closed():
+        module = engine.instance(model)
+        example = engine.example_inputs(module, inputs)
+        return engine.traced(module, example.args, example.kwargs)
 
 
 def infer_inputs(model: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -37,9 +39,11 @@ def infer_inputs(model: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         InputError: none could be inferred; the sentence says what was tried.
     """
     from netcheck import engine
+    from netcheck.load import fence
 
-    example = engine.example_inputs(engine.instance(model), None)
-    return example.args, example.kwargs
+    with fence.closed():
+        example = engine.example_inputs(engine.instance(model), None)
+        return example.args, example.kwargs
 
 
 def assert_clean(model: Any, inputs: Any = None, **options: Any) -> None:

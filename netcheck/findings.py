@@ -8,6 +8,7 @@ Report
         +-- Verdict        how sure: suspected (static only), confirmed or cleared (the probe measured it)
   +-- Summary      what was checked: how many operations, how deep, which were not understood
         +-- Layer          one row of the table of layers
+  +-- LeftOut      a line of the user's code that was not let do what it does, or was not run
 """
 
 from __future__ import annotations
@@ -163,6 +164,23 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A line of the user's code that was not let do what it does, or a statement that was not run.
+
+    Attributes:
+        file: the absolute path of its file, "" where no line of the user's is known.
+        line: where it stands.
+        reason: what it does, or why it was not run: "torch.save writes trained.pt".
+        trains: whether it trains while the file is imported.
+    """
+
+    file: str
+    line: int
+    reason: str
+    trains: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Suppression:
     """What one selector of a `# netcheck: ignore[...]` comment did for one model.
 
@@ -202,6 +220,7 @@ class Report:
         suppressed: findings that comments in the source suppress.
         suppressions: what each of these comments did.
         known: findings that the project's baseline knows.
+        left_out: lines that were not let write, send, start or train anything, in the order in which they were met.
     """
 
     model: str
@@ -215,6 +234,7 @@ class Report:
     suppressed: list[Finding] = field(default_factory=list)
     suppressions: list[Suppression] = field(default_factory=list)
     known: list[Finding] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
 
     # What the measurements of later stages fill in: None where they were not made.
     gradients: Any = None

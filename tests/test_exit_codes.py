@@ -174,7 +174,7 @@ def start(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[byt
 def test_an_interrupt_is_130_and_quiet(folder: Path, tmp_path: Path) -> None:
     slow = "open('running', 'w').close()\nimport time\ntime.sleep(60)\nmodel = nn.Linear(1, 1)\n"
     (tmp_path / "slow.py").write_text(HEAD + slow)
-    process = start(tmp_path, "slow.py", stdout=subprocess.PIPE)
+    process = start(tmp_path, "slow.py", "--allow-writes", stdout=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while not (tmp_path / "running").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -207,7 +207,14 @@ def test_a_full_disk_is_one_sentence(folder: Path, arguments: list[str]) -> None
 @pytest.mark.skipif(os.name != "posix", reason="processes")
 @pytest.mark.parametrize(
     ("body", "options", "code"),
-    [("import os\nos._exit(3)", [], 2), ("while True:\n    pass", ["--timeout", "3"], 2)],
+    [
+        ("import os\nos._exit(3)", [], 2),
+        (
+            "class Net(nn.Linear):\n    def __init__(self):\n        while True:\n            pass\nmodel = Net()",
+            ["--timeout", "3"],
+            2,
+        ),
+    ],
     ids=["crash", "endless"],
 )
 def test_a_model_that_ends_its_process_could_not_be_loaded(tmp_path: Path, body: str, options: list[str], code: int) -> None:

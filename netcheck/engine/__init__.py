@@ -80,6 +80,7 @@ def check(
     select: Iterable[str] | None = None,
     ignore: Iterable[str] | None = None,
     seed: int = 0,
+    allow_writes: bool = False,
 ) -> Report:
     """Check one model and report what will train badly, where, and what to write instead.
 
@@ -102,6 +103,8 @@ def check(
         ignore: rules to leave out; the longer selector wins over a shorter one.
         seed: what the random number generators start from where a class or function builds the model and where
             it is probed, so that every check judges the same weights and measures the same.
+        allow_writes: whether the model's code may write files, start processes and use the network; else it is not let, and
+            `report.left_out` says which of its lines would have.
 
     Raises:
         UsageError: a selector matches no rule, the seed is no seed, or an option has no such value.
@@ -119,6 +122,7 @@ def check(
         devices=devices,
         device_memory=parse_bytes(device_memory),
         seed=seed,
+        allow_writes=allow_writes,
     )
     base.require_known((*settings.chosen, *settings.ignore))
     from netcheck.trace.places import origin_of
@@ -167,14 +171,20 @@ def examine(
     harmless: tuple[type[NetcheckError], ...] = (),
 ) -> Report:
     """Fill `report` in: build, find inputs, trace, judge, measure. A `harmless` fault is only information."""
+    from netcheck.load import fence
     from netcheck.measure.accelerators import drivers_at_rest
 
-    with drivers_at_rest():
-        return examined(report, source, settings, harmless)
+    with fence.closed(writes=settings.allow_writes), drivers_at_rest():
+        try:
+            return examined(report, source, settings, harmless)
+        finally:
+            report.left_out = fence.notes()
 
 
 def examined(report: Report, source: Source, settings: Settings, harmless: tuple[type[NetcheckError], ...]) -> Report:
     """`report`, filled in."""
+    from netcheck.load.omit import past_refusals
+
     start = time.perf_counter()
     findings: list[Finding] = []
     try:
@@ -182,10 +192,10 @@ def examined(report: Report, source: Source, settings: Settings, harmless: tuple
         report.model = type(built.model).__name__
         with in_training(built.model):
             progress.phase("inputs")
-            example = source.inputs_for(built.model)
+            example = past_refusals(partial(source.inputs_for, built.model))
             report.inputs = example.description.removeprefix("inputs: ")
             progress.phase("trace")
-            report.graph = traced(built.model, example.args, example.kwargs)
+            report.graph = past_refusals(partial(traced, built.model, example.args, example.kwargs))
             report.measure_batches = partial(split_up, report, report.graph, example, settings)
             report.measure_cost = partial(costed, report, report.graph, example, settings)
             report.graph.origin = built.origin

@@ -115,6 +115,7 @@ def instance(model: Any, seed: int = 0) -> nn.Module:
     """
     from torch import nn
 
+    from netcheck.load import fence
     from netcheck.load.randomness import seeded
 
     if isinstance(model, nn.Module):
@@ -131,9 +132,9 @@ def instance(model: Any, seed: int = 0) -> nn.Module:
             help=f"give the model itself, or a function that builds it: lambda: {name}(...)",
         )
     try:
-        with seeded(seed):
+        with seeded(seed), fence.building():
             module = model()
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, fence.Halted) as error:
         raise LoadError(f"{name}() raised {describe(error)}", help="make it build its model") from error
     if not isinstance(module, nn.Module):
         raise LoadError(f"{name}() built a {type(module).__name__}", help="return an nn.Module from it")

@@ -21,6 +21,12 @@ INSTALLED = tuple(
 OWN = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 
 
+WITHOUT = (
+    "netcheck lets the code that it checks write, send, start and train nothing: build the model without that, "
+    "or allow all but training (--allow-writes, or allow_writes=True)"
+)
+
+
 class NotAModel(LoadError):
     """What a target names is no model: a class that is no nn.Module, a factory of something else."""
 
@@ -51,8 +57,14 @@ def user_code(doing: str, file: str, line: int = 1) -> Iterator[None]:
 
 def load_error(doing: str, error: BaseException, file: str, line: int) -> LoadError:
     """The LoadError for what user code raised."""
-    place = user_line(error) or Location(file, line)
-    return LoadError(f"{doing} raised {describe(error)}", help=advice(error), location=place)
+    from netcheck.load.fence.state import excuse, refused_place
+
+    refusal = excuse(error)
+    if refusal is None:
+        place = user_line(error) or Location(file, line)
+        return LoadError(f"{doing} raised {describe(error)}", help=advice(error), location=place)
+    place = refused_place() or user_line(refusal) or Location(file, line)
+    return LoadError(f"{doing} was stopped: {refusal}", help=WITHOUT, location=place)
 
 
 def describe(error: BaseException) -> str:

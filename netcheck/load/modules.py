@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import sys
@@ -22,11 +23,13 @@ import sysconfig
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 from netcheck.errors import LoadError
 from netcheck.findings import Location
+from netcheck.load import fence
 from netcheck.load.guard import is_installed, user_code
-from netcheck.source.models import trains_when_imported
+from netcheck.load.statements import Statements
 from netcheck.source.needed import needed
 from netcheck.source.parse import SourceFile, Unreadable, parse
 
@@ -39,8 +42,8 @@ def import_file(path: str, symbols: Sequence[str] = ()) -> ModuleType:
 
     Args:
         path: the file.
-        symbols: what is wanted of it; of a notebook, or a script that trains when imported, only the
-            statements that define these are run.
+        symbols: what is wanted of it; of a notebook only the statements that define these are run, and of other files
+            those that they do not need must not take long.
 
     Raises:
         LoadError: it is not Python, or raised.
@@ -52,17 +55,18 @@ def import_file(path: str, symbols: Sequence[str] = ()) -> ModuleType:
         place = Location(path, error.line or 1)
         raise LoadError(f"{show(path)} {error}", help="correct the file", location=place) from error
     root, name = module_name(path, source.tree)
-    with search_path(path, root), user_code(f"importing {show(path)}", path):
-        if path.endswith(".ipynb") or trains_when_imported(source.tree):
+    with search_path(path, root), user_code(f"importing {show(path)}", path), fence.building(), resilient():
+        if path.endswith(".ipynb"):
             return run(source, own_name(path), needed(source.tree, symbols) if symbols else source.tree)
         loaded = sys.modules.get(name)
         if loaded is not None and same_file(loaded, path):
             return loaded
         if "." in name:
-            module = importlib.import_module(name)
+            with wanted(path, symbols):
+                module = importlib.import_module(name)
             if same_file(module, path):
                 return module
-        return run(source, name if name not in sys.modules else own_name(path), source.tree)
+        return run(source, name if name not in sys.modules else own_name(path), source.tree, symbols)
 
 
 def import_module(name: str) -> ModuleType:
@@ -71,7 +75,8 @@ def import_module(name: str) -> ModuleType:
     Raises:
         LoadError: there is none, or it raised.
     """
-    with search_path(os.path.join(os.getcwd(), "-"), os.getcwd()), user_code(f"importing {name}", name):
+    around = search_path(os.path.join(os.getcwd(), "-"), os.getcwd())
+    with around, user_code(f"importing {name}", name), fence.building(), resilient():
         return importlib.import_module(name)
 
 
@@ -81,8 +86,8 @@ def show(path: str) -> str:
     return path if relative.startswith("..") else relative
 
 
-def run(source: SourceFile, name: str, tree: ast.Module) -> ModuleType:
-    """Execute a tree as the module `name`; a module that raises is forgotten again."""
+def run(source: SourceFile, name: str, tree: ast.Module, symbols: Sequence[str] = ()) -> ModuleType:
+    """Execute a tree as the module `name`, of which `symbols` are wanted; a module that raises is forgotten again."""
     spec = importlib.util.spec_from_loader(name, loader=None, origin=source.path)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -90,11 +95,57 @@ def run(source: SourceFile, name: str, tree: ast.Module) -> ModuleType:
     module.__package__ = name.rpartition(".")[0]
     sys.modules[name] = module
     try:
-        exec(compile(tree, source.path, "exec"), vars(module))
+        Statements(source.path, tree, vars(module), symbols).run()
     except BaseException:
         sys.modules.pop(name, None)
         raise
     return module
+
+
+@contextmanager
+def resilient() -> Iterator[None]:
+    """Have the modules of the user's that are imported meanwhile run like the file itself: past what is not let happen."""
+    kind = importlib.machinery.SourceFileLoader
+    before, own = kind.exec_module, "exec_module" in vars(kind)
+
+    def exec_module(loader: Any, module: ModuleType) -> None:
+        tree = None if is_installed(loader.path) else tree_of(loader.path)
+        if tree is None:
+            before(loader, module)
+        else:
+            symbols = symbols_of.get(os.path.realpath(loader.path), ())
+            Statements(loader.path, tree, vars(module), symbols).run(loader.get_code(module.__name__))
+
+    setattr(kind, "exec_module", exec_module)  # noqa: B010
+    try:
+        yield
+    finally:
+        if own:
+            setattr(kind, "exec_module", before)  # noqa: B010
+        else:
+            del kind.exec_module
+
+
+def tree_of(path: str) -> ast.Module | None:
+    """The statements of a file of the user's that is imported; None where the import itself must say what is wrong."""
+    try:
+        return parse(path).tree
+    except Unreadable:
+        return None
+
+
+symbols_of: dict[str, Sequence[str]] = {}  # what is wanted of a file, while it is imported
+
+
+@contextmanager
+def wanted(path: str, symbols: Sequence[str]) -> Iterator[None]:
+    """Have the file run for these symbols when it is imported meanwhile."""
+    key = os.path.realpath(path)
+    symbols_of[key] = symbols
+    try:
+        yield
+    finally:
+        del symbols_of[key]
 
 
 def module_name(path: str, tree: ast.Module) -> tuple[str, str]:

@@ -16,9 +16,11 @@ from torch import nn
 
 from netcheck.errors import LoadError
 from netcheck.findings import Location
+from netcheck.load import fence
 from netcheck.load.arguments import bind
 from netcheck.load.guard import NotAModel, describe, user_code
 from netcheck.load.modules import import_file, import_module
+from netcheck.load.omit import past_refusals
 from netcheck.load.weights import load_weights
 from netcheck.source.locate import Definition, locate_definition
 from netcheck.source.targets import Target, expand
@@ -160,8 +162,8 @@ def build(
         LoadError: it raised.
         NotAModel: it returned something else.
     """
-    with user_code(f"building {target.symbol}", place.file, place.line):
-        model = callee(*args, **kwargs)
+    with user_code(f"building {target.symbol}", place.file, place.line), fence.building():
+        model = past_refusals(functools.partial(callee, *args, **kwargs))
     if isinstance(model, nn.Module):
         if "_modules" not in vars(model):
             help = "call super().__init__() first in __init__"

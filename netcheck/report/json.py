@@ -28,6 +28,8 @@ A model:
     suppressed  list of findings that comments in the source suppress; they do not count
     known       list of findings that the project's baseline knows; they do not count either
     skipped     list of str: what was not checked, a sentence each
+    left_out    list of lines of the user's code that were not let write, send, start or train anything, or that were not run:
+                file (str), line (int), reason (str), trains (bool)
 
 Gradients:
 
@@ -197,6 +199,7 @@ def model_entry(report: Report) -> dict[str, Any]:
         "suppressed": [finding.to_dict() for finding in report.suppressed],
         "known": [finding.to_dict() for finding in report.known],
         "skipped": report.skipped,
+        "left_out": [asdict(one) for one in report.left_out],
     }
     return {key: plain(value) for key, value in entry.items()}
 

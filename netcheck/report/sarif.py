@@ -21,6 +21,7 @@ from typing import Any
 
 import netcheck
 from netcheck.findings import Finding, Location, Report, Severity, Verdict
+from netcheck.report import omissions
 from netcheck.report import rules as documentation
 from netcheck.report.excerpt import source_lines
 from netcheck.report.json import plain
@@ -97,7 +98,7 @@ def invocation(reports: Sequence[Report]) -> dict[str, Any]:
     notes = [
         {"level": "note", "message": {"text": message_text(f"{report.target or report.model}: {reason}")}}
         for report in reports
-        for reason in report.skipped
+        for reason in (*report.skipped, *(f"{label}: {told}" for label, told in omissions.lines(report)))
     ]
     successful = not any(could_not_check(report) and not report.ok for report in reports)
     return {"executionSuccessful": successful, "toolExecutionNotifications": notes}

@@ -36,7 +36,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from netcheck.findings import Finding, Layer, Location, Report, Severity, Verdict, by_importance
-from netcheck.report import batches, cost, profile
+from netcheck.report import batches, cost, omissions, profile
 from netcheck.report.columns import in_columns
 from netcheck.report.excerpt import excerpt, gutter_width, printed, source_lines
 from netcheck.report.terminal import Painter, printable, shorten
@@ -114,6 +114,7 @@ def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bo
     known = report.cost if verbose else report.known_cost
     if known and (verbose or known.device_memory):
         lines.append(f"  {cost.line(known)}")
+    lines += [f"  {label}: {printable(told)}" for label, told in omissions.lines(report)]
     if report.known_batches:
         lines += [f"  {printable(line)}" for line in batches.lines(report.known_batches, verbose=verbose)]
     return "\n".join(lines)

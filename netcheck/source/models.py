@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
 from functools import lru_cache
 
 from netcheck.source.builders import dotted, family, file_index, returned
@@ -216,9 +217,42 @@ def trains(node: ast.AST) -> bool:
     )
 
 
-def trains_when_imported(module: ast.Module) -> bool:
-    """Whether a file trains while it is imported, outside functions, classes and a `__main__` guard."""
-    return any(trains(part) for statement in own_statements_unguarded(module.body) for part in ast.iter_child_nodes(statement))
+def training_line(statement: ast.stmt, module: ast.Module, depth: int = 4) -> int:
+    """The line of the first call that trains when a statement at the top of a module runs, 0 if none is seen.
+
+    Functions of the same module that it calls are followed: `main()`.
+    """
+    functions = {node.name: node for node in module.body if isinstance(node, FunctionNode)}
+    pending: list[tuple[ast.AST, int]] = [(node, depth) for node in run_by(statement)]
+    followed: set[str] = set()
+    while pending:
+        node, left = pending.pop(0)
+        for call in calls_in(node):
+            if isinstance(call.func, ast.Attribute) and call.func.attr in TRAINS:
+                return call.lineno
+            name = dotted(call.func)
+            if left and name in functions and name not in followed:
+                followed.add(name)
+                pending += [(part, left - 1) for part in functions[name].body]
+    return 0
+
+
+def calls_in(node: ast.AST) -> Iterator[ast.Call]:
+    """The calls that code makes when it runs, in the order of the text, without those of functions inside it."""
+    if isinstance(node, ast.Call):
+        yield node
+    for part in ast.iter_child_nodes(node):
+        if not isinstance(part, ast.ClassDef | FunctionNode | ast.Lambda):
+            yield from calls_in(part)
+
+
+def run_by(statement: ast.stmt) -> list[ast.AST]:
+    """What of a statement runs when the module is imported: not functions and classes, not what is guarded."""
+    if isinstance(statement, ast.ClassDef | FunctionNode):
+        return []
+    if isinstance(statement, ast.If) and is_never_imported(statement.test):
+        return [part for inner in statement.orelse for part in run_by(inner)]
+    return [statement]
 
 
 def own_statements_unguarded(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -7,7 +7,7 @@
     for batch in load():              -
         model(batch).backward()       -
 
-A notebook, and a script that trains at its top level, is run in this form.
+A notebook is run in this form; of a script all is run, but what its models do not need may neither take long nor fail the check.
 """
 
 from __future__ import annotations
@@ -18,33 +18,55 @@ from collections.abc import Iterable
 from netcheck.source.models import trains
 from netcheck.source.scopes import FunctionNode
 
+LOOPS = ast.For | ast.AsyncFor | ast.While
 ALWAYS = frozenset({"netcheck_inputs"})  # what the loader looks for beside the model
 
 
 def needed(module: ast.Module, symbols: Iterable[str]) -> ast.Module:
     """The statements at the top of a module that define the symbols, and all that these use, in order."""
+    kept = needed_numbers(module, symbols)
+    return ast.Module([statement for number, statement in enumerate(module.body) if number in kept], module.type_ignores)
+
+
+def needed_numbers(module: ast.Module, symbols: Iterable[str]) -> set[int]:
+    """The same as numbers of statements."""
     wanted = {symbol.split(".")[0] for symbol in symbols} | ALWAYS
+    modules = imported(module)
     kept: set[int] = set()
     changed = True
     while changed:
         changed = False
         for number, statement in enumerate(module.body):
-            if number not in kept and serves(statement, wanted):
+            if number not in kept and serves(statement, wanted, modules):
                 kept.add(number)
                 wanted |= used(statement)
                 changed = True
-    return ast.Module([module.body[number] for number in sorted(kept)], module.type_ignores)
+    return kept
 
 
-def serves(statement: ast.stmt, wanted: set[str]) -> bool:
-    """Whether a statement binds or changes one of the wanted names, or changes where modules are found."""
+def imported(module: ast.Module) -> set[str]:
+    """The names that a module gives to others that it imports."""
+    return {
+        alias.asname or alias.name.split(".")[0]
+        for statement in module.body
+        if isinstance(statement, ast.Import | ast.ImportFrom)
+        for alias in statement.names
+    }
+
+
+def serves(statement: ast.stmt, wanted: set[str], modules: set[str]) -> bool:
+    """Whether a statement binds or changes one of the wanted names, or changes where modules are found.
+
+    `torch.set_default_dtype(...)` changes a module; a loop that calls something of it does not: `torch.randn(...)`.
+    """
     if isinstance(statement, ast.ImportFrom) and (statement.module == "__future__" or statement.names[0].name == "*"):
         return True
     if isinstance(statement, ast.ClassDef | FunctionNode):
         return statement.name in wanted
     if trains(statement):
         return False
-    return bool((bound(statement) | changed_by(statement)) & wanted) or changes_path(statement)
+    changed = changed_by(statement) - (modules if isinstance(statement, LOOPS) else set())
+    return bool((bound(statement) | changed) & wanted) or changes_path(statement)
 
 
 def bound(statement: ast.stmt) -> set[str]:

@@ -188,6 +188,12 @@ def index_file(file: SourceFile) -> FileIndex:
     return found
 
 
+def first_line(statement: ast.stmt) -> int:
+    """The line on which a statement begins, decorators included."""
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(one.lineno for one in decorators)])
+
+
 def own_statements(node: ast.AST) -> Iterator[ast.stmt]:
     """The statements of a body in the order of the text, without those of functions and classes inside it."""
     for name in ("body", "handlers", "orelse", "finalbody", "cases"):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from netcheck import progress
 from netcheck.errors import UsageError
-from netcheck.findings import Report
+from netcheck.findings import LeftOut, Report
 from netcheck.source.targets import Target
 from netcheck.worker import outcome, processes
 from netcheck.worker.frames import Command, receive, send, send_bytes
@@ -154,7 +154,7 @@ def run_child(pipes: Pipes, command: Command, check: Check) -> None:
         os.close(pipes.commands)
         os.close(pipes.control)
         limit_memory(command.memory)
-        data = pickled(checked(pipes, command, check))
+        data = pickled(checked(pipes, command, check, alone=True))
         if os.getpid() == own:  # else: a process that the file forked, and that came back to us
             send_bytes(pipes.results, data)
         exit_now(0)
@@ -164,28 +164,42 @@ def run_child(pipes: Pipes, command: Command, check: Check) -> None:
 
 def run_here(pipes: Pipes, command: Command, check: Check) -> int:
     """Check one target in the worker itself."""
-    send_bytes(pipes.results, pickled(checked(pipes, command, check)))
+    send_bytes(pipes.results, pickled(checked(pipes, command, check, alone=False)))
     return 0
 
 
-def checked(pipes: Pipes, command: Command, check: Check) -> Report:
-    """The report on a target, whatever happens."""
+def checked(pipes: Pipes, command: Command, check: Check, *, alone: bool) -> Report:
+    """The report on a target, whatever happens; `alone` if this process ends with it."""
     faulthandler.enable(file=pipes.faults, all_threads=True)
     faulthandler.register(signal.SIGUSR1, file=pipes.faults, all_threads=True)
     tempfile.tempdir = os.environ["TMPDIR"] = command.scratch
     progress.watchers[:] = [lambda name: send(pipes.results, ("phase", name))]
     started = time.perf_counter()
     clock = time.perf_counter
-    try:
-        report = check(command.target, command.settings)
-        report.become_plain()
-    except BaseException as error:
-        free_memory()
-        report = outcome.report_of(command.target, error, clock() - started)
+    with fenced(command, alone=alone) as notes:
+        try:
+            report = check(command.target, command.settings)
+            report.become_plain()
+        except BaseException as error:
+            free_memory()
+            report = outcome.report_of(command.target, error, clock() - started)
+        report.left_out = notes()
     free_memory()
     report.target = report.target or command.target.name
     report.seconds = report.seconds or clock() - started
     return report
+
+
+@contextlib.contextmanager
+def fenced(command: Command, *, alone: bool) -> Iterator[Callable[[], list[LeftOut]]]:
+    """Close the fence around user code, for the whole process; what this gives tells what was met at it."""
+    from netcheck.load import fence
+
+    writes = getattr(command.settings, "allow_writes", False)
+    if not writes:
+        fence.close_for_good(command.scratch, alone=alone)
+    with fence.closed(writes=writes, everybody=True):
+        yield fence.notes
 
 
 dumps = pickle.dumps

@@ -1,4 +1,4 @@
-# expect: NC007: took its worker with it
+# expect: checked
 import os
 import signal
 

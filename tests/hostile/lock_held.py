@@ -1,4 +1,4 @@
-# expect: NC007: did not end within
+# expect: checked
 import threading
 
 from torch import nn

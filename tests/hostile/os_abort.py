@@ -1,4 +1,4 @@
-# expect: NC007: the process died of SIGABRT
+# expect: checked
 import os
 
 from torch import nn

@@ -1,4 +1,4 @@
-# expect: checked
+# expect: NC003: it starts a process
 import multiprocessing
 
 from torch import nn

@@ -30,6 +30,7 @@ from netcheck.load.inference.engines import FakeEngine, RealEngine
 from netcheck.load.inference.expressions import frames_of
 from netcheck.load.inference.proposals import Proposal, Slot
 from netcheck.load.inference.recorder import NEEDS_VALUES, Consumer, Recorder, Refused
+from netcheck.load.omit import require_let
 
 MOST_ELEMENTS = 2**27  # in one input that is not allocated
 MOST_REAL_ELEMENTS = 2**22  # in one that is computed with
@@ -124,6 +125,7 @@ class Probe:
 
         Raises:
             OutOfTime: the deadline passed.
+            TraceError: forward asked for something that it is not let do; no other inputs would help.
         """
         self.runs += 1
         recorder = Recorder(proposal, deadline=self.deadline, furthest=self.furthest, imagines=self.imagines)
@@ -144,6 +146,7 @@ class Probe:
         except OutOfTime:
             raise
         except (Exception, SystemExit) as caught:
+            require_let(caught)
             error = caught
         self.furthest = max(self.furthest, recorder.calls)
         self.calls += recorder.calls

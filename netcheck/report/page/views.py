@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
-from netcheck.report import text
+from netcheck.report import omissions, text
 from netcheck.report.page import charts, markup, memory, outline
 from netcheck.report.page import split as splitting
 from netcheck.report.page.source import SourceLine, lines_at
@@ -168,6 +168,8 @@ def facts(report: Report) -> Iterable[tuple[str, str]]:
         yield "weight layers", f"{summary.weight_layers:,}"
         yield "parameters", f"{summary.parameters:,}"
         yield "depth", f"{summary.depth}{shortest}"
+    for label, told in omissions.lines(report):
+        yield label, shorten(told, 1000)
     for reason in report.skipped:
         yield "not checked", shorten(reason, 500)
 

@@ -1,0 +1,129 @@
+"""Whether the fence is closed, for whom, and what was met at it. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from netcheck.findings import LeftOut, Location
+
+PATIENCE = 100  # refusals at one line until one is raised that `except Exception` does not catch
+
+
+class Refused(PermissionError):
+    """What user code asked for is not let happen. A PermissionError, so that libraries do what they do without it."""
+
+    def __str__(self) -> str:
+        """The sentence alone."""
+        return str(self.strerror)
+
+
+class Halted(BaseException):
+    """The same, where nothing may go on as if it had happened. Not an Exception: a training loop must not catch it."""
+
+
+@dataclass
+class State:
+    """The fence of this process.
+
+    Attributes:
+        closed: how many `closed()` are open around this place.
+        thread: the thread that it holds for; None for all.
+        building: how many `building()` are open.
+        scratch: a folder in which everything may be written, "" for none.
+        notes: what was met.
+        last: what was met last, whether or not it was noted before.
+        refusals: how often something was refused at a place.
+        exempt: threads in which the fence itself is at work.
+    """
+
+    closed: int = 0
+    thread: int | None = None
+    building: int = 0
+    scratch: str = ""
+    notes: dict[tuple[str, int, str], LeftOut] = field(default_factory=dict)
+    last: LeftOut | None = None
+    refusals: Counter[tuple[str, int]] = field(default_factory=Counter)
+    exempt: set[int] = field(default_factory=set)
+
+    def holds(self) -> bool:
+        """Whether the fence is closed for the thread that asks."""
+        if not self.closed:
+            return False
+        here = threading.get_ident()
+        return self.thread in (None, here) and here not in self.exempt
+
+
+state = State()
+
+
+@contextmanager
+def opened() -> Iterator[None]:
+    """Let this thread do everything meanwhile: for the fence's own files."""
+    here = threading.get_ident()
+    inner = here in state.exempt
+    state.exempt.add(here)
+    try:
+        yield
+    finally:
+        if not inner:
+            state.exempt.discard(here)
+
+
+def note(file: str, line: int, reason: str, *, trains: bool = False) -> None:
+    """Note a line; of several reasons with the same first word at one line the first is kept."""
+    state.last = LeftOut(file, line, reason, trains)
+    known = state.notes.get(key_of(state.last))
+    if known is None or (trains and not known.trains):
+        state.notes[key_of(state.last)] = state.last
+
+
+def key_of(one: LeftOut) -> tuple[str, int, str]:
+    """What is noted once."""
+    return one.file, one.line, one.reason.partition(" ")[0].rstrip(":,")
+
+
+def notes() -> list[LeftOut]:
+    """What was noted so far, in the order in which it was met."""
+    return list(state.notes.values())
+
+
+def told(path: str, line: int) -> str:
+    """Why the statement at a line is left out: it met the fence, there or in what it calls. That is noted last.
+
+    What trains is then noted for the statement alone.
+    """
+    last = state.last
+    assert last is not None, "a refusal is noted"
+    here = last.line == line and last.file == path
+    where = f"line {last.line}" if last.file == path else f"{os.path.basename(last.file)}:{last.line}"
+    if not last.trains:
+        return last.reason if here else f"stopped at {where}"
+    if here or not last.reason.startswith("trains: "):
+        return last.reason
+    state.notes.pop(key_of(last), None)
+    return f"{last.reason}, at {where}"
+
+
+def refused_place() -> Location | None:
+    """The line that was noted last."""
+    last = state.last
+    return Location(last.file, last.line) if last is not None and last.file else None
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, what it was raised from, and so on."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def excuse(error: BaseException) -> Refused | Halted | None:
+    """The refusal that an exception comes from, if it comes from one."""
+    return next((one for one in chain(error) if isinstance(one, Refused | Halted)), None)

@@ -1,0 +1,240 @@
+"""Running a user's file statement by statement, past those that are not let do what they do.
+
+    model = Net()                        runs
+    for batch in loader: ...backward()   is left out: it trains, and the model does not need it
+    torch.save(model, "net.pt")          runs; the fence gives it another file to write
+    subprocess.run(["make", "plots"])    is left out: the fence refuses it
+    while True: env.step()               is left out after two seconds: the model does not need it
+    model.eval()                         runs
+
+A statement that the model needs may take as long as it likes, and its exception is the file's. Of the others, which share
+two seconds, one that fails is left out as well once the file has shown that it does more than define models.
+"""
+
+from __future__ import annotations
+import __future__ as future
+
+import ast
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import CodeType, TracebackType
+from typing import Any
+
+from netcheck.load import fence
+from netcheck.load.fence.state import Halted, state, told
+from netcheck.load.guard import describe
+from netcheck.load.omit import is_consequence, omit
+from netcheck.source.models import training_line
+from netcheck.source.needed import bound, needed_numbers
+from netcheck.source.scopes import FunctionNode, first_line
+
+SPARE_SECONDS = 2.0  # for all statements of a file that its models do not need
+AGAIN_SECONDS = 0.2  # until one that does not end is told so again
+DEFINITIONS = ast.ClassDef | FunctionNode | ast.Import | ast.ImportFrom
+
+
+class OverTime(BaseException):
+    """A statement that no model needs takes too long. Not an Exception: a loop must not catch it."""
+
+
+class Statements:
+    """The statements at the top of a file, to be run in a namespace.
+
+    Args:
+        path: the file.
+        tree: what it holds.
+        namespace: of its module.
+        symbols: what is wanted of it; none: everything.
+    """
+
+    def __init__(self, path: str, tree: ast.Module, namespace: dict[str, Any], symbols: Sequence[str] = ()) -> None:
+        self.path = path
+        self.body = tree.body
+        self.namespace = namespace
+        self.symbols = symbols
+        self.flags = future_flags(tree)
+        numbers = needed_numbers(tree, symbols) if symbols else set(range(len(tree.body)))
+        self.needed = {id(statement) for number, statement in enumerate(tree.body) if number in numbers}
+        self.training = {id(one): line for one in tree.body if (line := training_line(one, tree))}
+        self.missing: set[str] = set()  # names that statements which were left out would have bound
+        self.is_script = bool(self.training)  # it does more than define models
+        self.spare = SPARE_SECONDS
+
+    def run(self, code: CodeType | None = None) -> None:
+        """Run them in order.
+
+        Args:
+            code: all of them compiled, where somebody has that.
+
+        Raises:
+            BaseException: whatever one raises that cannot be left out.
+        """
+        for group in self.groups():
+            if self.matters(group[0]):
+                self.run_group(group, code=code if len(group) == len(self.body) else None)
+            else:
+                self.run_spare(group)
+
+    def matters(self, statement: ast.stmt) -> bool:
+        """Whether a statement may take its time: the models need it, or it defines something."""
+        if isinstance(statement, ast.While):
+            return not self.symbols  # one that does not end by itself is a simulation or a server, not a definition
+        return id(statement) in self.needed or isinstance(statement, DEFINITIONS)
+
+    def groups(self) -> Iterator[list[ast.stmt]]:
+        """Runs of statements that matter, and of those that do not, without those that are known to train."""
+        group: list[ast.stmt] = []
+        for statement in self.body:
+            line = self.training.get(id(statement), 0)
+            if line and not self.matters(statement):
+                self.leave_out(statement, "trains" if line == statement.lineno else f"trains, at line {line}", trains=True)
+                continue
+            if group and self.matters(group[0]) is not self.matters(statement):
+                yield group
+                group = []
+            group.append(statement)
+        if group:
+            yield group
+
+    def run_spare(self, group: list[ast.stmt]) -> None:
+        """Run statements that no model needs, for as long as there is time for such."""
+        while group and self.spare > 0:
+            started = time.monotonic()
+            try:
+                group = self.run_group(group, seconds=self.spare)
+            finally:
+                self.spare -= time.monotonic() - started
+        if group:
+            self.leave_out(group[0], "not run: no model needs it, and lines before it took too long")
+            self.missing.update(name for one in group for name in bound(one))
+
+    def run_group(self, group: list[ast.stmt], *, seconds: float = 0.0, code: CodeType | None = None) -> list[ast.stmt]:
+        """Run statements, past those that are left out.
+
+        Args:
+            group: the statements.
+            seconds: what they may take together; 0 for no limit.
+            code: the same, compiled.
+
+        Returns:
+            Those that are left when the time is over.
+        """
+        while group:
+            noted = len(state.notes)
+            try:
+                with limited(seconds):
+                    exec(code or self.compiled(group), self.namespace)
+                return []
+            except BaseException as error:
+                place = self.place_of(error, group)
+                if place is not None and id(group[place]) in self.needed and is_consequence(error) and omit(error):
+                    group, code = group[place:], None  # once more, without what a function was not let do
+                    continue
+                if place is None or not self.excused(group[place], error, met=len(state.notes) > noted):
+                    raise
+                if isinstance(error, OverTime):
+                    return group[place + 1 :]
+                rest = rest_of_block(group[place], line_in(error.__traceback__, self.namespace))
+                if id(group[place]) in self.needed:
+                    self.needed.update(map(id, rest))
+                group, code = [*rest, *group[place + 1 :]], None
+        return []
+
+    def compiled(self, group: list[ast.stmt]) -> CodeType:
+        """Statements as code."""
+        code: CodeType = compile(ast.Module(group, []), self.path, "exec", flags=self.flags, dont_inherit=True)
+        return code
+
+    def place_of(self, error: BaseException, group: list[ast.stmt]) -> int | None:
+        """The number of the statement that raised."""
+        line = line_in(error.__traceback__, self.namespace)
+        found = [number for number, one in enumerate(group) if first_line(one) <= line <= (one.end_lineno or one.lineno)]
+        return found[-1] if found else None
+
+    def excused(self, statement: ast.stmt, error: BaseException, *, met: bool) -> bool:
+        """Whether a statement that raised is left out; then it is noted.
+
+        Args:
+            statement: the statement.
+            error: what it raised.
+            met: whether it had met the fence before.
+        """
+        reason = self.reason(statement, error, met=met)
+        if reason:
+            self.leave_out(statement, reason, trains=isinstance(fence.excuse(error), Halted))
+        return bool(reason)
+
+    def reason(self, statement: ast.stmt, error: BaseException, *, met: bool) -> str:
+        """Why a statement may be left out, "" if it may not."""
+        refusal = fence.excuse(error)
+        if isinstance(error, OverTime):
+            return f"takes longer than {SPARE_SECONDS:g} s, and no model needs it"
+        if refusal is not None:
+            return told(self.path, statement.lineno)
+        if not isinstance(error, Exception | SystemExit):
+            return ""
+        if isinstance(error, NameError) and error.name in self.missing:
+            return f"needs {error.name}, which was left out"
+        more = self.is_script or met or bool(self.missing)
+        if met or (more and id(statement) not in self.needed):
+            return f"raised {describe(error)}"
+        return ""
+
+    def leave_out(self, statement: ast.stmt, reason: str, *, trains: bool = False) -> None:
+        """Note that a statement was left out."""
+        self.missing |= bound(statement)
+        self.is_script = True
+        fence.note(self.path, statement.lineno, reason, trains=trains)
+
+
+def future_flags(tree: ast.Module) -> int:
+    """The compiler's flags for the `from __future__` imports of a file."""
+    names = (
+        alias.name
+        for statement in tree.body
+        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+        for alias in statement.names
+    )
+    return sum({getattr(future, name).compiler_flag for name in names if hasattr(future, name)})
+
+
+def line_in(trace: TracebackType | None, namespace: dict[str, Any]) -> int:
+    """The line of the module itself at which an exception passed, 0 if it did not."""
+    while trace is not None:
+        if trace.tb_frame.f_globals is namespace and trace.tb_frame.f_code.co_name == "<module>":
+            return trace.tb_lineno
+        trace = trace.tb_next
+    return 0
+
+
+def rest_of_block(statement: ast.stmt, line: int) -> list[ast.stmt]:
+    """What stands behind the statement at a line in the same branch of an `if`: it does not depend on that one."""
+    if not isinstance(statement, ast.If):
+        return []
+    for block in (statement.body, statement.orelse):
+        for number, one in enumerate(block):
+            if first_line(one) <= line <= (one.end_lineno or one.lineno):
+                return [*rest_of_block(one, line), *block[number + 1 :]]
+    return []
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """End a block that takes longer, where the system can: in the first thread of a process, by its alarm clock."""
+    if seconds <= 0 or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(number: int, frame: object) -> None:
+        raise OverTime
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before if before is not None else signal.SIG_DFL)

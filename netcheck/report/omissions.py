@@ -1,0 +1,37 @@
+"""Which lines were not let do what they do, in one line; and that a file trains while it is imported, in another.
+
+left out: line 31 (torch.save writes trained.pt), line 40 (trains)
+trains when it is imported, at line 40: put that under `if __name__ == "__main__":`
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from netcheck.findings import LeftOut, Report
+from netcheck.report.terminal import shorten
+
+MOST = 12  # lines that are named
+GUARD = 'if __name__ == "__main__":'
+
+
+def lines(report: Report) -> Iterator[tuple[str, str]]:
+    """Pairs of a label and a text; none where nothing was left out."""
+    if not report.left_out:
+        return
+    own = os.path.normpath(report.target.rpartition(":")[0] or report.target)
+    places = [f"{place(one, own)} ({shorten(one.reason, 100)})" for one in report.left_out]
+    more = f" and {len(places) - MOST} more" if len(places) > MOST else ""
+    yield "left out", ", ".join(places[:MOST]) + more
+    if trains := [place(one, own) for one in report.left_out if one.trains]:
+        more = f" and {len(trains) - 1} more" if len(trains) > 1 else ""
+        yield "trains when it is imported", f"{trains[0]}{more}; put that under `{GUARD}`"
+
+
+def place(one: LeftOut, own: str) -> str:
+    """A line of the target's own file, or of another one."""
+    if not one.file:
+        return "a library"
+    is_own = one.file == own or one.file.endswith(os.sep + own.lstrip(os.pardir + os.sep))
+    return f"line {one.line}" if is_own else f"{os.path.basename(one.file)} line {one.line}"

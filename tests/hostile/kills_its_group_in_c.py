@@ -1,0 +1,16 @@
+# expect: NC007: the process died of SIGKILL
+import ctypes
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+ctypes.CDLL(None).killpg(0, 9)
