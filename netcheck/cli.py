@@ -59,7 +59,7 @@ GROUPS = {  # of the options of `check`, as --help shows them; the last has the 
     "Report": ("format", "output_file", "statistics", "verbose", "quiet", "colour", "fail_on", "exit_zero"),
     "Gradients": ("probe", "device", "dtype", "seeds", "seed", "remedies", "optimizer"),
     "Cost and devices": ("batch_size", "devices", "device_memory"),
-    "Running": ("jobs", "timeout", "memory", "cache", "cache_dir"),
+    "Running": ("jobs", "timeout", "memory", "cache", "cache_dir", "allow_writes"),
     "Settings": ("config", "isolated", "show_settings"),
 }
 
