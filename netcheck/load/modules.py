@@ -62,21 +62,21 @@ def import_file(path: str, symbols: Sequence[str] = ()) -> ModuleType:
         if loaded is not None and same_file(loaded, path):
             return loaded
         if "." in name:
-            with wanted(path, symbols):
+            with wanted(name, symbols):
                 module = importlib.import_module(name)
             if same_file(module, path):
                 return module
         return run(source, name if name not in sys.modules else own_name(path), source.tree, symbols)
 
 
-def import_module(name: str) -> ModuleType:
-    """Import a dotted module.
+def import_module(name: str, symbols: Sequence[str] = ()) -> ModuleType:
+    """Import a dotted module, of which `symbols` are wanted.
 
     Raises:
         LoadError: there is none, or it raised.
     """
     around = search_path(os.path.join(os.getcwd(), "-"), os.getcwd())
-    with around, user_code(f"importing {name}", name), fence.building(), resilient():
+    with around, user_code(f"importing {name}", name), fence.building(), resilient(), wanted(name, symbols):
         return importlib.import_module(name)
 
 
@@ -113,7 +113,7 @@ def resilient() -> Iterator[None]:
         if tree is None:
             before(loader, module)
         else:
-            symbols = symbols_of.get(os.path.realpath(loader.path), ())
+            symbols = symbols_of.get(module.__name__, ())
             Statements(loader.path, tree, vars(module), symbols).run(loader.get_code(module.__name__))
 
     setattr(kind, "exec_module", exec_module)  # noqa: B010
@@ -134,18 +134,17 @@ def tree_of(path: str) -> ast.Module | None:
         return None
 
 
-symbols_of: dict[str, Sequence[str]] = {}  # what is wanted of a file, while it is imported
+symbols_of: dict[str, Sequence[str]] = {}  # what is wanted of a module, while it is imported
 
 
 @contextmanager
-def wanted(path: str, symbols: Sequence[str]) -> Iterator[None]:
-    """Have the file run for these symbols when it is imported meanwhile."""
-    key = os.path.realpath(path)
-    symbols_of[key] = symbols
+def wanted(name: str, symbols: Sequence[str]) -> Iterator[None]:
+    """Have the module run for these symbols when it is imported meanwhile."""
+    symbols_of[name] = symbols
     try:
         yield
     finally:
-        del symbols_of[key]
+        del symbols_of[name]
 
 
 def module_name(path: str, tree: ast.Module) -> tuple[str, str]:

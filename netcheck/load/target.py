@@ -71,7 +71,7 @@ def load(
     """
     if isinstance(target, str):
         target = only_target(target)
-    namespace = import_file(target.file, [target.symbol]) if target.file else import_module(target.module)
+    namespace = import_file(target.file, [target.symbol]) if target.file else import_module(target.module, [target.symbol])
     with user_code(f"reading {target.name}", target.file, target.line or 1):  # a metaclass may answer anything
         value = find_symbol(namespace, target)
         defined = definition_of(value, target)
@@ -113,7 +113,9 @@ def missing(namespace: ModuleType, target: Target) -> LoadError:
     names = [name for name, value in vars(namespace).items() if is_modelish(value, namespace)]
     help = f"it has {', '.join(sorted(names)[:8])}" if names else "correct the name after the colon"
     place = Location(target.file or target.module, target.line or 1)
-    return LoadError(f"{target.file or target.module} has no {target.symbol}", help=help, location=place)
+    reason = next((one.reason for one in fence.notes() if target.line and one.line == target.line), "")
+    why = f": line {target.line}, which would make it, was left out ({reason})" if reason else ""
+    return LoadError(f"{target.file or target.module} has no {target.symbol}{why}", help=help, location=place)
 
 
 def is_modelish(value: Any, namespace: ModuleType) -> bool:

@@ -192,14 +192,23 @@ def checked(pipes: Pipes, command: Command, check: Check, *, alone: bool) -> Rep
 
 @contextlib.contextmanager
 def fenced(command: Command, *, alone: bool) -> Iterator[Callable[[], list[LeftOut]]]:
-    """Close the fence around user code, for the whole process; what this gives tells what was met at it."""
+    """Close the fence around user code; what this gives tells what was met at it.
+
+    In a process of its own it stays closed: threads of the user's may still run while the report is sent.
+    """
     from netcheck.load import fence
 
     writes = getattr(command.settings, "allow_writes", False)
     if not writes:
         fence.close_for_good(command.scratch, alone=alone)
-    with fence.closed(writes=writes, everybody=True):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(fence.closed(writes=writes, everybody=True))
         yield fence.notes
+        if alone:
+            kept.append(stack.pop_all())
+
+
+kept: list[contextlib.ExitStack] = []  # fences that are never opened
 
 
 dumps = pickle.dumps

@@ -197,6 +197,12 @@ TRAINING = {
             train(net)  # out: trains: backward()
             return net
         """,
+    "in_a_thread": """
+        import threading
+        from helper import train
+
+        threading.Thread(target=train, args=(Net(),), daemon=True).start()
+        """,
     "in_an_import": """
         import trains_itself
         """,
@@ -222,15 +228,24 @@ def steps(model):
 """
 
 
-def scripts() -> dict[str, str]:
-    """All of them, by file name without its ending."""
-    found: dict[str, str] = {}
-    for name, statement in {**WRITES, **ACTIONS}.items():
-        for place in (at_top, in_main, in_init):
-            found[f"{place.__name__}_{name}"] = place(statement)
-    for name, statement in {**WRITES, **ACTIONS}.items():
-        if name != "jit":  # what is traced cannot be scripted meanwhile
-            found[f"in_forward_{name}"] = in_forward(statement)
-    for name, text in TRAINING.items():
-        found[f"trains_{name}"] = HEAD + NET + textwrap.dedent(text)
-    return found
+PLACES = (at_top, in_main, in_init, in_forward)
+
+
+def everywhere() -> dict[str, str]:
+    """Each statement at each place, by file name without its ending."""
+    return {
+        f"{place.__name__}_{name}": place(statement)
+        for name, statement in {**WRITES, **ACTIONS}.items()
+        for place in PLACES
+        if (name, place) != ("jit", in_forward)  # what is traced cannot be scripted meanwhile
+    }
+
+
+def some() -> dict[str, str]:
+    """Each statement at one of the places in turn, and all that train."""
+    every = everywhere()
+    turns = (
+        (f"{PLACES[turn % 4].__name__}_{name}", turn) for turn, name in enumerate({**WRITES, **ACTIONS}, start=1) if name != "jit"
+    )
+    chosen = {name: every[name] for name, _ in turns}
+    return chosen | {f"trains_{name}": HEAD + NET + textwrap.dedent(text) for name, text in TRAINING.items()}

@@ -18,9 +18,10 @@ import torch
 from torch import nn
 
 import netcheck
+from netcheck.findings import Report
 from netcheck.settings import Settings
 from netcheck.worker import check_targets
-from tests.load.left_out_scripts import HEAD, HELPER, IMPORTS, NET, scripts
+from tests.load.left_out_scripts import HEAD, HELPER, IMPORTS, NET, everywhere, some
 
 MARK = re.compile(r"# out: (.*)$")
 
@@ -58,15 +59,18 @@ def check(folder: Path, patch: pytest.MonkeyPatch, *names: str, **options: objec
 
 @pytest.fixture(scope="module")
 def looked_at(tmp_path_factory):
-    """All scripts, checked in one run."""
-    folder = tmp_path_factory.mktemp("scripts")
+    """Each statement at one place, checked in one run."""
+    return all_checked(tmp_path_factory.mktemp("scripts"), some())
+
+
+def all_checked(folder: Path, scripts: dict[str, str]):
+    """The reports on scripts, and whether their folder is as before."""
     kept(folder)
-    for name, text in scripts().items():
+    for name, text in scripts.items():
         (folder / f"{name}.py").write_text(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
-        names = [f"{name}.py" for name in scripts()]
-        return check(folder, patch, *names)
+        return check(folder, patch, *(f"{name}.py" for name in scripts))
 
 
 def test_no_file_is_changed(looked_at):
@@ -74,13 +78,25 @@ def test_no_file_is_changed(looked_at):
     assert same
 
 
-@pytest.mark.parametrize("name", list(scripts()))
+@pytest.mark.parametrize("name", list(some()))
 def test_the_model_is_checked_and_the_line_is_named(looked_at, name):
     reports, _ = looked_at
-    report = reports[name]
+    require_named(name, some()[name], reports[name])
+
+
+@pytest.mark.slow
+def test_every_statement_at_every_place(tmp_path):
+    reports, same = all_checked(tmp_path, everywhere())
+    assert same
+    for name, text in everywhere().items():
+        require_named(name, text, reports[name])
+
+
+def require_named(name: str, text: str, report: Report) -> None:
+    """The model was checked, and each marked line is named with its reason."""
     assert report.summary is not None, (report.findings, report.left_out)
     said = {one.line: one.reason for one in report.left_out if Path(one.file).stem == name}
-    for number, line in enumerate(scripts()[name].splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         if found := MARK.search(line):
             assert said.get(number, "").startswith(found[1]), report.left_out
 
@@ -90,6 +106,34 @@ def test_a_file_that_trains_is_told_to_guard_it(looked_at):
     text = str(reports["trains_unguarded_main"])
     assert 'trains when it is imported: line 17; put that under `if __name__ == "__main__":`' in text
     assert "left out: line 17 (trains, at line 15)" in text
+
+
+def test_training_in_a_thread_ends(looked_at):
+    reports, _ = looked_at
+    assert "helper.py line 6 (trains: backward())" in str(reports["trains_in_a_thread"])
+
+
+def test_a_module_is_looked_at_like_a_file(tmp_path, monkeypatch):
+    text = HEAD + NET + "open('out.txt', 'w')\nwhile True:\n    torch.rand(1)\n"
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "net.py").write_text(text)
+    (tmp_path / "packed" / "__init__.py").write_text("")
+    kept(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    reports, same = check(tmp_path, monkeypatch, "packed.net:Net")
+    [report] = reports.values()
+    assert same
+    assert report.summary is not None
+    assert [one.line for one in report.left_out] == [11, 12]
+
+
+def test_a_variable_that_was_left_out_is_told_so(tmp_path, monkeypatch):
+    script = "import urllib.request\nfrom torch import nn\nmodel = nn.Linear(4, len(urllib.request.urlopen('http://example.com').read()))\n"
+    (tmp_path / "net.py").write_text(script)
+    reports, _ = check(tmp_path, monkeypatch, "net.py")
+    [finding] = reports["net"].findings
+    assert finding.code == "NC001"
+    assert "line 3, which would make it, was left out (opens a connection: example.com)" in finding.message
 
 
 def test_training_of_an_imported_file_is_named_with_its_file(looked_at):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from types import FrameType
@@ -73,6 +74,17 @@ def asker() -> Asker:
             break
         frame = frame.f_back
     return Asker(kind or "user", package, "", 0)
+
+
+def in_own_thread() -> bool:
+    """Whether this runs in a thread that user code has started, which goes on when the file has been imported."""
+    frame: FrameType | None = sys._getframe(1)
+    lowest, last = "", None
+    while frame is not None:
+        lowest, last = kind_of(frame.f_code.co_filename) or lowest, frame
+        frame = frame.f_back
+    started = last is not None and last.f_code.co_filename == threading.__file__
+    return started and lowest in ("user", "library")
 
 
 @lru_cache(maxsize=8192)

@@ -12,6 +12,7 @@ from netcheck.load.fence.patches import patched
 from netcheck.load.fence.places import cache_folders, existing
 from netcheck.load.fence.state import state
 
+HOMES = {".cache": ("XDG_CACHE_HOME",), ".triton": ("TRITON_CACHE_DIR",)}
 FREE = ("/dev", "/proc")  # for the kernel: devices, shared memory, names of threads
 
 
@@ -65,4 +66,13 @@ def close_for_good(scratch: str, *, alone: bool) -> None:
     state.scratch = os.path.realpath(scratch)
     hook.install()
     if alone:
+        keep_caches_in(state.scratch)
         kernel.allow_only([*FREE, *existing((state.scratch, *cache_folders()))])
+
+
+def keep_caches_in(folder: str) -> None:
+    """Have libraries whose folder for caches is not there yet keep them elsewhere: the kernel lets nobody make one at home."""
+    for name, variables in HOMES.items():
+        if not os.path.isdir(os.path.expanduser(os.path.join("~", name))):
+            for variable in variables:
+                os.environ.setdefault(variable, os.path.join(folder, name))

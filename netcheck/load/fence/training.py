@@ -12,7 +12,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from netcheck.load.fence import stand_ins
-from netcheck.load.fence.askers import asker
+from netcheck.load.fence.askers import asker, in_own_thread
 from netcheck.load.fence.patches import Patch
 from netcheck.load.fence.places import may_write, resolved, shown
 from netcheck.load.fence.state import Halted, state
@@ -50,14 +50,14 @@ def untrained() -> Iterator[None]:
 
 def backward(original: Any, *args: Any, **kwargs: Any) -> Any:
     """`torch.autograd.backward`, which `Tensor.backward` calls. In forward it is the model's own computation."""
-    if state.building:
+    if state.building or in_own_thread():
         halt("backward()")
     return original(*args, **kwargs)
 
 
 def refuse_step(name: str) -> None:
     """The same for a step of an optimizer."""
-    if state.building and state.holds():
+    if state.holds() and (state.building or in_own_thread()):
         halt(f"{name}.step()")
 
 
