@@ -293,9 +293,15 @@ def sign(region: list[Node], origin: Node, branch: Node) -> float | None:
 
 def reaches(part: Node, end: Node) -> bool:
     """Whether `end` is computed from `part`."""
-    if part is end:
-        return True
-    return any(user.index <= end.index and reaches(user, end) for user in part.users)
+    pending, seen = [part], {part}
+    while pending:
+        node = pending.pop()
+        if node is end:
+            return True
+        following = {user for user in node.users if user.index <= end.index} - seen
+        seen |= following
+        pending += following
+    return False
 
 
 def find_maxout(node: Node) -> None:

@@ -264,8 +264,15 @@ def following_activation(node: Node) -> Node | None:
 
 def is_gate(node: Node) -> bool:
     """Whether every use of a value is as a factor of another signal."""
-    users = [user for user in node.users if user.carries]
-    return bool(users) and all(user.kind is Kind.GATE or (user.kind in _TO_GATE and is_gate(user)) for user in users)
+    pending, seen = [node], {node}
+    while pending:
+        users = [user for user in pending.pop().users if user.carries]
+        if not users or any(user.kind is not Kind.GATE and user.kind not in _TO_GATE for user in users):
+            return False
+        following = {user for user in users if user.kind is not Kind.GATE} - seen
+        seen |= following
+        pending += following
+    return True
 
 
 def recommended_square(node: Node, instead: Mapping[Node, Activation] | None = None) -> float:

@@ -255,18 +255,25 @@ def operands(node: Node) -> list[Node]:
     return [operand for arg in arguments if (operand := node.graph.by_fx[arg]).depends]
 
 
-def terms(node: Node) -> list[Node]:
-    """What a sum adds up, sums of sums taken apart; each term as the node that made its numbers.
+def terms(node: Node) -> dict[Node, float]:
+    """What a sum adds up, sums of sums taken apart: each term as the node that made its numbers, with how often it counts.
 
-    A partial sum that something else uses too (the stream of a pre-norm block) is a term of its own.
+    A partial sum that something else uses too (the stream of a pre-norm block) is a term of its own. Forty doublings count
+    their only term 10^12 times, so the numbers are those of floats: beyond what one holds, infinity.
     """
-    found: list[Node] = []
-    for operand in operands(node):
-        part = value_of(operand)
-        if is_plain_sum(part) and serves_only(part, operand, node):
-            found += terms(part)
-        else:
-            found.append(part)
+    found: dict[Node, float] = {}
+    pending: list[tuple[Node, float, bool]] = [(node, 1.0, True)]  # a partial sum has one reader: it comes once
+    while pending:
+        part, times, is_sum = pending.pop()
+        if not is_sum:
+            found[part] = found.get(part, 0.0) + times
+            continue
+        parts: dict[tuple[Node, bool], float] = {}
+        for operand in operands(part):
+            value = value_of(operand)
+            key = value, is_plain_sum(value) and serves_only(value, operand, part)
+            parts[key] = parts.get(key, 0.0) + times
+        pending += [(value, count, inner) for (value, inner), count in reversed(parts.items())]
     return found
 
 

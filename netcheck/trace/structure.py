@@ -6,7 +6,7 @@ A *path* leads from a value to a tensor inside it: `(("item", 0), ("attr", "logi
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,12 @@ from netcheck.source.weak import cached_by_class
 Step = tuple[str, Any]  # ("item", key) or ("attr", name)
 Path = tuple[Step, ...]
 
-_MAX_NESTING = 12
+# While values are walked, which may nest deeper than Python's stack, and hold one thing in many places:
+Link = tuple["Link", Step] | None  # the way to a value: that to its container, and a step
+Place = tuple[int, int]  # the id of a container, and which of its parts
+Contents = dict[int, tuple[Any, list[tuple[Step, Any]]]]  # by id: a container, and its parts
+
+_MAX_OBJECTS = 12  # attributes of attributes that are followed: beyond, it is a web of objects and no value
 _PLAIN = (
     str,
     bytes,
@@ -71,40 +76,87 @@ def slots(cls: Any) -> tuple[str, ...]:
 
 
 def tensors(value: object, path: Path = ()) -> Iterator[tuple[Path, torch.Tensor]]:
-    """Every tensor inside `value` with its path, in order; an object that contains itself is entered once."""
-    yield from _tensors(value, path, set())
-
-
-def _tensors(value: object, path: Path, entered: set[int]) -> Iterator[tuple[Path, torch.Tensor]]:
+    """Every tensor inside `value` with its path, in order; what is held twice, or by itself, is entered once."""
     if isinstance(value, torch.Tensor):
         yield path, value
         return
-    if isinstance(value, _PLAIN) or id(value) in entered or len(path) > _MAX_NESTING:
-        return
-    entered.add(id(value))
-    for step, item in children(value):
-        yield from _tensors(item, (*path, step), entered)
+    for _, link, tensor in _walk(value, {}):
+        yield (*path, *steps_of(link)), tensor
 
 
 def rebuild(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
-    """A copy of `value` with `change(tensor)` for every tensor; what holds no tensor is shared, not copied."""
-    return _rebuild(value, change, {})
+    """A copy of `value` with `change(tensor)` for every tensor; what holds no tensor is shared, not copied.
 
-
-def _rebuild(value: Any, change: Callable[[torch.Tensor], Any], known: dict[int, Any]) -> Any:
+    What is held twice is held twice by the copy too.
+    """
     if isinstance(value, torch.Tensor):
         return change(value)
-    if id(value) in known:  # held twice, perhaps by itself
-        return known[id(value)]
-    if isinstance(value, _PLAIN) or not any(True for _ in tensors(value)):
+    contents: Contents = {}
+    changed = {place: change(tensor) for place, _, tensor in _walk(value, contents)}
+    holding = _holding(contents, changed)
+    if id(value) not in holding:
         return value
-    parts = list(children(value))
-    if isinstance(value, tuple | slice):
-        return _immutable_like(value, [_rebuild(item, change, known) for _, item in parts])
-    twin = known[id(value)] = copy.copy(value)
-    for step, item in parts:
-        _put(twin, step, _rebuild(item, change, known))
-    return twin
+    made: dict[int, Any] = {}
+    pending = [(value, False)]
+    while pending:
+        one, parts_are_made = pending.pop()
+        if id(one) in made and not parts_are_made:
+            continue
+        parts = contents[id(one)][1]
+        if not parts_are_made:
+            if not isinstance(one, tuple | slice):
+                made[id(one)] = copy.copy(one)  # before its parts, which may hold it
+            pending.append((one, True))
+            pending += [(item, False) for _, item in parts if id(item) in holding and id(item) not in made]
+            continue
+        items = [changed.get((id(one), number), made.get(id(item), item)) for number, (_, item) in enumerate(parts)]
+        if isinstance(one, tuple | slice):
+            made[id(one)] = _immutable_like(one, items)
+        else:
+            for (step, _), item in zip(parts, items, strict=True):
+                _put(made[id(one)], step, item)
+    return made[id(value)]
+
+
+def _walk(value: object, contents: Contents) -> Iterator[tuple[Place, Link, torch.Tensor]]:
+    """Every tensor inside of a container, in order, and on the way all `contents` of the containers in it."""
+    pending: list[tuple[Place, Link, int, object]] = [((0, 0), None, 0, value)]
+    while pending:
+        place, link, objects, one = pending.pop()
+        if isinstance(one, torch.Tensor):
+            yield place, link, one
+        elif not isinstance(one, _PLAIN) and id(one) not in contents and objects <= _MAX_OBJECTS:
+            parts = list(children(one))
+            contents[id(one)] = one, parts  # which keeps it alive, so that its id is not used again
+            pending += [
+                ((id(one), number), (link, step), objects + (step[0] == "attr"), item)
+                for number, (step, item) in reversed(list(enumerate(parts)))
+            ]
+
+
+def _holding(contents: Contents, places: Iterable[Place]) -> set[int]:
+    """The ids of the containers with a tensor at one of these places, and of those that hold one of them."""
+    holders: dict[int, list[int]] = {}
+    for key, (_, parts) in contents.items():
+        for _, item in parts:
+            if id(item) in contents:
+                holders.setdefault(id(item), []).append(key)
+    found = {key for key, _ in places}
+    pending = list(found)
+    while pending:
+        new = [key for key in holders.get(pending.pop(), ()) if key not in found]
+        found.update(new)
+        pending += new
+    return found
+
+
+def steps_of(link: Link) -> Path:
+    """The steps of a link, from the outermost on."""
+    steps = []
+    while link is not None:
+        link, step = link
+        steps.append(step)
+    return tuple(reversed(steps))
 
 
 def assemble(template: Any, parts: Mapping[str | int, Any]) -> Any:

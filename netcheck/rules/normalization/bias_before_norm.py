@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
 _LINEAR_STEPS = ("identity", "cast", "pool", "resize", "reshape", "shift")
+_FARTHEST = 100  # operations that a bias is followed through
 
 
 class BiasBeforeNorm(StaticRule):
@@ -98,7 +99,8 @@ model = nn.Sequential(
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all such biases of a model."""
-        found = [node for node in graph if node.live and node.carries and is_removed(node)]
+        leading = leading_to_norms(graph)
+        found = [node for node in graph if node in leading and node.live and node.carries and is_removed(node)]
         if not found:
             return
         biases = {bias.name: bias.size for node in found if (bias := bias_of(node)) is not None}
@@ -146,34 +148,43 @@ def bias_of(node: Node) -> Bias | None:
 
 
 def is_removed(node: Node) -> bool:
-    """Whether an operation adds a bias of which nothing is left behind the norms that follow."""
+    """Whether an operation that leads to norms adds a bias of which nothing is left behind them."""
     import torch
 
     bias = bias_of(node)
-    if bias is None or node.shape is None or not leads_to_norms(node):
+    if bias is None or node.shape is None:
         return False
     offset = torch.arange(1.0, bias.size + 1).reshape(bias.shape)
     return is_subtracted(node, offset.expand(node.shape))
 
 
-def leads_to_norms(node: Node) -> bool:
-    """Whether every use of a value is a norm, at once or after steps that are linear and mix no channels."""
-    return bool(node.users) and all(
-        centres_channels(user) if user.kind == "norm" else user.kind in _LINEAR_STEPS and leads_to_norms(user)
-        for user in node.users
-    )
+def leading_to_norms(graph: ModelGraph) -> set[Node]:
+    """The nodes whose every use is a norm, at once or after steps that are linear and mix no channels."""
+    found: set[Node] = set()
+    for node in reversed(graph.nodes):
+        ends = (
+            centres_channels(user) if user.kind == "norm" else user.kind in _LINEAR_STEPS and user in found for user in node.users
+        )
+        if node.users and all(ends):
+            found.add(node)
+    return found
 
 
 def is_subtracted(node: Node, offset: torch.Tensor) -> bool:
-    """Whether each of the norms that a value leads to takes an offset of it away."""
-    for user in node.users:
-        if user.kind == "norm":
-            if not is_one_per_channel(offset):
+    """Whether each of the norms that a value leads to takes an offset of it away; no, where the way is long."""
+    pending, steps = [(node, offset)], 0
+    while pending:
+        source, carried = pending.pop()
+        for user in source.users:
+            steps += 1
+            if user.kind == "norm":
+                if not is_one_per_channel(carried):
+                    return False
+                continue
+            after = carried if user.kind == "shift" else carried_through(user, source, carried)
+            if after is None or steps > _FARTHEST:
                 return False
-        else:
-            after = offset if user.kind == "shift" else carried_through(user, node, offset)
-            if after is None or not is_subtracted(user, after):
-                return False
+            pending.append((user, after))
     return True
 
 

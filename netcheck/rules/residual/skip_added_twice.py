@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -83,17 +83,17 @@ model = nn.Sequential(nn.Linear(8, 16), Block(), Block(), nn.Linear(16, 4))
         found = {node: times for node in sums if (times := repetitions(node)) > 1}
         if not found:
             return
-        times = max(found.values())
+        most = max(found.values())
+        times = f"{most:.12g}"
         blocks = f"{len(found)} sums" if len(found) > 1 else "the sum"
-        growth = times ** len(found)
         yield self.finding(
-            f"the block's input reaches {blocks} {'twice' if times == 2 else f'{times} times'}: "
+            f"the block's input reaches {blocks} {'twice' if most == 2 else f'{times} times'}: "
             f"each block computes {times}x + f(x)",
             help="add it once: `x + self.block(x)`, with a block that has no skip of its own",
             evidence=Evidence(
-                times,
+                most,
                 "times the identity",
-                f"{times}x in {len(found)} sum{'s' if len(found) > 1 else ''}: the identity grows {growth:.3g}-fold",
+                f"{times}x in {len(found)} sum{'s' if len(found) > 1 else ''}: the identity grows {power(most, len(found))}-fold",
                 limit=1,
             ),
             at=list(found),
@@ -101,31 +101,41 @@ model = nn.Sequential(nn.Linear(8, 16), Block(), Block(), nn.Linear(16, 4))
         )
 
 
-def repetitions(node: Node) -> int:
+def power(base: float, exponent: int) -> str:
+    """A power in few digits, however large: "8", "1.27e+30", "10^602"."""
+    digits = exponent * math.log10(base)
+    return f"{base**exponent:.3g}" if digits < 300 else f"10^{digits:.0f}"
+
+
+def repetitions(node: Node) -> float:
     """How often a sum's own input is among its terms, beside others; 0 for a sum without a skip, or inside another."""
     from netcheck.trace import residual
 
     if not residual.is_plain_sum(node) or residual.is_partial(node):
         return 0
-    terms = [part for term in residual.terms(node) for part in taken_apart(term)]
-    counts = Counter(terms)
-    skip, times = counts.most_common(1)[0]
+    counts: dict[Node, float] = {}
+    for term, outer in residual.terms(node).items():
+        for part, inner in taken_apart(term).items():
+            counts[part] = counts.get(part, 0.0) + outer * inner
+    skip, times = max(counts.items(), key=lambda item: item[1])
+    if times < 2:
+        return 0
     injected = any(user.kind is Kind.ADD and user.index > node.index for user in skip.users)  # into every block
-    return times if len(counts) > 1 and not injected and is_input_of_another(skip, terms) else 0
+    return times if len(counts) > 1 and not injected and is_input_of_another(skip, counts) else 0
 
 
-def taken_apart(term: Node) -> list[Node]:
+def taken_apart(term: Node) -> dict[Node, float]:
     """The terms of a sum that a rectifier or dropout hands on to nothing but another sum; else the term itself."""
     from netcheck.trace import residual
 
     rectifies = term.activation is not None and term.activation.rectifier
     if not (rectifies or term.kind is Kind.DROPOUT) or len(term.users) != 1:
-        return [term]
+        return {term: 1.0}
     inner = residual.value_of(next(source for source in term.inputs if source.depends))
-    return residual.terms(inner) if residual.is_plain_sum(inner) and inner.users == [term] else [term]
+    return residual.terms(inner) if residual.is_plain_sum(inner) and inner.users == [term] else {term: 1.0}
 
 
-def is_input_of_another(skip: Node, terms: list[Node]) -> bool:
+def is_input_of_another(skip: Node, terms: Iterable[Node]) -> bool:
     """Whether a layer makes some other term from the one that repeats: that is a skip, and not an input added up."""
     from netcheck.trace import residual
 

@@ -7,9 +7,9 @@ forget_gates(graph)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netcheck.trace.kinds import Kind, is_weight_layer
 
@@ -83,29 +83,28 @@ def range_of(node: Node) -> str:
 
 def bias_before(node: Node) -> tuple[Node | None, torch.Tensor | None]:
     """The weight layer before a gate and the biases (n,) that it adds; None where they cannot be told."""
-    from netcheck.trace.weights import weight_of
-
+    slices: list[Node] = []  # the outermost first
     source = next((s for s in node.inputs if s.depends), None)
-    if source is None:
-        return None, None
-    if is_weight_layer(source):
-        weight = weight_of(source)
-        if weight is None:
+    while source is not None and source.kind in (Kind.PART, Kind.INDEX):
+        if source.function != "getitem":
             return None, None
-        return source, weight.matrix.new_zeros(len(weight.matrix)) if weight.bias is None else weight.bias
-    if source.kind in (Kind.PART, Kind.INDEX):
-        return sliced(source)
-    if source.kind is Kind.ADD:
-        return added(source)
-    return None, None
+        slices.append(source)
+        node = source.inputs[0] if in_chunks(source) else source
+        source = next((s for s in node.inputs if s.depends), None)
+    if source is None or not (is_weight_layer(source) or source.kind is Kind.ADD):
+        return None, None
+    layer, bias = added([source] if is_weight_layer(source) else source.inputs)
+    for taken in reversed(slices):
+        bias = sliced(taken, bias) if bias is not None else None
+    return (layer, bias) if bias is not None else (None, None)
 
 
-def added(node: Node) -> tuple[Node | None, torch.Tensor | None]:
-    """The biases of W x + U h."""
+def added(layers: Sequence[Node]) -> tuple[Node | None, torch.Tensor | None]:
+    """The biases of W x, or of W x + U h."""
     from netcheck.trace.weights import weight_of
 
     total, layer = None, None
-    for source in node.inputs:
+    for source in layers:
         weight = weight_of(source) if is_weight_layer(source) else None
         if weight is None:
             return None, None
@@ -114,21 +113,20 @@ def added(node: Node) -> tuple[Node | None, torch.Tensor | None]:
     return layer, total
 
 
-def sliced(node: Node) -> tuple[Node | None, torch.Tensor | None]:
-    """The biases behind one of several chunks, or behind a slice, of a layer's output."""
-    chunks = node.inputs[0]
-    if node.function != "getitem":
-        return None, None
-    index = node.fx.args[1]
-    if chunks.function in ("chunk", "split", "tensor_split") and isinstance(index, int):
-        layer, bias = bias_before(chunks)
-        sizes = [shape[0] for shape in chunks.call.result] if chunks.call is not None else []
-        if bias is None or not sizes or len(bias) % len(sizes):
-            return None, None
+def in_chunks(node: Node) -> bool:
+    """Whether an index takes one of several chunks, and not a slice of one tensor."""
+    return node.inputs[0].function in ("chunk", "split", "tensor_split") and isinstance(node.fx.args[1], int)
+
+
+def sliced(node: Node, bias: torch.Tensor) -> torch.Tensor | None:
+    """Of the biases of a layer's output, those of one of its chunks, or of a slice of it."""
+    index: Any = node.fx.args[1]
+    if in_chunks(node):
+        call = node.inputs[0].call
+        sizes = [shape[0] for shape in call.result] if call is not None else []
+        if not sizes or len(bias) % len(sizes):
+            return None
         width = len(bias) // len(sizes)
-        return layer, bias[index * width : (index + 1) * width]
-    layer, bias = bias_before(node)
+        return bias[index * width : (index + 1) * width]
     last = index[-1] if isinstance(index, tuple) else None
-    if bias is None or not isinstance(last, slice):
-        return None, None
-    return layer, bias[last]
+    return bias[last] if isinstance(last, slice) else None

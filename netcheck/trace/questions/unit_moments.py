@@ -22,20 +22,22 @@ def unit_moments(node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Mean and standard deviation (n,) of each unit of a layer or norm, also after adding a number; None if
     not known.
     """
-    source = origin(node)
+    shift = 0.0
+    while (source := origin(node)) is not None and node.kind in (*_UNIT_KEPT, Kind.SHIFT):
+        if node.kind is Kind.SHIFT:
+            number = constant_operand(node)
+            if not isinstance(number, int | float) or not first_varies(node):
+                return None
+            shift += -number if "sub" in node.function else number
+        node = source
     if source is None:
         return None
-    if node.kind in _UNIT_KEPT:
-        return unit_moments(source)
-    if node.kind is Kind.SHIFT:
-        number, before = constant_operand(node), unit_moments(source)
-        sign = -1 if "sub" in node.function else 1
-        if before is None or not isinstance(number, int | float) or not first_varies(node):
-            return None
-        return before[0] + sign * number, before[1]
+    known = None
     if node.kind is Kind.NORM:
-        return moments_of_norm(node)
-    return moments_of_layer(node, source) if node.kind in (Kind.LINEAR, Kind.CONV) else None
+        known = moments_of_norm(node)
+    elif node.kind in (Kind.LINEAR, Kind.CONV):
+        known = moments_of_layer(node, source)
+    return (known[0] + shift, known[1]) if known is not None else None
 
 
 def is_as_built(norm: Node) -> bool:
