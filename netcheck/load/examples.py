@@ -99,13 +99,18 @@ def described(args: tuple[Any, ...], kwargs: dict[str, Any], how: str) -> Exampl
     return ExampleInputs(args, kwargs, f"inputs: {', '.join(parts) or 'none'}, {how}")
 
 
-def in_words(value: Any) -> str:
-    """A value in few words: "float32 (2, 3, 224, 224)", "[float32 (2, 8), ...]", "3"."""
+def in_words(value: Any, levels: int = 4) -> str:
+    """A value in few words: "float32 (2, 3, 224, 224)", "[float32 (2, 8), float32 (2, 4)]", "3".
+
+    Of containers in each other only the outer `levels` are told, and "..." for what is in them.
+    """
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    if isinstance(value, (Mapping, list, tuple)) and not levels:
+        return "..."
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {in_words(entry)}" for key, entry in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {in_words(entry, levels - 1)}" for key, entry in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         brackets = "[]" if isinstance(value, list) else "()"
-        return brackets[0] + ", ".join(in_words(entry) for entry in value) + brackets[1]
+        return brackets[0] + ", ".join(in_words(entry, levels - 1) for entry in value) + brackets[1]
     return repr(value) if isinstance(value, (int, float, str, bool, type(None))) else type(value).__name__

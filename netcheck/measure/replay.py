@@ -240,20 +240,39 @@ def signature(node: Node, members: Sequence[torch.Tensor]) -> Any:
     return type(module), settings, described(members, {})
 
 
-def described(value: Any, seen: dict[int, int]) -> Any:
-    """A hashable account of an argument in which tensors are their shapes; `seen` tells which are one and the same."""
-    if isinstance(value, torch.Tensor):
-        number = seen.setdefault(id(value), len(seen))
-        device = value.fake_device if isinstance(value, FakeTensor) else value.device
-        return number, value.shape, value.stride(), value.dtype, device, value.requires_grad
-    parts = tuple((step, described(item, seen)) for step, item in structure.children(value))
-    if parts or isinstance(value, list | dict):
-        return type(value), parts
+def described(value: Any, seen: dict[int, int]) -> tuple[Any, ...]:
+    """A hashable account of an argument in which tensors are their shapes; `seen` tells which are one and the same.
+
+    It has an entry for each tensor, container and plain value, each container before its parts; one that comes again is
+    not entered again.
+    """
+    account: list[Any] = []
+    entered: dict[int, int] = {}
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, torch.Tensor):
+            number = seen.setdefault(id(one), len(seen))
+            device = one.fake_device if isinstance(one, FakeTensor) else one.device
+            account.append((number, one.shape, one.stride(), one.dtype, device, one.requires_grad))
+        elif id(one) in entered:
+            account.append(entered[id(one)])
+        elif (parts := list(structure.children(one))) or isinstance(one, list | dict):
+            entered[id(one)] = len(entered)
+            account.append((type(one), tuple(step for step, _ in parts)))
+            pending += (item for _, item in reversed(parts))
+        else:
+            account.append((type(one), one if is_hashable(one) else id(one)))
+    return tuple(account)
+
+
+def is_hashable(value: Any) -> bool:
+    """Whether a value may be part of a key."""
     try:
         hash(value)
     except TypeError:
-        return type(value), id(value)
-    return type(value), value
+        return False
+    return True
 
 
 def _members(module: nn.Module) -> Iterator[torch.Tensor]:

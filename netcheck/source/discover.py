@@ -10,9 +10,11 @@ of neural networks is not even parsed, unless it names a model class that anothe
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -40,6 +42,8 @@ MAY_DEFINE = re.compile(
     rb"|\"cells\"",  # a notebook
     re.MULTILINE,
 )
+
+WORD = re.compile(rb"[\w\x80-\xff]+")
 
 Kind = Literal["class", "instance", "factory"]
 
@@ -94,6 +98,24 @@ def discover(paths: Sequence[str], left_out: Callable[[str], bool] = lambda file
         The root models, and the files that cannot be read. Of files in folders that define no model nothing
         is said.
     """
+    with uncollected():
+        return discovered(paths, left_out)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Have Python not look for cycles: syntax trees have none, and millions of parts to look at."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
+
+
+def discovered(paths: Sequence[str], left_out: Callable[[str], bool]) -> Discovery:
+    """What `discover` finds."""
     named = {path: None for path in paths if not os.path.isdir(path)}
     folders = [path for path in paths if os.path.isdir(path)]
     walked = {file: None for path in folders for file in python_files(path) if not left_out(file)}
@@ -130,9 +152,8 @@ def parsed(files: Sequence[str], named: Iterable[str], skipped: list[Skipped]) -
             known |= model_names(found)
             yield found
     while known and others:  # a class may derive from a model class of the tree, and another one from that
-        pattern = re.compile(rb"\b(?:" + b"|".join(re.escape(name.encode()) for name in known) + rb")\b")
-        naming = [file for file in others if names_one(file, pattern)]
-        others = [file for file in others if file not in set(naming)]
+        naming = dict.fromkeys(file for file in others if names_one(file, frozenset(name.encode() for name in known)))
+        others = [file for file in others if file not in naming]
         known = set()
         for file in naming:
             if found := index_or_reason(file, skipped):
@@ -157,13 +178,13 @@ def mentions_library(file: str, skipped: list[Skipped], *, is_named: bool) -> bo
     return len(raw) <= SIZE_LIMIT and (wanted or is_named)
 
 
-def names_one(file: str, pattern: re.Pattern[bytes]) -> bool:
+def names_one(file: str, names: frozenset[bytes]) -> bool:
     """Whether a file names one of some classes, and may define something."""
     try:
         raw = read(file)
     except Unreadable:
         return False
-    return pattern.search(raw) is not None and MAY_DEFINE.search(raw) is not None
+    return not names.isdisjoint(WORD.findall(raw)) and MAY_DEFINE.search(raw) is not None
 
 
 def index_or_reason(file: str, skipped: list[Skipped]) -> FileIndex | None:
@@ -236,7 +257,8 @@ def roots_of(found: list[Definition]) -> list[Definition]:
     """The definitions that no other one builds; of a ring of classes that build each other, the first."""
     by_node = {id(one.scope.node): one for one in found if one.candidate.kind != "instance"}
     by_variable = {(one.candidate.file, one.candidate.symbol): one for one in found if one.candidate.kind == "instance"}
-    built = {id(one): set(parts_of(one, by_node, by_variable)) - {id(one)} for one in found}
+    symbols = frozenset(one.candidate.symbol for one in by_node.values())
+    built = {id(one): set(parts_of(one, by_node, by_variable, symbols)) - {id(one)} for one in found}
     inside = set().union(*built.values()) if built else set()
     inside |= {id(by_node[base]) for base in bases_of(found) if base in by_node and needs_arguments(by_node[base])}
     roots = [one for one in found if id(one) not in inside]
@@ -275,13 +297,17 @@ def reach(start: Iterable[Definition], built: dict[int, set[int]], reached: set[
             pending += built[one]
 
 
-def parts_of(one: Definition, by_node: dict[int, Definition], by_variable: dict[tuple[str, str], Definition]) -> Iterator[int]:
-    """The definitions that the code of one definition uses to build something."""
+def parts_of(
+    one: Definition,
+    by_node: dict[int, Definition],
+    by_variable: dict[tuple[str, str], Definition],
+    symbols: frozenset[str],
+) -> Iterator[int]:
+    """The definitions that the code of one definition uses to build something; `symbols` are the names of all."""
     scope = one.scope
     code: list[ast.AST] = list(one.values) if one.candidate.kind == "instance" else building_code(scope.node)
     module = file_index(scope).scopes[""][0]
-    local = {name for name in file_index(scope).scopes if "." not in name}
-    names = {part.candidate.symbol for part in by_node.values()} | local | set(file_index(scope).imports)
+    local, imported = file_index(scope).top_names, file_index(scope).imports
     followed: set[str] = set()
     helpers: set[int] = set()
     while code:
@@ -295,7 +321,7 @@ def parts_of(one: Definition, by_node: dict[int, Definition], by_variable: dict[
                 if variable is not None:
                     yield id(variable)
             last = node.id if isinstance(node, ast.Name) else node.attr
-            if last in names:
+            if last in symbols or last in local or last in imported:
                 for found in definitions(node, module):
                     if id(found.node) in by_node:
                         yield id(by_node[id(found.node)])

@@ -60,12 +60,38 @@ class Step:
     Attributes:
         name: the child's name ("layers", "3").
         class_name: its class ("Linear"), "" where not known.
-        siblings: (name, class name) of all children of the same parent; they make the place in a loop exact.
+        siblings: all children of the same parent; they make the place in a loop exact.
     """
 
     name: str
     class_name: str = ""
-    siblings: tuple[Item, ...] = ()
+    siblings: Siblings | None = None
+
+
+@dataclass(eq=False)
+class Siblings:
+    """All children of one module; equal ones are one object (see `siblings_of`), compared in no time however many they are.
+
+    Attributes:
+        items: (name, class name) of each.
+        numbered: those whose names are numbers.
+    """
+
+    items: tuple[Item, ...]
+
+    def __post_init__(self) -> None:
+        self.numbered = tuple(item for item in self.items if item[0].isdecimal())
+        self._numbers = {item: number for number, item in reversed(list(enumerate(self.numbered)))}
+
+    def number(self, item: Item) -> int | None:
+        """The place of a child among those whose names are numbers; None if it is not among them."""
+        return self._numbers.get(item)
+
+
+@lru_cache(maxsize=4096)
+def siblings_of(items: tuple[Item, ...]) -> Siblings:
+    """The children of one module."""
+    return Siblings(items)
 
 
 def locate_child(parent_sources: Sequence[Definition], names: Sequence[str | Step], class_name: str = "") -> Location | None:
@@ -242,11 +268,11 @@ def pick(recipe: Recipe, step: Step) -> list[One]:
 
 def parsed_part(recipe: Recipe, step: Step) -> One | None:
     """The part that made item `step` by the best parse of the whole container, or of its beginning."""
-    numbered = tuple(item for item in step.siblings if item[0].isdecimal())
-    if (step.name, step.class_name) in numbered:
-        made = parse_whole(recipe, numbered)
+    number = step.siblings.number((step.name, step.class_name)) if step.siblings is not None else None
+    if step.siblings is not None and number is not None:
+        made = parse_whole(recipe, step.siblings)
         if made is not None:
-            return made[numbered.index((step.name, step.class_name))]
+            return made[number]
     if int(step.name) > 100_000:
         return None
     beginning = (*((str(n), "") for n in range(int(step.name))), (step.name, step.class_name))
@@ -255,9 +281,9 @@ def parsed_part(recipe: Recipe, step: Step) -> One | None:
 
 
 @lru_cache(maxsize=4096)
-def parse_whole(recipe: Recipe, items: tuple[Item, ...]) -> list[One] | None:
+def parse_whole(recipe: Recipe, siblings: Siblings) -> list[One] | None:
     """`parse_items`, once for each container."""
-    return parse_items(recipe, items, item_fit)
+    return parse_items(recipe, siblings.numbered, item_fit)
 
 
 def item_fit(part: One, item: Item) -> float:
@@ -339,11 +365,12 @@ def first_line(scope: Scope) -> int:
     return min([scope.node.lineno, *(decorator.lineno for decorator in scope.node.decorator_list)])
 
 
-def variable_values(definition: Definition) -> list[tuple[ast.expr, Scope]]:
+@lru_cache(maxsize=4096)
+def variable_values(definition: Definition) -> tuple[tuple[ast.expr, Scope], ...]:
     """What a variable is assigned: at the top of the file, else in the function of its name or line."""
     files = index(definition.file)
     if files is None:
-        return []
+        return ()
     outer, _, name = definition.name.rpartition(".")
     scopes = [scope for found in files.scopes.values() for scope in found if name in scope.assigned]
     if outer:
@@ -354,7 +381,7 @@ def variable_values(definition: Definition) -> list[tuple[ast.expr, Scope]]:
     values = [(value, scope) for scope in scopes for value in scope.assigned[name][::-1]]
     if definition.line:
         values.sort(key=lambda pair: pair[0].lineno > definition.line)  # what was assigned before it, first
-    return values
+    return tuple(values)
 
 
 def encloses(scope: Scope, line: int) -> bool:

@@ -136,6 +136,7 @@ def is_abstract(scope: Scope) -> bool:
     )
 
 
+@lru_cache(maxsize=16384)
 def makes_model(expression: ast.expr, scope: Scope, depth: int = 6) -> bool:
     """Whether evaluating an expression gives a whole model."""
     if depth == 0:

@@ -22,6 +22,8 @@ from netcheck.source import notebook
 
 SIZE_LIMIT = 2 * 1024 * 1024  # bytes; an ast takes about a hundred times its source
 
+MOST_FILES = 16384  # that are kept: one that is parsed anew has another tree, in which no class is found again
+
 
 class Unreadable(Exception):
     """A file that holds no Python that can be parsed. Its text says why, in words that follow the file's
@@ -104,7 +106,7 @@ def parse(path: str) -> SourceFile:
     return found
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=MOST_FILES)
 def parse_version(path: str, modified: int, size: int) -> SourceFile | Unreadable:
     """`parse` for one version of a file. A failure is cached like a tree, so it is returned, not raised."""
     try:

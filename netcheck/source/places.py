@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Protocol
 
 from netcheck.findings import Location
-from netcheck.source.locate import Definition, Step, locate_definition, locate_override, locate_steps
+from netcheck.source.locate import Definition, Step, locate_definition, locate_override, locate_steps, siblings_of
 from netcheck.source.weak import cached_by_class
+
+_FARTHEST = 30  # modules above one whose source may tell what built it
 
 
 class Module(Protocol):
@@ -47,8 +50,9 @@ def built_at(model: Module, defined: Definition | None = None) -> dict[str, Loca
     pending: list[tuple[str, Module, tuple[Ancestor, ...]]] = [("", model, ((top, ()),) if top else ())]
     while pending:
         path, parent, above = pending.pop()
-        ancestors = (*above, (class_definitions(type(parent)), ()))
-        siblings = tuple((name, type(child).__name__) for name, child in parent._modules.items() if child is not None)
+        ancestors = (*above, (class_definitions(type(parent)), ()))[-_FARTHEST:]
+        children = ((name, type(child).__name__) for name, child in parent._modules.items() if child is not None)
+        siblings = siblings_of(tuple(children))
         for name, child in parent._modules.items():
             if child is None or id(child) in seen:
                 continue
@@ -65,14 +69,15 @@ def built_at(model: Module, defined: Definition | None = None) -> dict[str, Loca
 
 def child_place(lineage: tuple[Ancestor, ...]) -> Location | None:
     """The place of a child, given its ancestors from the root down to its parent."""
-    for sources, steps in lineage[:-1]:
-        place = locate_override(sources, steps)
-        if place is not None:
-            return place
-    for sources, steps in reversed(lineage):
-        place = locate_steps(sources, steps) if sources else None
-        if place is not None:
-            return place
+    with suppress(RecursionError):  # expressions may nest as deep as Python parses them
+        for sources, steps in lineage[:-1]:
+            place = locate_override(sources, steps)
+            if place is not None:
+                return place
+        for sources, steps in reversed(lineage):
+            place = locate_steps(sources, steps) if sources else None
+            if place is not None:
+                return place
     return None
 
 

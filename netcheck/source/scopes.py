@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from netcheck.source.parse import SourceFile, Unreadable, parse
+from netcheck.source.parse import MOST_FILES, SourceFile, Unreadable, parse
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 SELF = "self"
@@ -141,6 +141,11 @@ class FileIndex:
         for scopes in self.scopes.values():
             yield from (scope for scope in scopes if isinstance(scope.node, ast.ClassDef))
 
+    @cached_property
+    def top_names(self) -> frozenset[str]:
+        """The names of the classes and functions at the top of the file."""
+        return frozenset(name for name in self.scopes if "." not in name)
+
     def methods(self, scope: Scope) -> list[Scope]:
         """The methods of a class in the order of the text, `__init__` first."""
         return self._methods.get(id(scope), [])
@@ -165,7 +170,7 @@ def index(path: str) -> FileIndex | None:
         return None
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=MOST_FILES)
 def index_file(file: SourceFile) -> FileIndex:
     """List the classes and functions of a parsed file."""
     found = FileIndex(file)
@@ -196,14 +201,24 @@ def first_line(statement: ast.stmt) -> int:
 
 def own_statements(node: ast.AST) -> Iterator[ast.stmt]:
     """The statements of a body in the order of the text, without those of functions and classes inside it."""
-    for name in ("body", "handlers", "orelse", "finalbody", "cases"):
-        for child in getattr(node, name, ()):
-            if isinstance(child, ast.ClassDef | FunctionNode):
-                continue
-            if isinstance(child, ast.stmt):
-                yield child
-            if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
-                yield from own_statements(child)
+    pending = inner_blocks(node)
+    while pending:
+        one = pending.pop()
+        if isinstance(one, ast.stmt):
+            yield one
+        pending += inner_blocks(one)
+
+
+def inner_blocks(node: ast.AST) -> list[ast.AST]:
+    """The statements and clauses directly inside a node, the last first, without functions and classes."""
+    parts = [child for name in ("body", "handlers", "orelse", "finalbody", "cases") for child in listed(node, name)]
+    return [child for child in reversed(parts) if not isinstance(child, ast.ClassDef | FunctionNode)]
+
+
+def listed(node: ast.AST, name: str) -> list[ast.AST]:
+    """A list of statements or clauses that a node has under a name; nothing where that is an expression (of a lambda)."""
+    found = getattr(node, name, ())
+    return found if isinstance(found, list) else []
 
 
 def assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:

@@ -69,13 +69,18 @@ def expand(
     found = discover([path for path in paths if os.path.lexists(path)], left_out)
     skipped = [Skipped(path, "does not exist") for path in paths if not os.path.lexists(path)]
     targets: list[Target] = []
+    by_file: dict[str, list[Candidate]] = {}
+    for one in found.candidates:
+        by_file.setdefault(one.file, []).append(one)
     for argument, (path, symbol, module) in zip(arguments, parts, strict=True):
         if symbol and not path and not module:
             skipped.append(Skipped(argument.rpartition(":")[0], "does not exist"))
         elif symbol:
             targets.append(Target(path, symbol, module))
         elif path:
-            targets += [discovered(one, module) for one in found.candidates if belongs(one.file, path)]
+            spellings = dict.fromkeys((path, os.path.normpath(path)))
+            there = found.candidates if os.path.isdir(path) else [one for name in spellings for one in by_file.get(name, ())]
+            targets += [discovered(one, module) for one in there if belongs(one.file, path)]
             inside = [(file, symbol) for file, symbol in known if belongs(file, os.path.abspath(path))]
             targets += [Target(relative(file, path), symbol, module) for file, symbol in inside]
         else:

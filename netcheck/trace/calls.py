@@ -47,6 +47,8 @@ _REFLECTED["__rdiv__"] = operator.truediv
 LITERALS = frozenset((bool, int, float, complex, str, type(None), torch.dtype, torch.device, range, torch.memory_format,
                        torch.layout))  # fmt: skip
 
+_CONTAINERS = (list, tuple, set, Mapping)
+
 _METHODS: dict[Any, str] = {}
 for _name in dir(torch.Tensor):
     _value = inspect.getattr_static(torch.Tensor, _name)
@@ -138,5 +140,9 @@ def reference(tensor: torch.Tensor) -> torch.Tensor:
 def brief(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    if isinstance(value, _CONTAINERS):
+        items = value.values() if isinstance(value, Mapping) else value
+        if any(isinstance(item, _CONTAINERS) for item in items):
+            return type(value).__name__  # whose text might be endless
     text = repr(value)
     return text if len(text) <= 40 else type(value).__name__

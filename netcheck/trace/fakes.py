@@ -232,14 +232,16 @@ def _likeness(subject: Any, args: Any, kwargs: Any) -> Any:
     return key
 
 
-def _describe(value: Any) -> Any:
+def _describe(value: Any, levels: int = 6) -> Any:
     kind = type(value)
+    if not levels:
+        raise _UnknownError  # what nests deeper may be endless, or hold one thing in many places
     if kind is FakeTensor or value is None:
         return _describe_tensor(value)
     if kind is tuple or kind is list or kind is torch.Size:
-        return kind, *map(_describe, value)
+        return kind, *(_describe(item, levels - 1) for item in value)
     if kind is dict:
-        return tuple((name, _describe(item)) for name, item in value.items())
+        return tuple((name, _describe(item, levels - 1)) for name, item in value.items())
     if kind in _SETTINGS:
         return kind, value
     raise _UnknownError
@@ -249,13 +251,13 @@ def _describe_tensor(tensor: torch.Tensor | None) -> Any:
     return tensor if tensor is None else (tensor.shape, tensor.stride(), tensor.dtype, tensor.device, tensor.requires_grad)
 
 
-def _describe_module(module: nn.Module) -> Any:
+def _describe_module(module: nn.Module, levels: int = 4) -> Any:
     """A module without hooks, and what it holds, by their types, settings and shapes."""
-    if module._forward_hooks or module._forward_pre_hooks:
+    if module._forward_hooks or module._forward_pre_hooks or not levels:
         raise _UnknownError
     settings = tuple((name, value) for name, value in module.__dict__.items() if type(value) in _SETTINGS)
     members = (*module._parameters.values(), *module._buffers.values())
-    inner = tuple(_describe_module(child) for child in module._modules.values() if child is not None)
+    inner = tuple(_describe_module(child, levels - 1) for child in module._modules.values() if child is not None)
     return type(module), settings, tuple(map(_describe_tensor, members)), inner
 
 

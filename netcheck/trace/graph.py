@@ -121,14 +121,16 @@ class ModelGraph:
     @property
     def outputs(self) -> list[Node]:
         """The nodes whose values forward returned, in order; those inside a returned object too."""
-        pending, found = list(self.nodes[-1].inputs), []
+        pending, found = list(reversed(self.nodes[-1].inputs)), dict[Node, None]()
+        opened: set[Node] = set()
         while pending:
-            node = pending.pop(0)
-            if node.function == "assemble":
-                pending = [*node.inputs, *pending]
+            node = pending.pop()
+            if node.function in ("assemble", "container"):
+                pending += reversed(node.inputs) if node not in opened else ()
+                opened.add(node)
             elif node.depends:
-                found.append(node)
-        return found
+                found[node] = None
+        return list(found)
 
     @property
     def returned(self) -> list[Node]:

@@ -161,7 +161,10 @@ _FUNCTIONS = {
     (Kind.PAD, ""): "pad constant_pad_nd",
     (Kind.CAST, ""): "to float double half bfloat16 type type_as cpu cuda int long short bool char byte cfloat cdouble "
     "complex32 chalf",
-    (Kind.IDENTITY, ""): "clone requires_grad identity alias lift_fresh deepcopy positive pos assemble getattr checkpoint "
+    (
+        Kind.IDENTITY,
+        "",
+    ): "clone requires_grad identity alias lift_fresh deepcopy positive pos assemble container getattr checkpoint "
     "view_copy expand_copy refine_names rename align_to retain_grad",
     (Kind.DETACH, ""): "detach",
     (Kind.POINTWISE, ""): "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal pow ipow float_power square abs absolute "

@@ -77,6 +77,7 @@ class Scribe:
         self._constants = 0
         self._switches = Switches()
         self._writing: set[int] = set()  # objects whose parts are being written
+        self._knots: dict[int, fx.Node] = {}  # containers inside the value that is being written which are nodes of their own
 
     # ---- nodes --------------------------------------------------------------------------------------------------
 
@@ -195,33 +196,57 @@ class Scribe:
 
     def write(self, value: Any) -> Any:
         """`value` as an argument of a node: tensors become the nodes that made them, the rest stays or is lifted."""
+        if isinstance(value, torch.Tensor) or type(value) in LITERALS:
+            return self._written(value)
+        try:
+            for part in structure.knots(value):
+                self._knots[id(part)] = self._write_knot(part)
+            return self._written(value)
+        finally:
+            self._knots.clear()
+
+    def _written(self, value: Any) -> Any:
+        """`write` of a value whose knots are written."""
         if isinstance(value, torch.Tensor):
             return self.resolve(value)
         if type(value) in LITERALS or value is Ellipsis:
             return value
         if isinstance(value, torch.Size):
             return tuple(value)
+        if id(value) in self._knots:
+            return self._knots[id(value)]
         if type(value) in (list, tuple):
-            return type(value)(self.write(item) for item in value)
+            return type(value)(self._written(item) for item in value)
         if type(value) is dict and all(type(key) in LITERALS for key in value):
-            return {key: self.write(item) for key, item in value.items()}
+            return {key: self._written(item) for key, item in value.items()}
         if isinstance(value, slice):
-            return slice(self.write(value.start), self.write(value.stop), self.write(value.step))
+            return slice(self._written(value.start), self._written(value.stop), self._written(value.step))
         return self._write_object(value)
 
-    def _write_object(self, value: Any) -> Any:
+    def _write_knot(self, value: Any) -> fx.Node:
+        """A container that a literal could not hold: too deep in others, or in several of them."""
+        written = self._written(value)
+        if isinstance(written, fx.Node):
+            return written
+        node = self.recording.graph.call_function(structure.container, (written,))
+        parts = [self.recording.calls[part].result for part in node.all_input_nodes]
+        self._note(node, None, None).result = [part[0] if isinstance(part, list) else part for part in parts if part]
+        return node
+
+    def _write_object(self, value: Any) -> fx.Node:
         """An object of the user's: rebuilt from its parts if it holds tensors, otherwise lifted as it is."""
-        if not any(True for _ in structure.tensors(value)):
-            return self._lift(value)
-        template = self._lift(structure.rebuild(value, lambda tensor: None))
-        if id(value) in self._writing:  # it holds itself
-            return template
-        self._writing.add(id(value))
-        parts: dict[Any, Any] = {
-            structure.part_name(step, position): self.write(item)
+        whole = {
+            structure.part_name(step, position): item
             for position, (step, item) in enumerate(structure.children(value))
             if any(True for _ in structure.tensors(item))
         }
+        if not whole:
+            return self._lift(value)
+        template = self._lift(structure.assemble(value, dict.fromkeys(whole)))
+        if id(value) in self._writing:  # it holds itself
+            return template
+        self._writing.add(id(value))
+        parts: dict[Any, Any] = {name: self._written(item) for name, item in whole.items()}
         self._writing.discard(id(value))
         node = self.recording.graph.call_function(structure.assemble, (template, parts))
         return self._note(node, None, value).node

@@ -6,6 +6,7 @@ A *path* leads from a value to a tensor inside it: `(("item", 0), ("attr", "logi
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ Link = tuple["Link", Step] | None  # the way to a value: that to its container, 
 Place = tuple[int, int]  # the id of a container, and which of its parts
 Contents = dict[int, tuple[Any, list[tuple[Step, Any]]]]  # by id: a container, and its parts
 
+_FEW = 8  # containers in a value, from which nothing large can be made
+_DEEPEST = 12  # containers in each other that are written as one literal
 _MAX_OBJECTS = 12  # attributes of attributes that are followed: beyond, it is a web of objects and no value
 _PLAIN = (
     str,
@@ -36,11 +39,12 @@ _PLAIN = (
     type,
     torch.nn.Module,
 )
+_LEAVES = (torch.Tensor, *_PLAIN)
 
 
 def children(value: object) -> Iterator[tuple[Step, Any]]:
     """The direct parts of a container, each with the step that leads to it. Nothing for a leaf."""
-    if isinstance(value, (torch.Tensor, *_PLAIN)):
+    if isinstance(value, _LEAVES):
         return
     if isinstance(value, Mapping):
         for key in value:
@@ -148,6 +152,50 @@ def _holding(contents: Contents, places: Iterable[Place]) -> set[int]:
         found.update(new)
         pending += new
     return found
+
+
+def knots(value: Any) -> list[Any]:
+    """The containers inside `value` that no literal can hold, the innermost first.
+
+    They are in several others (written out, forty pairs of pairs would be 10^12), or deeper than Python parses. Of a value
+    with few containers there are none.
+    """
+    items = value.values() if type(value) is dict else value if type(value) in (tuple, list) else (value,)
+    if all(isinstance(item, _LEAVES) for item in items):
+        return []
+    contents: Contents = {}
+    for _ in _walk(value, contents):
+        pass
+    if len(contents) <= _FEW:
+        return []
+    held: Counter[int] = Counter(id(item) for _, parts in contents.values() for _, item in parts if id(item) in contents)
+    height: dict[int, int] = {}
+    found = []
+    for one, parts in _innermost_first(value, contents):
+        height[id(one)] = 1 + max((height.get(id(item), 0) for _, item in parts), default=0)
+        if one is not value and (held[id(one)] > 1 or height[id(one)] > _DEEPEST or type(one) not in (tuple, list, dict)):
+            height[id(one)] = 0
+            found.append(one)
+    return found
+
+
+def _innermost_first(value: object, contents: Contents) -> Iterator[tuple[Any, list[tuple[Step, Any]]]]:
+    """What `contents` has of a container and those in it, each after its parts."""
+    entered: set[int] = set()
+    pending = [(id(value), False)]
+    while pending:
+        key, parts_are_done = pending.pop()
+        if parts_are_done:
+            yield contents[key]
+        elif key in contents and key not in entered:
+            entered.add(key)
+            pending.append((key, True))
+            pending += [(id(item), False) for _, item in reversed(contents[key][1])]
+
+
+def container(parts: Any) -> Any:
+    """A container as it is: what a traced graph calls where other containers hold it several times, or deep inside."""
+    return parts
 
 
 def steps_of(link: Link) -> Path:

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from netcheck.source.locate import Definition, Step, locate_child, locate_definition
+from netcheck.source.locate import Definition, Step, locate_child, locate_definition, siblings_of
 from netcheck.source.places import built_at
 
 STYLES = {
@@ -444,7 +444,7 @@ def test_models_that_a_variable_or_factory_holds(tmp_path, name, line, children)
         """,
     )
     definition = Definition(str(path), name)
-    siblings = tuple((child, kind) for child, kind, _ in children)
+    siblings = siblings_of(tuple((child, kind) for child, kind, _ in children))
     found = [locate_child([definition], [Step(child, kind, siblings)], kind) for child, kind, _ in children]
     assert [place.line for place in found] == [expected for *_, expected in children]
     assert locate_definition(definition).line == line

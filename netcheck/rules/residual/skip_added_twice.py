@@ -80,11 +80,11 @@ model = nn.Sequential(nn.Linear(8, 16), Block(), Block(), nn.Linear(16, 4))
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all such sums of a model."""
         sums = (node for node in graph if node.kind is Kind.ADD and node.live and node.carries)
-        found = {node: times for node in sums if (times := repetitions(node)) > 1}
+        found = {node: number for node in sums if (number := repetitions(node)) > 1}
         if not found:
             return
         most = max(found.values())
-        times = f"{most:.12g}"
+        times = f"{most:.0f}" if most < 1e6 else f"{most:.3g}"
         blocks = f"{len(found)} sums" if len(found) > 1 else "the sum"
         yield self.finding(
             f"the block's input reaches {blocks} {'twice' if most == 2 else f'{times} times'}: "
