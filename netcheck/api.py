@@ -24,8 +24,9 @@ def trace(model: Any, inputs: Any = None) -> ModelGraph:
     """
     from netcheck import engine
     from netcheck.load import fence
+    from netcheck.load.untouched import untouched
 
-    with fence.closed():
+    with untouched(), fence.closed():
         module = engine.instance(model)
         example = engine.example_inputs(module, inputs)
         return engine.traced(module, example.args, example.kwargs)
@@ -40,8 +41,9 @@ def infer_inputs(model: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """
     from netcheck import engine
     from netcheck.load import fence
+    from netcheck.load.untouched import untouched
 
-    with fence.closed():
+    with untouched(), fence.closed():
         example = engine.example_inputs(engine.instance(model), None)
         return example.args, example.kwargs
 

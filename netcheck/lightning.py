@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from netcheck.engine import check
 from netcheck.findings import Report, Severity
+from netcheck.load.untouched import untouched
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
@@ -71,7 +72,8 @@ class NetcheckCallback(Callback):
         """
         if self.report is not None:
             return
-        self.report = check(pl_module, self.inputs(batch), **self.options)
+        with untouched():
+            self.report = check(pl_module, self.inputs(batch), **self.options)
         if self.fail_on is not None and self.report.at_least(self.fail_on):
             raise FaultyModelError(self.report)
         if self.report.at_least(Severity.INFO) and trainer.is_global_zero:

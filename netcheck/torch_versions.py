@@ -5,6 +5,7 @@
     autograd's graph    when_made, results_of, step_back             a step backward without the engine
     modes               mode_popped, pop_mode, push_mode, DispatchMode   torch functions and operators
     switches            set_gradients, without_onednn, eager             faster than the public ones, or without one
+    of the process      SWITCHES, precisions, pending_seeds ...          what has no public way to be read, or to be put back
     processes           in_bad_fork, group_store                         what a fork or a launcher left behind
 
 All of it is looked up when this is imported, so that a torch which lacks something is known at once (`UsageError`), and not by
@@ -60,7 +61,9 @@ try:
     from torch.nn.modules.batchnorm import _BatchNorm as BatchNormalization
     from torch.nn.modules.conv import _ConvNd as Convolution
     from torch.nn.modules.conv import _ConvTransposeNd as TransposedConvolution
-    from torch.overrides import TorchFunctionMode, _pop_mode, _pop_mode_temporarily, _push_mode
+    from torch.nn.utils import parametrize
+    from torch.overrides import TorchFunctionMode, _len_torch_function_stack, _pop_mode, _pop_mode_temporarily, _push_mode
+    from torch.utils import _device
     from torch.utils._python_dispatch import TorchDispatchMode as DispatchMode
 
     without_torch_function: Callable[[], AbstractContextManager[None]] = torch._C.DisableTorchFunction
@@ -69,11 +72,30 @@ try:
     _onednn, _set_onednn = torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled
     _global_hooks = (_module._global_forward_hooks, _module._global_forward_pre_hooks)
     _bad_forks = (torch.cuda._is_in_bad_fork, torch.xpu._is_in_bad_fork)
+    _precision, _set_precision = torch._C._get_fp32_precision_getter, torch._C._set_fp32_precision_setter
+    _older_precisions: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
+        (torch._C._get_float32_matmul_precision, torch._C._set_float32_matmul_precision),
+        (torch._C._get_cublas_allow_tf32, torch._C._set_cublas_allow_tf32),
+        (torch._C._get_cudnn_allow_tf32, torch._C._set_cudnn_allow_tf32),
+    )
+    _seeds_of: dict[Any, Any] = {torch.cuda: torch.cuda._lazy_seed_tracker, torch.xpu: torch.xpu._lazy_seed_tracker}
+    _default_device = torch._GLOBAL_DEVICE_CONTEXT
+    MODULE_HOOKS = [
+        held for name, held in sorted(vars(_module).items()) if name.startswith("_global_") and isinstance(held, dict)
+    ]
+    SWITCHES: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+        "order of attention kernels": (torch._C._get_sdp_priority_order, torch._C._set_sdp_priority_order),
+        "NNPACK": (torch._C._get_nnpack_enabled, torch._C._set_nnpack_enabled),
+        "TorchScript's optimizer": (torch._C._get_graph_executor_optimize, torch._C._set_graph_executor_optimize),
+        "threads of backward": (torch._C._is_multithreading_enabled, torch._C._set_multithreading_enabled),
+    }
 except (ImportError, AttributeError) as error:
     raise lacking(error) from error
 
 __all__ = [
     "FAKE_TENSOR_LOG",
+    "MODULE_HOOKS",
+    "SWITCHES",
     "BackwardCFunction",
     "BatchNormalization",
     "Convolution",
@@ -94,6 +116,7 @@ __all__ = [
     "eager",
     "early_applied",
     "fake_tensor",
+    "function_modes",
     "global_hooks",
     "group_store",
     "in_bad_fork",
@@ -101,13 +124,22 @@ __all__ = [
     "lacking",
     "load_compiler",
     "mode_popped",
+    "parametrized_weights",
+    "pending_seeds",
     "pop_mode",
+    "precisions",
     "push_mode",
     "require_batch",
     "results_of",
+    "set_function_modes",
     "set_gradients",
+    "set_pending_seeds",
+    "set_precisions",
+    "set_stance",
+    "stance",
     "step_back",
-    "uncompiled", "unset_fake_temporarily",
+    "uncompiled",
+    "unset_fake_temporarily",
     "version",
     "when_made",
     "without_onednn",
@@ -272,6 +304,92 @@ def load_compiler() -> None:
 def eager() -> AbstractContextManager[Any]:
     """Switch torch.compile off, if anything has switched it on."""
     return torch.compiler.set_stance("force_eager") if compiler_loaded() else nullcontext()
+
+
+# ---- what belongs to the process --------------------------------------------------------------------------------------
+
+_PRECISIONS = [(backend, part) for backend in ("cuda", "mkldnn") for part in ("all", "matmul", "conv", "rnn")]
+_PRECISIONS.insert(0, ("generic", "all"))
+
+
+def precisions() -> tuple[Any, ...]:
+    """In which precision products of float32 are computed, of each backend; `set_precisions` puts it back.
+
+    There are two ways to say that since 2.9, and the older one refuses to tell once the newer one was used.
+    """
+    older: list[Any] = []
+    for get, _ in _older_precisions:
+        try:
+            older.append(get())
+        except RuntimeError:
+            older.append(None)
+    return tuple(older), tuple(_precision(*which) for which in _PRECISIONS)
+
+
+def set_precisions(before: tuple[Any, ...]) -> None:
+    """Put back what `precisions` gave."""
+    older, newer = before
+    for (_, put_back), value in zip(_older_precisions, older, strict=True):
+        if value is not None:
+            put_back(value)  # sets some of the newer ones, too
+    for which, value in zip(_PRECISIONS, newer, strict=True):
+        if _precision(*which) != value:
+            _set_precision(*which, value)
+
+
+def function_modes() -> tuple[Any, ...]:
+    """The modes that hear torch functions, the outermost first, and the default device, which is one of them."""
+    modes = [_pop_mode() for _ in range(_len_torch_function_stack())][::-1]
+    for mode in modes:
+        _push_mode(mode)
+    return tuple(modes), dict(vars(_default_device)), _device.CURRENT_DEVICE
+
+
+def set_function_modes(before: tuple[Any, ...]) -> None:
+    """Put back what `function_modes` gave."""
+    modes, default, _device.CURRENT_DEVICE = before
+    vars(_default_device).clear()
+    vars(_default_device).update(default)
+    for _ in range(_len_torch_function_stack()):
+        _pop_mode()
+    for mode in modes:
+        _push_mode(mode)
+
+
+def pending_seeds(accelerator: Any) -> tuple[Any, ...]:
+    """What will seed the generators of torch.cuda (or torch.xpu) when its driver starts."""
+    tracker = _seeds_of[accelerator]
+    return tracker.manual_seed_all_cb, tracker.manual_seed_cb, tuple(tracker.call_order)
+
+
+def set_pending_seeds(accelerator: Any, before: tuple[Any, ...]) -> None:
+    """Put back what `pending_seeds` gave; if the driver has started meanwhile, seed as it would have then."""
+    tracker = _seeds_of[accelerator]
+    tracker.manual_seed_all_cb, tracker.manual_seed_cb, order = before
+    tracker.call_order = list(order)
+    if accelerator.is_initialized():
+        accelerator.seed_all()  # as a driver that nobody seeded
+        for queued in filter(None, order):
+            queued[0]()
+
+
+_STANCE = "_stance"
+
+
+def stance() -> Any:
+    """What torch.compile is told to do; None before it is imported."""
+    return getattr(sys.modules["torch._dynamo.eval_frame"], _STANCE) if compiler_loaded() else None
+
+
+def set_stance(before: Any) -> None:
+    """Put back what `stance` gave."""
+    if compiler_loaded() and before is not None:
+        setattr(sys.modules["torch._dynamo.eval_frame"], _STANCE, before)
+
+
+def parametrized_weights() -> dict[Any, Any]:
+    """What `torch.nn.utils.parametrize.cached` keeps while it is entered."""
+    return parametrize._cache
 
 
 # ---- processes --------------------------------------------------------------------------------------------------------

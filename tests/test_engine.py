@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import nn
 
+import netcheck.load.conventions  # noqa: F401 - before a test puts another module in the place of `netcheck.load.inputs`
 from netcheck import engine
 from netcheck.errors import (
     InputError,

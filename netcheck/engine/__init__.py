@@ -125,6 +125,7 @@ def check(
         allow_writes=allow_writes,
     )
     base.require_known((*settings.chosen, *settings.ignore))
+    from netcheck.load.untouched import untouched
     from netcheck.trace.places import origin_of
 
     report = Report(model=getattr(model, "__name__", type(model).__name__))
@@ -132,7 +133,8 @@ def check(
         lambda: built_from(model, origin_of(model), seed),
         lambda module: example_inputs(module, inputs, seeds),
     )
-    examine(report, source, settings)
+    with untouched():
+        examine(report, source, settings)
     suppressions.unused([report], (), settings)
     return report
 
@@ -184,13 +186,14 @@ def examine(
 def examined(report: Report, source: Source, settings: Settings, harmless: tuple[type[NetcheckError], ...]) -> Report:
     """`report`, filled in."""
     from netcheck.load.omit import past_refusals
+    from netcheck.load.untouched import untouched
 
     start = time.perf_counter()
     findings: list[Finding] = []
     try:
         built = source.build()
         report.model = type(built.model).__name__
-        with in_training(built.model):
+        with untouched(), in_training(built.model):
             progress.phase("inputs")
             example = past_refusals(partial(source.inputs_for, built.model))
             report.inputs = example.description.removeprefix("inputs: ")

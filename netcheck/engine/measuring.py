@@ -78,10 +78,11 @@ def mended(
 
 def costed(report: Report, graph: ModelGraph, example: ExampleInputs, settings: Settings) -> Cost | None:
     """What a training step costs; None, and a sentence in the report, where that cannot be told."""
+    from netcheck.load.untouched import untouched
     from netcheck.measure.fit import cost_on_device
 
     try:
-        with in_training(graph.model):
+        with untouched(), in_training(graph.model):
             return cost_on_device(
                 graph,
                 example.args,
@@ -101,6 +102,7 @@ def patience(settings: Settings) -> float:
 
 def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings: Settings) -> Batches | None:
     """How a batch splits over the devices; None, and a sentence in the report, where that cannot be told."""
+    from netcheck.load.untouched import untouched
     from netcheck.measure.accelerators import count_accelerators
     from netcheck.measure.distributed import Ranks, given_ranks
     from netcheck.measure.share_memory import with_memory
@@ -111,7 +113,7 @@ def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings
     devices = settings.devices or ranks or max(count_accelerators(), DEFAULT_DEVICES)
     progress.phase("split")
     try:
-        with in_training(graph.model):
+        with untouched(), in_training(graph.model):
             found = split(
                 graph,
                 example.args,

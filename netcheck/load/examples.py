@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from torch import Tensor, nn
 
 from netcheck.errors import InputError
-from netcheck.load.randomness import preserved_random_state
+from netcheck.load.keeping import kept
+from netcheck.load.randomness import generator_kept, is_generator
+from netcheck.load.untouched import untouched
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,9 @@ def given(inputs: Any, model: nn.Module | None = None, batches: int = 1) -> Exam
 
 
 def loaded(loader: Iterable[Any], model: nn.Module, batches: int) -> ExampleInputs:
-    """The first batches of a loader; every random number generator is left as it was."""
-    with preserved_random_state():
+    """The first batches of a loader; what belongs to the process is left as it was, and what the loader draws from."""
+    drawn = [partial(generator_kept, generator) for generator in generators_of(loader)]
+    with untouched(), kept(drawn):
         try:
             taken = tuple(as_arguments(batch, model) for batch in islice(iter(loader), batches))
         except Exception as error:  # of the user's data set
@@ -73,6 +77,13 @@ def loaded(loader: Iterable[Any], model: nn.Module, batches: int) -> ExampleInpu
         raise InputError(f"the {type(loader).__name__} gives no batch", help="give a loader that is not empty")
     example = described(*taken[0], f"from the {type(loader).__name__}")
     return replace(example, batches=taken)
+
+
+def generators_of(loader: Any) -> Iterator[Any]:
+    """The random number generators that a loader, its samplers or its data hold."""
+    parts = [getattr(loader, name, None) for name in ("sampler", "batch_sampler", "dataset")]
+    for part in (loader, *parts, getattr(parts[1], "sampler", None)):
+        yield from filter(is_generator, getattr(part, "__dict__", {}).values())
 
 
 def as_arguments(batch: Any, model: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]]:

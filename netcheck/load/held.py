@@ -21,11 +21,13 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from netcheck.load.contents import builtin_of, is_array, put, restore, saved
-from netcheck.load.randomness import preserved_random_state
+from netcheck.load.keeping import finished
+from netcheck.load.randomness import generator_kept, is_generator
 from netcheck.load.surroundings import Surroundings
+from netcheck.load.untouched import untouched
 
 _COMMON_ATOMS = frozenset((bool, int, float, str, type(None)))  # most of what a module's __dict__ holds
-_ATOMS = (str, bytes, int, float, complex, bool, type(None), type, torch.dtype, torch.device, torch.Size, torch.Generator)
+_ATOMS = (str, bytes, int, float, complex, bool, type(None), type, torch.dtype, torch.device, torch.Size)
 _PLAIN_CONTAINERS = frozenset((dict, OrderedDict, list, set))
 _OPAQUE_PACKAGES = ("torch", "numpy", "builtins", "collections", "functools", "threading", "logging", "abc", "enum", "re")
 
@@ -53,6 +55,7 @@ class Census:
     holders: list[Any] = field(default_factory=list)  # every dict, list, set and deque that holds something
     empties: list[Any] = field(default_factory=list)  # those that hold nothing yet: most hooks of most modules
     filled: list[Any] = field(default_factory=list)  # the holders with tensors in them, or in their tuples
+    generators: list[Any] = field(default_factory=list)  # of random numbers, which forward draws from
     surroundings: Surroundings = field(default_factory=Surroundings)  # what the code can reach besides, inside `substituted`
 
 
@@ -91,7 +94,9 @@ def _visit(start: Any, name: str, census: Census) -> None:
         if id(value) in census.walked:
             continue
         census.walked.add(id(value))
-        if isinstance(value, nn.Module):
+        if is_generator(value):
+            census.generators.append(value)
+        elif isinstance(value, nn.Module):
             pending += reversed(_module_children(value, name, census))
         else:
             pending += reversed(_plain_children(value, name, census))
@@ -165,29 +170,27 @@ def substituted(root: nn.Module, convert: Callable[[torch.Tensor], torch.Tensor]
     Raises:
         Whatever `convert` raises, before anything was changed.
     """
-    with preserved_random_state(), swapped(take_census(root), convert) as census:
+    with untouched(), swapped(take_census(root), convert) as census:
         yield census
 
 
 @contextmanager
 def swapped(census: Census, convert: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[Census]:
-    """`substituted` for a census that was taken before, once for many runs; the random state is the caller's."""
+    """`substituted` for a census that was taken before, once for many runs; what belongs to the process is the caller's."""
     converted = {key: convert(tensor) for key, (tensor, _) in census.tensors.items()}
     contents = [saved(holder) for holder in census.holders]
     modules = [module for module, _ in census.modules.values()]
     kinds = [(module, type(module)) for module in modules if isinstance(module, LazyModuleMixin)]
+    drawn = [generator_kept(generator) for generator in census.generators]
     run = replace(
         census,
         modules=dict(census.modules),  # a recorder adds those that it meets
         tensors={id(converted[key]): entry for key, entry in census.tensors.items()},
         converted=list(converted.values()),
-        surroundings=Surroundings(modules, known=census.walked.union(census.tensors, map(id, census.holders))),
+        surroundings=surroundings_of(census),
     )
-    try:
-        for holder in census.filled:
-            _swap(holder, converted)
-        yield run
-    finally:
+
+    def put_back() -> None:
         for module, kind in kinds:
             if type(module) is not kind:
                 module.__class__ = kind  # a lazy module becomes another class when it first runs
@@ -195,8 +198,31 @@ def swapped(census: Census, convert: Callable[[torch.Tensor], torch.Tensor]) -> 
             restore(holder, content)
         for holder in filter(None, census.empties):
             holder.clear()
-        run.surroundings.restore()
         run.converted = []
+
+    try:
+        for holder in census.filled:
+            _swap(holder, converted)
+        yield run
+    finally:
+        finished([put_back, run.surroundings.restore, *drawn])
+
+
+def surroundings_of(census: Census) -> Surroundings:
+    """What the code of the modules of a census can reach besides."""
+    modules = (module for module, _ in census.modules.values())
+    return Surroundings(modules, known=census.walked.union(census.tensors, map(id, census.holders)))
+
+
+@contextmanager
+def changing_only_itself(root: nn.Module) -> Iterator[None]:
+    """Run a copy of a model: what its code can reach besides is left as it was, and so is what belongs to the process."""
+    surroundings = surroundings_of(take_census(root))
+    with untouched():
+        try:
+            yield
+        finally:
+            finished([surroundings.restore])
 
 
 def _swap(holder: Any, converted: dict[int, torch.Tensor]) -> None:

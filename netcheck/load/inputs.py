@@ -20,7 +20,7 @@ from netcheck.load.conventions import by_convention
 from netcheck.load.examples import ExampleInputs, described, given
 from netcheck.load.inference.answer import inferred
 from netcheck.load.specs import FORM, Spec, parse_spec
-from netcheck.load.untouched import preserved_globals
+from netcheck.load.untouched import silent, untouched
 
 SECONDS = 2.8  # that inference may take
 DTYPES = {
@@ -81,7 +81,7 @@ def infer_inputs(model: nn.Module, *, conventions: bool = True, seconds: float =
     Raises:
         InputError: nothing worked; the sentence says what was tried and where it ended.
     """
-    with preserved_globals():
+    with untouched(), silent(), torch.jit.optimized_execution(False):  # which would keep fake tensors as constants
         found = by_convention(model) if conventions else None
         return found or inferred(model, seconds=seconds)
 

@@ -29,6 +29,8 @@ from torch import nn
 
 from netcheck.load.contents import CONTAINERS, restore, saved
 from netcheck.load.guard import is_installed
+from netcheck.load.keeping import PutBack
+from netcheck.load.randomness import generator_kept, is_generator
 from netcheck.torch_versions import global_hooks
 
 _LARGEST_COPY = 10_000_000  # elements of a tensor whose values are kept in case they are overwritten
@@ -36,7 +38,7 @@ _MOST = 20_000  # objects that are looked at: a larger web (a trainer, a data se
 _MOST_ELEMENTS = 1_000  # of one container that are followed
 _OPAQUE = frozenset(("torch", "numpy", "netcheck", *sys.stdlib_module_names)) - {"types", "argparse"}  # namespaces
 _ATOMS = (
-    str, bytes, int, float, complex, type(None), torch.dtype, torch.device, torch.Size, torch.Generator,
+    str, bytes, int, float, complex, type(None), torch.dtype, torch.device, torch.Size,
     types.BuiltinFunctionType,
 )  # fmt: skip
 _SPECIAL = ("__init__", "__call__", "forward", "backward", "setup_context")  # what calling a class or an object runs
@@ -62,6 +64,7 @@ class Surroundings:
         self._classes: dict[type, dict[str, Any]] = {}
         self._tensors: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._caches: list[tuple[Any, int]] = []
+        self._drawn: list[PutBack] = []  # generators of random numbers
         self._keep: list[Any] = []  # so that no id is used twice
         self._entered: set[tuple[type | None, int]] = set()  # functions, with the class that they are a method of
         self._pending: list[tuple[Any, type | None, tuple[str, ...]]] = []
@@ -99,6 +102,8 @@ class Surroundings:
         for tensor, values in self._tensors:
             if not torch.equal(tensor, values):  # its version does not tell: batch_norm writes without counting
                 tensor.data.copy_(values)
+        for put_back in self._drawn:
+            put_back()
 
     # ---- following: `names` are those that the code says which led here, `owner` is the class of a method ----------
 
@@ -123,6 +128,7 @@ class Surroundings:
     def _visit_function(self, function: types.FunctionType, owner: type | None) -> None:
         if is_opaque(function.__module__):
             return
+        self._hold(function.__dict__)  # `f.calls += 1`
         code, space = function.__code__, function.__globals__
         names = names_in(code)
         found = [space[name] for name in names if name in space]
@@ -156,6 +162,8 @@ class Surroundings:
     def _visit_object(self, value: Any, owner: type | None, names: tuple[str, ...]) -> None:
         if isinstance(value, torch.Tensor):
             self._visit_tensor(value)
+        elif is_generator(value):
+            self._drawn.append(generator_kept(value))
         elif isinstance(value, CONTAINERS):
             self._hold(value)
         elif isinstance(value, tuple | frozenset):

@@ -16,7 +16,6 @@ Every operation is judged by itself, on inputs cut from the whole batch's: what 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ import torch
 
 from netcheck.errors import TraceError
 from netcheck.load.randomness import seeded
+from netcheck.load.untouched import default_dtype
 from netcheck.measure.axes import BatchAxes
 from netcheck.measure.chance import Chanceless, chanceless_copy
 from netcheck.measure.replay import callee, evaluated
@@ -320,11 +320,3 @@ def close(one: torch.Tensor, other: torch.Tensor) -> bool:
     finite = one.isfinite()
     scale = float(one[finite].abs().max()) if finite.any() else 1.0
     return torch.allclose(one, other, rtol=tolerance, atol=tolerance * max(scale, 1e-300), equal_nan=True)
-
-
-def default_dtype(dtype: torch.dtype) -> ExitStack:
-    """Within this context new floating-point tensors are of `dtype`."""
-    stack = ExitStack()
-    stack.callback(torch.set_default_dtype, torch.get_default_dtype())
-    torch.set_default_dtype(dtype)
-    return stack

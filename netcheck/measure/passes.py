@@ -19,7 +19,8 @@ from torch import nn
 
 from netcheck.errors import ProbeError
 from netcheck.load.held import Census, swapped, take_census
-from netcheck.load.randomness import preserved_random_state, seed_all
+from netcheck.load.randomness import seed_all
+from netcheck.load.untouched import default_dtype, untouched
 from netcheck.measure.follow import Calls, FlagsOfLeavesOnly, Follower, expected_calls
 from netcheck.measure.inputs import Example
 from netcheck.measure.plan import Plan
@@ -139,7 +140,7 @@ class Stage:
 
         if plan.device.type == "cuda":
             torch.cuda.init()  # so that the state of its generator is saved, and restored
-        with default_dtype(plan.dtype), preserved_random_state(), swapped(census, convert) as held:
+        with untouched(), default_dtype(plan.dtype), swapped(census, convert) as held:
             trained: dict[str, torch.Tensor] = {}
             names: dict[str, Sequence[str]] = {}
             for twin in held.converted:
@@ -340,14 +341,3 @@ def closing(watch: Watch) -> Iterator[None]:
         yield
     finally:
         watch.release()
-
-
-@contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """What `torch.zeros(3)` inside forward makes."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)

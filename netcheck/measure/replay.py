@@ -17,12 +17,13 @@ import torch
 from torch import fx, nn
 
 from netcheck.load.held import substituted
+from netcheck.load.untouched import silent_fakes
 from netcheck.measure.operation import EQUALLY_COSTLY, Origin, Profile, fake_tensor, like, profiled
 from netcheck.torch_versions import FakeTensor, without_onednn
 from netcheck.trace import structure
 from netcheck.trace.calls import after
 from netcheck.trace.fakes import Fakes
-from netcheck.trace.run import argument_names, device_of, silent_fakes
+from netcheck.trace.run import argument_names, device_of
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

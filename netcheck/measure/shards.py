@@ -19,7 +19,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from netcheck.load.held import changing_only_itself
 from netcheck.load.randomness import seeded
+from netcheck.load.untouched import default_dtype
 from netcheck.measure.axes import BatchAxes
 from netcheck.measure.batch_figures import Comparison, ParallelRun
 from netcheck.measure.chance import Chanceless, chanceless_copy
@@ -35,7 +37,6 @@ from netcheck.measure.differences import (
 from netcheck.measure.distributed import REPLICAS, UNFINISHED, Ranks, Results
 from netcheck.measure.job import Job
 from netcheck.measure.meeting import Meeting
-from netcheck.measure.mixing import default_dtype
 from netcheck.measure.ranks import Outcome
 from netcheck.measure.scatter import chunk_sizes
 from netcheck.torch_versions import BatchNormalization
@@ -107,7 +108,7 @@ class _Comparison:
 
     def made(self, ranks: Ranks | None) -> Comparison:
         """The comparison, on `ranks` if there are any."""
-        with default_dtype(self.dtype), seeded(self.seed), torch.enable_grad():
+        with changing_only_itself(self.model), default_dtype(self.dtype), seeded(self.seed), torch.enable_grad():
             whole_outputs, given = self.whole_outputs()
             self.require_repeatable(whole_outputs, given)
             try:

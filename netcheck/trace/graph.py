@@ -21,6 +21,7 @@ import torch
 from torch import fx, nn
 
 from netcheck.findings import Layer, Location, Summary
+from netcheck.load.randomness import preserved_random_state
 from netcheck.source.places import built_at
 from netcheck.trace import paths, places, residual
 from netcheck.trace.classify import classify
@@ -223,7 +224,8 @@ class ModelGraph:
         """The static gain of the graph, and what is to blame where it is outside the depth budget."""
         from netcheck.trace.budget import diagnose
 
-        return diagnose(self)
+        with preserved_random_state():  # it tries what functions do
+            return diagnose(self)
 
     @cached_property
     def residuals(self) -> list[Residual]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx
 
+from netcheck.load.randomness import preserved_random_state
 from netcheck.trace.kinds import Kind
 from netcheck.trace.values import TooCostly, ancestors, evaluate
 
@@ -104,7 +105,7 @@ def constant_value(node: Node) -> Any:
     """
     known: dict[fx.Node, Any] = {}
     try:
-        with torch.no_grad():
+        with torch.no_grad(), preserved_random_state():
             evaluate(ancestors([node.fx]), node.graph.recording.attributes, {}, known)
     except (RuntimeError, TypeError, ValueError) as error:
         raise TooCostly from error

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -19,9 +18,9 @@ import torch
 from torch import nn
 
 from netcheck.errors import TraceError
-from netcheck.load.held import substituted
-from netcheck.load.randomness import preserved_random_state
-from netcheck.torch_versions import FAKE_TENSOR_LOG, FakeTensor
+from netcheck.load.held import changing_only_itself, substituted
+from netcheck.load.untouched import silent_fakes, untouched
+from netcheck.torch_versions import FakeTensor
 from netcheck.trace import fakes, places, structure
 from netcheck.trace.calls import VALUE_NEEDED
 from netcheck.trace.fakes import Fakes
@@ -57,8 +56,12 @@ def trace(
         UsageError: this torch does not tell of all that must be heard.
     """
     require_hearing()
-    args, kwargs = tuple(args), dict(kwargs or {})
-    model = materialized(unwrapped(model), args, kwargs)
+    with untouched():
+        return _traced(unwrapped(model), tuple(args), dict(kwargs or {}), training)
+
+
+def _traced(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> ModelGraph:
+    model = materialized(model, args, kwargs)
     try:
         recorder = attempt_fake(model, args, kwargs, training=training)
         if recorder.recording.lost:
@@ -219,7 +222,7 @@ def materialized(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
     lazy: Any = nn.parameter.UninitializedBuffer
     fresh = {id(m): lazy(device=m.device, dtype=m.dtype) for m in members if isinstance(m, lazy)}
     twin = copy.deepcopy(model, fresh)
-    with preserved_random_state(), torch.no_grad():
+    with changing_only_itself(twin), torch.no_grad():
         try:
             twin(*structure.rebuild(args, torch.clone), **structure.rebuild(kwargs, torch.clone))
         except (Exception, SystemExit) as error:
@@ -255,17 +258,6 @@ def own_copy(tensor: torch.Tensor) -> torch.Tensor:
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(twin, requires_grad=tensor.requires_grad)
     return twin.requires_grad_(tensor.requires_grad)
-
-
-@contextmanager
-def silent_fakes() -> Iterator[None]:
-    """Keep PyTorch from logging a traceback where fake tensors meet an operation that has no meta kernel."""
-    log = logging.getLogger(FAKE_TENSOR_LOG)
-    before, log.disabled = log.disabled, True
-    try:
-        yield
-    finally:
-        log.disabled = before
 
 
 def device_of(model: nn.Module) -> torch.device | None:

@@ -31,6 +31,7 @@ from netcheck.load.inference.expressions import frames_of
 from netcheck.load.inference.proposals import Proposal, Slot
 from netcheck.load.inference.recorder import NEEDS_VALUES, Consumer, Recorder, Refused
 from netcheck.load.omit import require_let
+from netcheck.load.untouched import untouched
 
 MOST_ELEMENTS = 2**27  # in one input that is not allocated
 MOST_REAL_ELEMENTS = 2**22  # in one that is computed with
@@ -135,6 +136,7 @@ class Probe:
             return Outcome(proposal, MemoryError("too large an input"), None, recorder)
         try:
             with (
+                untouched(),
                 swapped(self.census, lambda tensor: self._stand_in(tensor, recorder)),
                 self.engine.mode(),
                 torch.enable_grad(),
