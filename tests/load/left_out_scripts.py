@@ -76,6 +76,7 @@ ACTIONS = {
     "look_up": "__import__('socket').getaddrinfo('example.com', 80)  # out: opens a connection: example.com",
     "url": "__import__('urllib.request').request.urlopen('http://example.com')  # out: opens a connection: example.com",
     "mail": "__import__('smtplib').SMTP('example.com')  # out: opens a connection: example.com",
+    "group": "torch.distributed.init_process_group('gloo', rank=0, world_size=2)  # out: opens connections",
     "kill": "os.kill(os.getppid(), 9)  # out: sends a signal",
     "killpg": "os.killpg(0, 15)  # out: sends a signal",
     "browser": "__import__('webbrowser').open('http://example.com')  # out: opens a page in a browser",

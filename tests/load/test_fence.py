@@ -226,6 +226,34 @@ def test_compiled_code_is_stopped_by_the_kernel(tmp_path, monkeypatch):
     assert reports["net"].summary is not None
 
 
+def test_what_the_kernel_refuses_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("safetensors")
+    script = """
+        import torch
+        from safetensors.torch import save_file
+        from torch import nn
+
+        def save(model):
+            save_file(model.state_dict(), "kept.pt")
+
+        class Net(nn.Linear):
+            def __init__(self):
+                super().__init__(4, 3)
+                save(self)
+
+        model = Net()
+        save(model)
+        """
+    kept(tmp_path)
+    (tmp_path / "net.py").write_text(textwrap.dedent(script))
+    if ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) < 3:
+        pytest.skip("this kernel has no Landlock")
+    reports, same = check(tmp_path, monkeypatch, "net.py")
+    assert same
+    assert reports["net"].summary is not None
+    assert {7, 12, 15} == {one.line for one in reports["net"].left_out}
+
+
 def test_unneeded_lines_share_two_seconds(tmp_path, monkeypatch):
     slow = "".join(f"while x != {number}:\n    pass\n" for number in range(1, 20))
     (tmp_path / "net.py").write_text(f"{HEAD}x = 0\n{slow}model = nn.Linear(4, 3)\n")

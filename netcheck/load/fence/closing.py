@@ -67,7 +67,7 @@ def close_for_good(scratch: str, *, alone: bool) -> None:
     hook.install()
     if alone:
         keep_caches_in(state.scratch)
-        kernel.allow_only([*FREE, *existing((state.scratch, *cache_folders()))])
+        state.kernel = kernel.allow_only([*FREE, *existing((state.scratch, *cache_folders()))])
 
 
 def keep_caches_in(folder: str) -> None:

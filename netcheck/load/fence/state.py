@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from dataclasses import dataclass, field
 
 from netcheck.findings import LeftOut, Location
 
+DENIED = re.compile(r"permission denied|operation not permitted", re.IGNORECASE)
 PATIENCE = 100  # refusals at one line until one is raised that `except Exception` does not catch
 
 
@@ -38,6 +41,7 @@ class State:
         notes: what was met.
         last: what was met last, whether or not it was noted before.
         refusals: how often something was refused at a place.
+        kernel: whether the kernel refuses writes, too.
         exempt: threads in which the fence itself is at work.
     """
 
@@ -48,6 +52,7 @@ class State:
     notes: dict[tuple[str, int, str], LeftOut] = field(default_factory=dict)
     last: LeftOut | None = None
     refusals: Counter[tuple[str, int]] = field(default_factory=Counter)
+    kernel: bool = False
     exempt: set[int] = field(default_factory=set)
 
     def holds(self) -> bool:
@@ -126,4 +131,17 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def excuse(error: BaseException) -> Refused | Halted | None:
     """The refusal that an exception comes from, if it comes from one."""
-    return next((one for one in chain(error) if isinstance(one, Refused | Halted)), None)
+    refusals = (one for one in chain(error) if isinstance(one, Refused | Halted))
+    return next(refusals, None) or (denied(error) if state.kernel else None)
+
+
+def denied(error: BaseException) -> Refused | None:
+    """The same for what the kernel refused to compiled code, which nobody has noted yet."""
+    from netcheck.load.guard import describe, user_line
+
+    denial = next((one for one in chain(error) if isinstance(one, Exception) and DENIED.search(describe(one))), None)
+    if denial is None:
+        return None
+    if place := user_line(error):
+        note(place.file, place.line, f"raised {describe(denial)}")
+    return Refused(errno.EACCES, f"netcheck lets the code that it checks write no files: {describe(denial)}")

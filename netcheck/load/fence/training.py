@@ -12,6 +12,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from netcheck.load.fence import stand_ins
+from netcheck.load.fence.actions import refusing
 from netcheck.load.fence.askers import asker, in_own_thread
 from netcheck.load.fence.patches import Patch
 from netcheck.load.fence.places import may_write, resolved, shown
@@ -24,9 +25,10 @@ def patches() -> list[Patch]:
 
 
 def writers() -> list[Patch]:
-    """Those about files."""
+    """Those about files and connections that compiled code makes."""
     return [
         Patch(torch, "save", save),
+        Patch(torch.distributed, "init_process_group", refusing(lambda *args, **kwargs: "opens connections to other processes")),
         Patch(torch.jit, "save", write_nothing("torch.jit.save")),
         *(
             Patch(sys.modules[module], name, write_nothing(f"{module}.{name}"))
