@@ -220,6 +220,7 @@ class Report:
         suppressed: findings that comments in the source suppress.
         suppressions: what each of these comments did.
         known: findings that the project's baseline knows.
+        unshown: why a part of it is missing where it is shown; "" in every report that is whole.
         left_out: lines that were not let write, send, start or train anything, in the order in which they were met.
     """
 
@@ -235,6 +236,7 @@ class Report:
     suppressions: list[Suppression] = field(default_factory=list)
     known: list[Finding] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    unshown: str = ""
 
     # What the measurements of later stages fill in: None where they were not made.
     gradients: Any = None

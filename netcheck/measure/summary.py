@@ -146,8 +146,9 @@ def rms_of(tensor: torch.Tensor) -> float:
 
 
 def layer_norms(profile: Sequence[NodeProfile]) -> list[float]:
-    """The gradient's norm at each weight layer that a gradient reached, from the input on."""
-    return [node.gradient_norm for node in profile if node.is_weight_layer and node.gradient_norm]
+    """The gradient's norm at each weight layer that a gradient reached, and that is finite, from the input on."""
+    norms = [node.gradient_norm for node in profile if node.is_weight_layer and node.gradient_norm]
+    return [norm for norm in norms if math.isfinite(norm)]
 
 
 def fitted(norms: Sequence[float]) -> Slope | None:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from netcheck.findings import Finding, Report
 from netcheck.report import selection, text
+from netcheck.report.isolation import isolated
 from netcheck.report.places import place_of
 from netcheck.report.terminal import Painter, printable
 
 
+@isolated
 def render(
     reports: Sequence[Report],
     *,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from netcheck.findings import Report, Severity
 from netcheck.report import concise, text
+from netcheck.report.isolation import isolated
 from netcheck.report.places import in_repository, place_of
 from netcheck.report.selection import Entry, worst_first
 from netcheck.report.terminal import Painter, shorten
@@ -27,6 +28,7 @@ LONGEST = 4000  # characters of one message: the platform refuses annotations of
 KINDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
+@isolated
 def render(reports: Sequence[Report], *, root: Path | None = None) -> str:
     """The annotations worst first, then what did not fit among them, then what was checked.
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import netcheck
 from netcheck.findings import Report
+from netcheck.report.isolation import isolated, isolated_one
 from netcheck.report.page import charts, views
 from netcheck.report.terminal import printable_text
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
+@isolated
 def render(reports: Sequence[Report], *, root: Path | None = None) -> str:
     """All reports as one HTML document.
 
@@ -43,6 +45,7 @@ def render(reports: Sequence[Report], *, root: Path | None = None) -> str:
     )
 
 
+@isolated_one
 def fragment(report: Report, *, root: Path | None = None) -> str:
     """One report as HTML that a notebook shows: it brings its style and needs no script."""
     page = views.page_of([report], Path.cwd() if root is None else root)

@@ -28,6 +28,7 @@ A model:
     suppressed  list of findings that comments in the source suppress; they do not count
     known       list of findings that the project's baseline knows; they do not count either
     skipped     list of str: what was not checked, a sentence each
+    unshown     str, why a part of this entry is missing: what of it could not be written, and why; else ""
     left_out    list of lines of the user's code that were not let write, send, start or train anything, or that were not run:
                 file (str), line (int), reason (str), trains (bool)
 
@@ -120,7 +121,7 @@ A location:
     end_line, end_column   int, past the last character, or null
     function       str, qualified name of the function that holds the line; "" if not known
 
-Numbers that JSON lacks are the strings "NaN", "Infinity" and "-Infinity".
+Numbers that JSON lacks are the strings "NaN", "Infinity" and "-Infinity", wherever a float may stand.
 """
 
 from __future__ import annotations
@@ -135,6 +136,7 @@ from typing import TYPE_CHECKING, Any
 import netcheck
 from netcheck.findings import Report, by_importance
 from netcheck.report import selection
+from netcheck.report.isolation import isolated, isolated_one
 
 if TYPE_CHECKING:
     from netcheck.measure.batch_figures import Batches
@@ -145,6 +147,7 @@ SCHEMA = 1
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 
 
+@isolated
 def render(reports: Sequence[Report], *, statistics: bool = False) -> str:
     """All reports as one JSON document in ASCII, indented, with a newline at the end.
 
@@ -183,6 +186,7 @@ def counts(reports: Sequence[Report]) -> list[dict[str, Any]]:
     return [one._asdict() for one in selection.statistics(reports)]
 
 
+@isolated_one
 def model_entry(report: Report) -> dict[str, Any]:
     """One report as plain JSON data."""
     entry = {
@@ -199,6 +203,7 @@ def model_entry(report: Report) -> dict[str, Any]:
         "suppressed": [finding.to_dict() for finding in report.suppressed],
         "known": [finding.to_dict() for finding in report.known],
         "skipped": report.skipped,
+        "unshown": report.unshown,
         "left_out": [asdict(one) for one in report.left_out],
     }
     return {key: plain(value) for key, value in entry.items()}

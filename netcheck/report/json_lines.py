@@ -19,9 +19,11 @@ from typing import Any
 
 import netcheck
 from netcheck.findings import Report
+from netcheck.report.isolation import isolated
 from netcheck.report.json import SCHEMA, checked, counts, model_entry
 
 
+@isolated
 def render(reports: Sequence[Report], *, statistics: bool = False) -> str:
     """All reports as lines of JSON in ASCII; with `statistics`, how often each rule found something, and not each finding."""
     return "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines(reports, statistics=statistics))

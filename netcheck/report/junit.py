@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 
 from netcheck.findings import Finding, Report, Severity, by_importance
 from netcheck.report import text
+from netcheck.report.isolation import isolated
 from netcheck.report.selection import could_not_check
 from netcheck.report.terminal import Painter, printable_text, shorten
 
@@ -25,6 +26,7 @@ from netcheck.report.terminal import Painter, printable_text, shorten
 FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+@isolated
 def render(reports: Sequence[Report], *, fail_on: Severity = Severity.WARNING, root: Path | None = None) -> str:
     """All reports as one test suite.
 

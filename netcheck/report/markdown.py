@@ -21,6 +21,7 @@ from pathlib import Path
 from netcheck.findings import Finding, Report
 from netcheck.report import selection, text
 from netcheck.report.excerpt import excerpt
+from netcheck.report.isolation import isolated
 from netcheck.report.terminal import Painter, printable, shorten
 
 LONGEST = 60_000  # characters: some room is left for what a bot adds
@@ -32,6 +33,7 @@ SIGNS = re.compile(
 PLAIN = Painter(False)
 
 
+@isolated
 def render(reports: Sequence[Report], *, verbose: bool = False, statistics: bool = False, root: Path | None = None) -> str:
     """All reports as one comment.
 

@@ -18,6 +18,8 @@ GUARD = 'if __name__ == "__main__":'
 
 def lines(report: Report) -> Iterator[tuple[str, str]]:
     """Pairs of a label and a text; none where nothing was left out."""
+    if report.unshown:
+        yield "not shown", report.unshown
     if not report.left_out:
         return
     own = os.path.normpath(report.target.rpartition(":")[0] or report.target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from netcheck.errors import NetcheckError
@@ -30,7 +31,8 @@ def gradients(report: Report, axes: Any = None) -> Any:
         raise NetcheckError(
             f"no gradients of {report.model} were measured", help="check it with probe=True, which is the default"
         )
-    layers = [one for one in report.gradients.profile if one.is_weight_layer and one.gradient_norm]
+    reached = [one for one in report.gradients.profile if one.is_weight_layer and one.gradient_norm]
+    layers = [one for one in reached if math.isfinite(one.gradient_norm or 0.0)]
     if axes is None:
         try:
             from matplotlib import pyplot
@@ -44,5 +46,8 @@ def gradients(report: Report, axes: Any = None) -> Any:
     axes.set_xticks(list(numbers)[::step], [profile.name_of(one) for one in layers[::step]], rotation=45, ha="right")
     axes.set_xlabel("weight layers, from the input to the head")
     axes.set_ylabel("norm of the gradient, for a norm of 1 at the head's input")
-    axes.set_title(f"{report.model}: gain {profile.signed(report.gradients.held_gain, 1)} decades")
+    title = f"{report.model}: gain {profile.signed(report.gradients.held_gain, 1)} decades"
+    if len(layers) < len(reached):
+        title += f"\nNaN or infinite at {len(reached) - len(layers)} of {len(reached)} weight layers"
+    axes.set_title(title)
     return axes

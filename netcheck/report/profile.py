@@ -23,11 +23,14 @@ LEAST = 1.0  # decades that the blocks span at least, so that noise looks flat
 def lines(gradients: Gradients) -> list[str]:
     """What a report says of the gradients under a model's findings: the profile, the numbers, the conditions."""
     found = []
-    layers = [one for one in gradients.profile if one.is_weight_layer and one.gradient_norm]
+    reached = [one for one in gradients.profile if one.is_weight_layer and one.gradient_norm]
+    layers = [one for one in reached if math.isfinite(one.gradient_norm or 0.0)]
     if len(layers) > 1:
         first, last = layers[0], layers[-1]
         ends = f"{power(first)} at {name_of(first)} ... {power(last)} at {name_of(last)}"
         found.append(f"  gradient: {drawn([decades(one) for one in layers])}  {ends}")
+    if len(layers) < len(reached):
+        found.append(f"  gradient: NaN or infinite at {len(reached) - len(layers)} of {len(reached)} weight layers")
     found.append(f"  gain: {numbers(gradients)}")
     found.append(f"  measured: {gradients.conditions}")
     found += [f"  note: {printable(remark)}" for remark in gradients.remarks]
@@ -42,9 +45,9 @@ def numbers(gradients: Gradients) -> str:
     if gradients.pooled:
         parts.append(f"{signed(-gradients.pooled, 1)} of it by averaging over positions, which is not held against it")
     if gradients.homogeneity is not None:
-        parts.append(f"|g|/|w| within {gradients.homogeneity:.1f} decades")
+        parts.append(f"|g|/|w| within {number(gradients.homogeneity, '.1f')} decades")
     if gradients.effective_rank is not None:
-        parts.append(f"effective rank {gradients.effective_rank:.2f}")
+        parts.append(f"effective rank {number(gradients.effective_rank, '.2f')}")
     return ", ".join(parts)
 
 
@@ -61,7 +64,8 @@ def drawn(logs: Sequence[float]) -> str:
 
 def decades(one: NodeProfile) -> float:
     """log10 of a gradient's norm that is above 0."""
-    return math.log10(one.gradient_norm or 1.0)
+    norm = one.gradient_norm or 1.0
+    return math.log10(norm) if norm > 0 else norm  # of a NaN, a NaN
 
 
 def power(one: NodeProfile) -> str:
@@ -79,6 +83,11 @@ def signed(value: float, digits: int, plus: str = "+") -> str:
     return text.replace("-", "−").replace("+", plus)
 
 
+def number(value: float, form: str) -> str:
+    """A number in some form, or in a word where it is none."""
+    return f"{value:{form}}" if math.isfinite(value) else signed(value, 0)
+
+
 def name_of(one: NodeProfile) -> str:
     """What a person finds the operation by."""
     return printable(shorten(one.path or one.operation))
@@ -90,11 +99,11 @@ def table(profile: Sequence[NodeProfile]) -> str:
         (
             name_of(one),
             printable(shorten(one.operation)),
-            f"{one.mean:.2g}",
-            f"{one.rms:.2g}",
+            number(one.mean, ".2g"),
+            number(one.rms, ".2g"),
             share(one.dead),
             share(one.saturated),
-            "" if one.gradient_rms is None else f"{one.gradient_rms:.1e}",
+            "" if one.gradient_rms is None else number(one.gradient_rms, ".1e"),
             "" if not one.gradient_norm else signed(decades(one), 2),
         )
         for one in profile
@@ -105,4 +114,4 @@ def table(profile: Sequence[NodeProfile]) -> str:
 
 def share(value: float | None) -> str:
     """A share as a percentage; nothing for none."""
-    return f"{value:.0%}" if value else ""
+    return number(value, ".0%") if value else ""

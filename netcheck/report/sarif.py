@@ -24,6 +24,7 @@ from netcheck.findings import Finding, Location, Report, Severity, Verdict
 from netcheck.report import omissions
 from netcheck.report import rules as documentation
 from netcheck.report.excerpt import source_lines
+from netcheck.report.isolation import isolated
 from netcheck.report.json import plain
 from netcheck.report.places import in_repository, place_of, repository_of, uri
 from netcheck.report.selection import Entry, could_not_check, worst_first
@@ -38,6 +39,7 @@ CONFIRMED_RANK = 15.0
 MOST_NAMES = 50  # modules and further places of one result
 
 
+@isolated
 def render(reports: Sequence[Report], *, root: Path | None = None) -> str:
     """All reports as one SARIF log with one run.
 

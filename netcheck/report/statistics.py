@@ -13,9 +13,11 @@ from pathlib import Path
 from netcheck.findings import Report
 from netcheck.report import selection, text
 from netcheck.report.columns import in_columns
+from netcheck.report.isolation import isolated
 from netcheck.report.terminal import Painter
 
 
+@isolated
 def render(
     reports: Sequence[Report],
     *,

@@ -39,6 +39,7 @@ from netcheck.findings import Finding, Layer, Location, Report, Severity, Verdic
 from netcheck.report import batches, cost, omissions, profile
 from netcheck.report.columns import in_columns
 from netcheck.report.excerpt import excerpt, gutter_width, printed, source_lines
+from netcheck.report.isolation import isolated
 from netcheck.report.terminal import Painter, printable, shorten
 
 MOST_PLACES = 3  # other locations of one finding that are listed without --verbose
@@ -50,6 +51,7 @@ VERDICTS = {
 }
 
 
+@isolated
 def render(
     reports: Sequence[Report],
     *,
@@ -79,7 +81,7 @@ def render(
 def model(report: Report, paint: Painter, root: Path, *, verbose: bool, quiet: bool) -> list[str]:
     """The blocks about one model: its header, its layers if verbose, its findings, the gradient's way through it."""
     findings = [f for f in by_importance(report.findings) if f.counts or verbose]
-    if not findings and (quiet or report.summary is None):
+    if not findings and (quiet or report.summary is None) and not report.unshown:
         return []  # what was skipped is said at the end
     blocks = [header(report, paint, root, clean=not findings, quiet=quiet, verbose=verbose)]
     measured = [] if quiet or report.gradients is None else ["\n".join(profile.lines(report.gradients))]
@@ -184,6 +186,11 @@ def closing(reports: Sequence[Report], paint: Painter, root: Path, *, verbose: b
     ]
     if skipped:
         lines.append(f"Skipped {listed(skipped, verbose=verbose)}.")
+    lines += [
+        f"Not shown of {name_of(display_path(report.target or report.model, root))}: {printable(report.unshown)}."
+        for report in reports
+        if report.unshown
+    ]
     if unknown := Counter(name for summary in traced for name in summary.unknown):
         counts = unknown.most_common()
         names = [f"{name_of(name)} ({n} times)" if n > 1 else name_of(name) for name, n in counts]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from netcheck.findings import Evidence, Finding, Layer, Location, Report, Severity, Summary, Verdict
 from netcheck.measure.batch_figures import Batches, Comparison, Input, Operation, Shard
@@ -142,3 +144,27 @@ def report(folder: Path, **changes: object) -> Report:
         "known_cost": cost(),
     }
     return Report(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def with_floats(value: Any, number: float) -> Any:
+    """A dataclass of measurements with `number` for each of its floats."""
+    changed = {one.name: number for one in fields(value) if isinstance(getattr(value, one.name), float)}
+    return replace(value, **changed)
+
+
+def measured(number: float) -> Gradients:
+    """Measurements of which nothing is a number."""
+    plain = gradients(3)
+    profile = tuple(with_floats(replace(one, dead=0.5, saturated=0.5), number) for one in plain.profile)
+    slope = with_floats(plain.slope, number)
+    return with_floats(replace(plain, profile=profile, slope=slope, unpredictability=0.5), number)
+
+
+def without_numbers(folder: Path, number: float) -> Report:
+    """A report in which every float is `number`, which is none."""
+    split = batches()
+    shards = tuple(replace(shard, loss=number) for shard in split.shards)
+    split = replace(split, shards=shards, comparison=with_floats(split.comparison, number))
+    evidence = Evidence(number, "decades", f"{number} decades", number)
+    finding = Finding("NC601", "vanishing-gradient", Severity.ERROR, "it is not finite", "mend it", evidence)
+    return report(folder, gradients=measured(number), known_batches=split, findings=[finding], seconds=number)

