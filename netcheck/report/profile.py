@@ -39,7 +39,7 @@ def lines(gradients: Gradients) -> list[str]:
 
 def numbers(gradients: Gradients) -> str:
     """The end-to-end gain, and what else one number says: "−5.0 decades (−0.25 a weight layer), effective rank 0.10"."""
-    parts = [f"{signed(gradients.gain, 1)} decades"]
+    parts = [signed(gradients.gain, 1) + ("" if math.isnan(gradients.gain) else " decades")]
     if gradients.slope is not None:
         parts[0] += f" ({signed(gradients.slope.per_layer, 2)} a weight layer)"
     if gradients.pooled:

@@ -79,6 +79,7 @@ def test_the_keys_are_the_documented_ones() -> None:
         "suppressed",
         "known",
         "skipped",
+        "unshown",
         "left_out",
     ]
     assert list(entry) == expected
