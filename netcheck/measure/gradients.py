@@ -73,29 +73,44 @@ def probe(
     """
     example = Example.of(graph, tuple(args), dict(kwargs or {}), batches)
     wires = Wires.of(graph)
-    failure: NetcheckError | None = None
+    first: Failure | None = None
     for plan in planning.plans(graph, example, device, passes, dtype):
         attempt: Plan | None = plan
         while attempt is not None:
-            experiment = Experiment(Stage(graph, wires, example, attempt, seed, fresh=not batches), rebuild)
-            try:
-                done, numbers, broken = experiment.run()
+            found = tried(Experiment(Stage(graph, wires, example, attempt, seed, fresh=not batches), rebuild))
+            if not isinstance(found, Failure):
+                done, numbers, broken = found
                 return summarized(graph, done.stage, numbers, broken, rebuilds=done.rebuild is not None)
-            except NetcheckError as error:
-                failure = failure or error
-                attempt = attempt.halved() if is_out_of_memory(error) else None
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                failure = failure or ProbeError(str(error).splitlines()[0])
-                attempt = attempt.halved()
-    assert failure is not None  # there is always a plan
-    raise ProbeError(
-        f"the real pass failed: {failure}",
-        help=failure.help,
-        location=failure.location,
-        module=failure.module,
-    ) from failure
+            first = first or found
+            attempt = attempt.halved() if found.out_of_memory else None
+            planning.release_memory(plan.device)
+    assert first is not None  # there is always a plan
+    raise first.error
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a plan did not work. Its error has no traceback: that would keep alive what the next attempt needs the memory of."""
+
+    error: ProbeError
+    out_of_memory: bool
+
+
+def tried(experiment: Experiment) -> Ran | Failure:
+    """What an experiment gives, or why it gives nothing.
+
+    Raises:
+        Exception: what is neither the model's fault nor a lack of memory.
+    """
+    try:
+        return experiment.run()
+    except NetcheckError as error:
+        why = ProbeError(f"the real pass failed: {error}", help=error.help, location=error.location, module=error.module)
+        return Failure(why, is_out_of_memory(error))
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return Failure(ProbeError(f"the real pass failed: {first_line(error)}"), out_of_memory=True)
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,7 @@ class Experiment:
     stage: Stage
     rebuild: Rebuild | None = None
 
-    def run(self) -> tuple[Experiment, list[Pass], tuple[str, str]]:
+    def run(self) -> Ran:
         """(the conditions, the passes, (the operation that first made a NaN or infinity, "forward" or "backward"))."""
         passes = [self.one_pass(self.model(number), number) for number in range(self.stage.plan.passes)]
         if all(one.finite for one in passes):
@@ -233,6 +248,14 @@ class Experiment:
         if watch.forward is not None:
             return watch.forward.name, "forward"
         return (watch.backward.name if watch.backward is not None else "output"), "backward"
+
+
+Ran = tuple[Experiment, list[Pass], tuple[str, str]]
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first; its type if it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def saturated(sample: torch.Tensor, low: float, high: float) -> float:

@@ -8,8 +8,10 @@ linter must not take minutes: fewer samples, then fewer passes, and a remark tha
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -94,7 +96,11 @@ def plans(graph: ModelGraph, example: Example, device: str, passes: int = PASSES
         yield Plan(chosen, fitting[-1], None, passes, remarks, not remarks)
     if chosen.type != "cpu":
         slower = f"it does not run on {chosen}: measured on cpu"
-        yield Plan(torch.device("cpu"), (asked or dtypes)[-1], example.samples, passes, (*remarks, slower))
+        with suppress(ProbeError):  # where that would take too long, why it did not run on the device is what counts
+            cpu, samples = torch.device("cpu"), example.samples
+            if work * (samples or 1) > CPU_WORK:
+                samples, passes, remarks = capped(work / passes, samples, passes)
+            yield Plan(cpu, (asked or dtypes)[-1], samples, passes, (*remarks, slower), not remarks)
 
 
 def find_device(name: str) -> torch.device:
@@ -195,10 +201,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def free_memory(device: torch.device) -> int | None:
-    """Bytes that are free on a device; None if that cannot be told."""
+def release_memory(device: torch.device) -> None:
+    """Have what a failed attempt has left behind go: frames and errors that hold each other, and memory that torch keeps."""
+    gc.collect()
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        torch.cuda.empty_cache()
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that are free on a device, or that torch holds there without using them; None if that cannot be told."""
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     try:
         with open("/proc/meminfo") as file:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))

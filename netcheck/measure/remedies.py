@@ -24,7 +24,7 @@ from netcheck.measure.gradients import Experiment
 from netcheck.measure.inputs import Example
 from netcheck.measure.measurement import Gradients, Pass, Remedy
 from netcheck.measure.passes import Alter, Alteration, Stage
-from netcheck.measure.plan import Plan
+from netcheck.measure.plan import Plan, is_out_of_memory, release_memory
 from netcheck.measure.summary import effective_rank, spectrum
 from netcheck.measure.watch import Wires
 from netcheck.trace.budget import WARN as BUDGET
@@ -95,13 +95,21 @@ def measured(stage: Stage, alterations: Mapping[str, Alteration], gradients: Gra
     """Those of some changes that work, by what they are."""
     found = []
     for change, made in alterations.items():
-        try:
-            one = Experiment(replace(stage, alteration=made)).one_pass(stage.graph.model, 0)
-        except (NetcheckError, RuntimeError):  # shapes that do not fit, memory, an operation in place
-            continue
-        if works(one, gradients):
+        one = attempted(replace(stage, alteration=made))
+        if one is not None and works(one, gradients):
             found.append(Remedy(change, one.gain, effective_rank(spectrum(one), one)))
     return found
+
+
+def attempted(stage: Stage) -> Pass | None:
+    """One pass of a changed run; None where its shapes do not fit, memory is short, or an operation is in place."""
+    try:
+        return Experiment(stage).one_pass(stage.graph.model, 0)
+    except (NetcheckError, RuntimeError) as error:
+        short = is_out_of_memory(error)
+    if short:  # once the error is gone, which holds what was computed
+        release_memory(stage.plan.device)
+    return None
 
 
 def works(one: Pass, before: Gradients) -> bool:
@@ -192,6 +200,7 @@ def skip_around(node: Node) -> dict[Node, Alter]:
         return add(args, result) if end is node else result
 
     def add(args: tuple[Any, ...], result: Any) -> Any:
-        return result + kept[0] if kept and kept[0].shape == result.shape else result
+        skip = kept.pop() if kept else None  # not kept any longer: it is as large as any activation
+        return result + skip if skip is not None and skip.shape == result.shape else result
 
     return {node: keep} | ({} if end is node else {end: add})
