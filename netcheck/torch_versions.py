@@ -1,8 +1,9 @@
 """What of PyTorch is private or differs between its versions, in one place: netcheck is tested on 2.9 to 2.14.
 
-    fake tensors        FakeTensor, FakeTensorMode, fake_tensor(...)     made by position and flag since 2.13
+    fake tensors        FakeTensor, fake_mode(), fake_tensor(...)        made by position and flag since 2.13
     hearing calls       uncompiled, appliers, early_applied              autograd functions are applied in C++ since 2.14
     autograd's graph    when_made, results_of, step_back             a step backward without the engine
+    CUDA graphs         captured                                         what they stand in the place of
     modes               mode_popped, pop_mode, push_mode, DispatchMode   torch functions and operators
     switches            set_gradients, without_onednn, eager             faster than the public ones, or without one
     of the process      SWITCHES, precisions, pending_seeds ...          what has no public way to be read, or to be put back
@@ -112,9 +113,11 @@ __all__ = [
     "address",
     "applied_by_torch",
     "appliers",
+    "captured",
     "compiler_loaded",
     "eager",
     "early_applied",
+    "fake_mode",
     "fake_tensor",
     "function_modes",
     "global_hooks",
@@ -163,6 +166,20 @@ def fake_tensor(mode: FakeTensorMode, meta: torch.Tensor, device: torch.device, 
         return FakeTensor(mode, meta, device, requires_grad=requires_grad)  # type: ignore[call-arg, unused-ignore]
     with without_torch_function():
         return FakeTensor(mode, meta.requires_grad_(requires_grad), device)
+
+
+def fake_mode() -> FakeTensorMode:
+    """A mode for fake tensors that refuse to say where their memory is.
+
+    They have none, and would say 0: a kernel that forward launches itself (Triton's) would write there, after which neither this
+    process nor its children could use the accelerator.
+    """
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    mode._allow_unsafe_data_ptr_access = False
+    return mode
+
+
+NO_MEMORY = "Cannot access data pointer"  # what they raise then, in a RuntimeError
 
 
 def overloads(operator: OpOverload) -> Any:
@@ -262,6 +279,21 @@ def step_back(node: Any, gradients: Sequence[torch.Tensor | None]) -> Iterator[t
         found = found if isinstance(found, tuple) else (found,)
     for (source, result), gradient in zip(edges, found, strict=True):
         yield source, result, gradient
+
+
+# ---- what is in the place of a module's forward -------------------------------------------------------------------------
+
+
+def captured(module: nn.Module) -> Callable[..., Any] | None:
+    """The forward that a module had before a CUDA graph was captured of it; None if none was.
+
+    `torch.cuda.make_graphed_callables` puts a function in its place, which computes with the tensors that it captured.
+    """
+    forward: Any = module.__dict__.get("forward")
+    if getattr(forward, "__module__", None) != "torch.cuda.graphs":
+        return None
+    cells = dict(zip(forward.__code__.co_freevars, forward.__closure__ or (), strict=True))
+    return cells["orig_fwd"].cell_contents if "orig_fwd" in cells else None
 
 
 # ---- modes ------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from netcheck.load.keeping import finished
 from netcheck.load.randomness import generator_kept, is_generator
 from netcheck.load.surroundings import Surroundings
 from netcheck.load.untouched import untouched
+from netcheck.torch_versions import captured
 
 _COMMON_ATOMS = frozenset((bool, int, float, str, type(None)))  # most of what a module's __dict__ holds
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type, torch.dtype, torch.device, torch.Size)
@@ -201,6 +202,8 @@ def swapped(census: Census, convert: Callable[[torch.Tensor], torch.Tensor]) -> 
         run.converted = []
 
     try:
+        for module in modules:
+            _uncapture(module)
         for holder in census.filled:
             _swap(holder, converted)
         yield run
@@ -223,6 +226,17 @@ def changing_only_itself(root: nn.Module) -> Iterator[None]:
             yield
         finally:
             finished([surroundings.restore])
+
+
+def _uncapture(module: nn.Module) -> None:
+    """Give a module back the forward that a CUDA graph, which computes with other tensors, has taken the place of."""
+    forward = captured(module)
+    if forward is None:
+        return
+    if getattr(forward, "__func__", None) is type(module).forward:
+        del module.__dict__["forward"]
+    else:
+        module.__dict__["forward"] = forward
 
 
 def _swap(holder: Any, converted: dict[int, torch.Tensor]) -> None:

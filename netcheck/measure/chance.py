@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from netcheck.torch_versions import TorchFunctionMode
+from netcheck.torch_versions import TorchFunctionMode, captured
 
 _DROPOUTS = frozenset((
     "dropout", "dropout_", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "alpha_dropout_", "feature_dropout",
@@ -93,6 +93,8 @@ def chanceless_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """
     twin = copy.deepcopy(model).to("cpu", dtype)
     for module in twin.modules():
+        if captured(module) is not None:
+            del module.__dict__["forward"]
         if isinstance(module, nn.RNNBase | nn.MultiheadAttention):
             module.dropout = 0.0
     return twin

@@ -66,7 +66,8 @@ class Example:
     def _fresh(self, tensor: torch.Tensor, *, name: str, samples: int | None, generator: torch.Generator) -> torch.Tensor:
         shape = tuple(tensor.shape) if samples is None else (samples, *tensor.shape[1:])
         if tensor.is_floating_point() or tensor.is_complex():
-            return torch.randn(shape, generator=generator, dtype=torch.promote_types(tensor.dtype, torch.float32))
+            drawn = torch.randn(shape, generator=generator, dtype=torch.promote_types(tensor.dtype, torch.float32))
+            return laid_out_as(tensor, drawn)
         if name in self.vocabulary and tensor.dtype in (torch.int64, torch.int32):
             return torch.randint(self.vocabulary[name], shape, generator=generator, dtype=tensor.dtype)
         return resized(tensor, samples)
@@ -79,11 +80,20 @@ class Example:
         return structure.rebuild((args, dict(kwargs)), lambda tensor: resized(tensor, fewer))  # type: ignore[no-any-return]
 
 
+def laid_out_as(tensor: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+    """`new` with its channels last in memory if those of `tensor` are."""
+    memory_format = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensor.dim())
+    if memory_format is None or tensor.is_contiguous() or not tensor.is_contiguous(memory_format=memory_format):
+        return new
+    return new.contiguous(memory_format=memory_format)
+
+
 def resized(tensor: torch.Tensor, samples: int | None) -> torch.Tensor:
     """A copy with `samples` rows: the first ones, again and again if there are too few."""
     if samples is None or samples == tensor.shape[0]:
         return tensor.detach().clone()
-    return tensor.detach()[torch.arange(samples) % tensor.shape[0]].clone()
+    rows = tensor.detach()[torch.arange(samples, device=tensor.device) % tensor.shape[0]]
+    return laid_out_as(tensor, rows.clone())
 
 
 def shared_samples(value: Any) -> int | None:

@@ -19,7 +19,7 @@ from netcheck.load.forks import keep_forks_able_to_differentiate
 from netcheck.torch_versions import (
     Convolution,
     FakeTensor,
-    FakeTensorMode,
+    fake_mode,
     fake_tensor,
     in_kernel_invocation_manager,
     require_batch,
@@ -48,7 +48,7 @@ class Fakes:
 
     def __init__(self) -> None:
         keep_forks_able_to_differentiate()
-        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self.mode = fake_mode()
         self._known: dict[Any, Any] = {}  # see _remember
 
     def make(self, tensor: torch.Tensor, device: torch.device | None = None) -> torch.Tensor:

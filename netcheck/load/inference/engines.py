@@ -12,7 +12,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 from netcheck.load.forks import keep_forks_able_to_differentiate
 from netcheck.load.inference.proposals import Slot
 from netcheck.load.inference.values import fill
-from netcheck.torch_versions import FakeTensor, FakeTensorMode
+from netcheck.torch_versions import FakeTensor, fake_mode
 
 MOST_CONSTANT = 64  # integers
 
@@ -22,7 +22,7 @@ class FakeEngine:
 
     def __init__(self) -> None:
         keep_forks_able_to_differentiate()
-        self._mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self._mode = fake_mode()
         self._known: dict[int, tuple[Tensor, Tensor]] = {}
 
     def mode(self) -> contextlib.AbstractContextManager[Any]:

@@ -32,12 +32,13 @@ from netcheck.load.inference.proposals import Proposal, Slot
 from netcheck.load.inference.recorder import NEEDS_VALUES, Consumer, Recorder, Refused
 from netcheck.load.omit import require_let
 from netcheck.load.untouched import untouched
+from netcheck.torch_versions import NO_MEMORY
 
 MOST_ELEMENTS = 2**27  # in one input that is not allocated
 MOST_REAL_ELEMENTS = 2**22  # in one that is computed with
 LARGEST_REAL = 100_000_000  # elements in parameters and buffers that are copied when values matter
 
-NOT_FOR_FAKES = (".numpy() is not supported", "_apply(): Couldn't swap")
+NOT_FOR_FAKES = (NO_MEMORY, ".numpy() is not supported", "_apply(): Couldn't swap")
 
 Progress = tuple[int, tuple[int, ...]]
 
