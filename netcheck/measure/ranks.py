@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import faulthandler
 import os
 import pickle
 import signal
@@ -29,6 +30,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from netcheck.load.fence import Halted, Refused
 from netcheck.measure.accelerators import in_use
 from netcheck.measure.plan import is_out_of_memory
 
@@ -153,7 +155,8 @@ def failed(error: BaseException) -> Outcome:
     told = f"raised {type(error).__name__}: {first_line(error)}"
     lost = isinstance(error, RuntimeError) and (lost_another(str(error)) or "can't start new thread" in str(error))
     lost = lost or (dist.is_available() and isinstance(error, dist.DistError))
-    return Outcome(failure=told, inconclusive=lost or (isinstance(error, OSError) and error.errno in _SCARCE))
+    scarce = isinstance(error, OSError) and error.errno in _SCARCE
+    return Outcome(failure=told, inconclusive=lost or scarce or isinstance(error, Refused | Halted))
 
 
 def first_line(error: BaseException) -> str:
@@ -180,6 +183,7 @@ def fork(step: Callable[[int], Any], rank: int, folder: Path) -> int:
     exit_now = os._exit
     try:
         die_with(parent)
+        faulthandler.disable()  # it has a descriptor of its own
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 1)
         os.dup2(silent, 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import time
 from collections.abc import Callable
 
@@ -28,3 +30,8 @@ def until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(0.02)
+
+
+def end_this_process(number: int) -> None:
+    """Have a signal end this process, as the system does: by a call that nothing refuses to a model's own code."""
+    ctypes.CDLL(None).kill(os.getpid(), int(number))

@@ -25,6 +25,7 @@ from netcheck.measure.distributed import Ranks
 from netcheck.measure.ranks import within_memory
 from netcheck.measure.shards import compare
 from tests.gpus import needs_gpus
+from tests.measure.conftest import end_this_process
 from tests.measure.fake_devices import OnCpu, put_in
 from tests.trace.replay import module
 
@@ -130,7 +131,7 @@ def test_arguments_that_are_cut_wrongly_stay_one_finding(monkeypatch: pytest.Mon
 def test_a_device_that_dies_in_nn_data_parallel_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
         if not dist.is_initialized() and os.getpid() != here:
-            os.kill(os.getpid(), signal.SIGKILL)
+            end_this_process(signal.SIGKILL)
         return self.layer(x)
 
     here = os.getpid()
@@ -203,7 +204,7 @@ class Deadly(OnCpu):
     __slots__ = ()
 
     def use(self, index: int) -> torch.device:
-        os.kill(os.getpid(), signal.SIGKILL)
+        end_this_process(signal.SIGKILL)
         raise AssertionError("killed")
 
 

@@ -25,7 +25,7 @@ from netcheck.measure.batch_figures import Comparison
 from netcheck.measure.distributed import Ranks
 from netcheck.measure.ranks import run_ranks
 from netcheck.measure.shards import compare
-from tests.measure.conftest import PATIENCE
+from tests.measure.conftest import PATIENCE, end_this_process
 from tests.trace.replay import module
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -103,7 +103,7 @@ def failed(model: nn.Module, devices: int = 2) -> Comparison:
 
 @pytest.mark.parametrize("devices", [2, 4])
 def test_a_rank_that_is_killed_is_a_finding(devices: int) -> None:
-    model = only_on(1, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    model = only_on(1, lambda: end_this_process(signal.SIGKILL))
     assert failed(model, devices).failure == f"rank 1 of {devices} was killed by signal 9 (SIGKILL)"
     report = netcheck.check(model, torch.randn(8, 6), devices=devices, select=["NC7"])
     (finding,) = report.findings

@@ -23,7 +23,7 @@ from netcheck.measure.axes import BatchAxes
 from netcheck.measure.distributed import Ranks, prepare_backends
 from netcheck.measure.ranks import Outcome, run_ranks
 from netcheck.measure.shards import compare
-from tests.measure.conftest import PATIENCE, until
+from tests.measure.conftest import PATIENCE, end_this_process, until
 from tests.trace.replay import module
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -187,7 +187,7 @@ def test_a_process_that_does_not_answer_says_nothing_about_the_model(
 
     def act() -> None:
         if how == "is killed":
-            os.kill(os.getpid(), signal.SIGKILL)
+            end_this_process(signal.SIGKILL)
         until(given_up.exists)
 
     def step(rank: int) -> Any:

@@ -20,12 +20,13 @@ from torch import nn
 import netcheck
 from netcheck.engine.measuring import patience
 from netcheck.findings import Report
+from netcheck.load.fence import Refused
 from netcheck.measure import distributed, ranks
 from netcheck.measure.meeting import Meeting
 from netcheck.measure.ranks import NotJudged, Outcome, conclusive, run_ranks
 from netcheck.settings import Settings
 from netcheck.trace import trace
-from tests.measure.conftest import PATIENCE
+from tests.measure.conftest import PATIENCE, end_this_process
 from tests.trace.replay import module
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -153,6 +154,7 @@ def test_a_machine_without_room_for_processes_is_not_judged(monkeypatch: pytest.
         (MemoryError(), "too little memory is free"),
         (torch.OutOfMemoryError("CUDA out of memory"), "an accelerator has too little memory free"),
         (OSError(errno.ENOSPC, "No space left on device"), "rank 1 of 2 raised OSError"),
+        (Refused("sending a signal"), "rank 1 of 2 raised Refused"),
         (RuntimeError("can't start new thread"), "rank 1 of 2 raised RuntimeError: can't start new thread"),
         (RuntimeError("Timed out waiting 20000ms for recv operation to complete"), "rank 0 of 2 raised RuntimeError"),
     ],
@@ -164,18 +166,18 @@ def test_a_rank_that_is_short_of_something_is_not_judged(error: BaseException, s
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_rank_that_is_ended_from_outside_is_not_judged(number: signal.Signals) -> None:
     said = f"replicas on the CPU (rank 1 of 2 was killed by signal {number.value} ({number.name}))"
-    assert engine_of(checked(in_ranks(lambda: os.kill(os.getpid(), number)))) == said
+    assert engine_of(checked(in_ranks(lambda: end_this_process(number)))) == said
 
 
 def test_a_rank_that_the_system_ends_for_want_of_memory_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = iter(range(100))
     monkeypatch.setattr(ranks, "kills_for_memory", lambda: next(counts))
     said = "replicas on the CPU (rank 1 of 2 was ended by the system for want of memory)"
-    assert engine_of(checked(in_ranks(lambda: os.kill(os.getpid(), signal.SIGKILL)))) == said
+    assert engine_of(checked(in_ranks(lambda: end_this_process(signal.SIGKILL)))) == said
 
 
 def test_a_rank_that_crashes_is_a_finding() -> None:
-    (finding,) = checked(in_ranks(lambda: os.kill(os.getpid(), signal.SIGSEGV))).findings
+    (finding,) = checked(in_ranks(lambda: end_this_process(signal.SIGSEGV))).findings
     assert finding.code == "NC710"
     assert "rank 1 of 2 was killed by signal 11 (SIGSEGV)" in finding.message
 
