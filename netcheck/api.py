@@ -25,8 +25,9 @@ def trace(model: Any, inputs: Any = None) -> ModelGraph:
     from netcheck import engine
     from netcheck.load import fence
     from netcheck.load.untouched import untouched
+    from netcheck.measure.accelerators import drivers_at_rest
 
-    with untouched(), fence.closed():
+    with untouched(), fence.closed(), drivers_at_rest():
         module = engine.instance(model)
         example = engine.example_inputs(module, inputs)
         return engine.traced(module, example.args, example.kwargs)
@@ -42,8 +43,9 @@ def infer_inputs(model: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     from netcheck import engine
     from netcheck.load import fence
     from netcheck.load.untouched import untouched
+    from netcheck.measure.accelerators import drivers_at_rest
 
-    with untouched(), fence.closed():
+    with untouched(), fence.closed(), drivers_at_rest():
         example = engine.example_inputs(engine.instance(model), None)
         return example.args, example.kwargs
 
