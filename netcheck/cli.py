@@ -13,7 +13,10 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import sys
+import threading
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,9 +26,10 @@ from click.shell_completion import CompletionItem
 import netcheck
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from netcheck.findings import Report
+    from netcheck.report.stream import Stream
     from netcheck.settings import Settings
     from netcheck.settings.options import Option
 
@@ -174,7 +178,8 @@ def check(targets: tuple[str, ...], config: str | None, isolated: bool, show_set
     A TARGET is a file, a directory, file.py:Symbol or package.module:Symbol. Most options can also be set in
     pyproject.toml under [tool.netcheck], and by environment variables such as NETCHECK_SELECT.
 
-    Exit codes: 0 nothing as bad as --fail-on, 1 findings, 2 netcheck could not do what was asked.
+    Exit codes: 0 nothing as bad as --fail-on, 1 findings, 2 netcheck could not do what was asked; 130 after Ctrl-C and 143
+    after SIGTERM, with what was done until then.
     """
     from netcheck import baseline, engine
     from netcheck.launch import launched
@@ -183,6 +188,7 @@ def check(targets: tuple[str, ...], config: str | None, isolated: bool, show_set
     from netcheck.report.text import counted
     from netcheck.rules.base import require_settings
     from netcheck.settings import gather
+    from netcheck.worker import Interrupted
 
     gathered = gather.gather(options, targets=targets, config=config, isolated=isolated, environment=os.environ)
     settings = gathered.settings
@@ -190,8 +196,16 @@ def check(targets: tuple[str, ...], config: str | None, isolated: bool, show_set
     if show_settings:
         show(gather.shown(gathered))
         return 0
-    reports = watched(settings)
     launch = launched()
+    stream = None if launch is not None and launch.rank else stream_for(settings)
+    ended = 0
+    try:
+        with ended_by_signals():
+            reports = watched(settings, stream)
+    except Interrupted as stop:
+        reports, ended = stop.reports, 143 if isinstance(stop.__cause__, Terminated) else 130
+        if settings.write_baseline or settings.add_ignores or not worth_showing(reports, settings):
+            return ended
     if launch is not None and launch.rank:  # the first of the processes that torchrun started reports for all
         for found in (found for report in reports for found in report if found.code.startswith("NC0")):
             if found.severity == "error":
@@ -203,12 +217,17 @@ def check(targets: tuple[str, ...], config: str | None, isolated: bool, show_set
         return 0
     if settings.add_ignores:
         return add_ignores(reports, settings)
-    if settings.output_file not in (None, STANDARD_OUTPUT):
+    if stream is not None:
+        stream.close(reports)
+    elif settings.output_file not in (None, STANDARD_OUTPUT):
         output.save(output.rendered(reports, settings, colour=bool(settings.colour)), settings.output_file)
     else:
         colour = wants_colour(sys.stdout, settings.colour, os.environ)
         show(output.rendered(reports, settings, colour=colour), colour=colour)
-    code = engine.exit_code(reports, settings)
+    code = ended or engine.exit_code(reports, settings)
+    if ended:
+        done = sum(not report.interrupted for report in reports)
+        complain(f"ended before all was done: {done} of {len(reports)} are checked")
     if launch is not None and code:
         complain(f"what torchrun says next is about the exit code, {code}: with --exit-zero it says nothing")
     return code
@@ -227,14 +246,62 @@ def add_ignores(reports: Sequence[Report], settings: Settings) -> int:
     return max((1 if why == NO_PLACE else 2 for _, why in left), default=0)
 
 
-def watched(settings: Settings) -> list[Report]:
-    """Check, and show on standard error what is going on, if that is a terminal."""
-    from netcheck import worker
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the run is to end as after Ctrl-C."""
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Have SIGTERM raise `Terminated`, so that what was done is shown and what was started ended."""
+
+    def terminate(*_: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def worth_showing(reports: Sequence[Report], settings: Settings) -> bool:
+    """Whether to report on a run that was ended: if anything was checked, or a program waits for a whole document."""
+    done = any(report.summary is not None or report.findings for report in reports)
+    return done or settings.format in ("json", "json-lines", "sarif", "junit") or settings.output_file is not None
+
+
+def stream_for(settings: Settings) -> Stream | None:
+    """What writes the report on each model as soon as it is there; None where all are needed first."""
+    from netcheck.report.stream import Stream
+    from netcheck.report.terminal import wants_colour
+
+    waits = settings.statistics or settings.baseline or settings.write_baseline or settings.add_ignores
+    if waits or settings.format not in ("text", "full", "concise") or settings.output_file not in (None, STANDARD_OUTPUT):
+        return None
+    colour = wants_colour(sys.stdout, settings.colour, os.environ)
+    return Stream(settings, lambda text: show(text, colour=colour), colour=colour)
+
+
+def watched(settings: Settings, stream: Stream | None) -> list[Report]:
+    """Check; show reports as they come, and on standard error what is going on, if that is a terminal."""
+    from netcheck import progress, worker
     from netcheck.report.progress import ProgressLine, watches
 
-    if settings.quiet or not watches(sys.stderr):
-        return worker.check_targets(settings)
-    with ProgressLine(sys.stderr) as line:
+    with ExitStack() as stack:
+        if settings.quiet or not watches(sys.stderr):
+            stack.enter_context(progress.reading(stream) if stream else nullcontext())
+            return worker.check_targets(settings)
+        line = stack.enter_context(ProgressLine(sys.stderr))
+
+        def show_report(report: Report, total: int) -> None:
+            line.clear()
+            if stream is not None:
+                stream(report, total)
+
+        stack.enter_context(progress.reading(show_report))
         return worker.check_targets(settings, lambda e: line(e.target.name, e.phase, e.number, e.total))
 
 

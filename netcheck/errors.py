@@ -7,6 +7,7 @@
       +-- InputError      NC004      no example input was given or could be inferred, or the one given is malformed
       +-- TraceError      NC003      forward raised, or did something that cannot be recorded
       +-- ProbeError      NC006      forward was traced, but could not be run and differentiated for real
+      +-- Defect          NC008      netcheck itself failed on the model
 
 An error keeps its cause (`raise ... from`), the model's part and the source line where these are known.
 """
@@ -89,3 +90,10 @@ class ProbeError(NetcheckError):
 
     code = "NC006"
     name = "cannot-probe"
+
+
+class Defect(NetcheckError):
+    """netcheck itself failed while it built, ran or traced a model: nothing is known of the model's faults."""
+
+    code = "NC008"
+    name = "rule-failed"

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph
 
 
+INTERRUPTED = "not checked: the run was ended before"  # why a model was skipped, after Ctrl-C
+
+
 class Severity(StrEnum):
     """How bad a finding is. Ordered: `Severity.INFO < Severity.WARNING < Severity.ERROR`."""
 
@@ -265,6 +268,11 @@ class Report:
     def become_plain(self) -> None:
         """Let go of what is alive, the graph and what has not been measured, so that the report can go to another process."""
         self.graph = self.measure_cost = self.measure_batches = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run was ended before this model was checked."""
+        return INTERRUPTED in self.skipped
 
     @property
     def ok(self) -> bool:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import netcheck.load.conventions  # noqa: F401 - before a test puts another module in the place of `netcheck.load.inputs`
-from netcheck import engine
+from netcheck import engine, progress
 from netcheck.errors import (
     InputError,
     LoadError,
@@ -186,8 +186,43 @@ def test_what_cannot_run_is_a_finding_with_its_place(error: NetcheckError, code:
 
 def test_a_defect_is_not_taken_for_a_fault_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "traced", raiser(ZeroDivisionError()))
-    with pytest.raises(ZeroDivisionError):
-        engine.check(Net())
+    report = engine.check(Net())
+    assert codes(report) == ["NC008"]
+    assert report.findings[0].message.startswith("tracing Net failed, which is no fault of the model: ZeroDivisionError at ")
+    assert report.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ("mended", "trying what would help raised"),
+        ("judge_cost", "judging the cost raised"),
+        ("judge_batches", "judging the batches raised"),
+    ],
+)
+def test_a_stage_that_fails_leaves_what_was_known_before(part: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "probed", lambda *_: (SimpleNamespace(), []))
+    monkeypatch.setattr(engine, "given_verdicts", lambda suspicions, *_: list(suspicions))
+    monkeypatch.setattr(engine, part, raiser(ZeroDivisionError("by zero")))
+    report = engine.check(Net())
+    assert codes(report) == ["NC997"]
+    assert [sentence for sentence in report.skipped if sentence.startswith(f"{told} ZeroDivisionError: by zero at ")]
+
+
+def test_a_summary_that_fails_leaves_the_findings(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Graph, "summary", raiser(KeyError("layer")))
+    report = engine.check(Net())
+    assert codes(report) == ["NC997"]
+    assert report.summary is not None
+    assert report.skipped[0].startswith("telling the layers raised KeyError: 'layer' at ")
+
+
+def test_what_is_known_so_far_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: list[tuple[list[str], Any]] = []
+    monkeypatch.setattr(progress, "keepers", [lambda report: known.append((codes(report), report.graph))])
+    monkeypatch.setattr(engine, "probed", lambda *_: (None, []))
+    assert codes(engine.check(Net())) == ["NC997"]
+    assert known == [([], None), (["NC997"], None), (["NC997"], None)]
 
 
 def test_a_model_that_needs_values_is_told_so(graph: Graph) -> None:

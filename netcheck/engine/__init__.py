@@ -18,13 +18,13 @@ models reports on every one. Only a request that makes no sense raises (UsageErr
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netcheck import progress
-from netcheck.engine.faults import failure, unseen, value_dependent
+from netcheck.engine.faults import contained, failure, stage, unseen, value_dependent
 from netcheck.engine.judging import (
     batch_rules,
     finish,
@@ -48,19 +48,21 @@ from netcheck.engine.subjects import (
     specified_inputs,
     traced,
 )
-from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError
-from netcheck.findings import Finding, Report, Severity
+from netcheck.errors import Defect, InputError, LoadError, NeedsArguments, NetcheckError, TraceError
+from netcheck.findings import Finding, Report, Severity, Summary
 from netcheck.rules import base, suppressions, thresholds, verdicts
 from netcheck.settings import Settings, parse_bytes
 
 if TYPE_CHECKING:
+    from netcheck.load.inputs import ExampleInputs
     from netcheck.source.targets import Target
+    from netcheck.trace.graph import ModelGraph
 
 __all__ = [
     "Built", "Source", "check", "check_target", "examine", "example_inputs", "exit_code", "instance", "plan", "preload", "traced",
 ]  # fmt: skip
 
-MODEL_FAULTS = (LoadError, InputError, TraceError)  # what becomes a finding
+MODEL_FAULTS = (LoadError, InputError, TraceError, Defect)  # what becomes a finding
 NOTHING_LOADED = ("NC001", "NC002", "NC007")  # with one of these there was no model to check
 
 
@@ -185,47 +187,98 @@ def examine(
 
 def examined(report: Report, source: Source, settings: Settings, harmless: tuple[type[NetcheckError], ...]) -> Report:
     """`report`, filled in."""
-    from netcheck.load.omit import past_refusals
     from netcheck.load.untouched import untouched
 
     start = time.perf_counter()
     findings: list[Finding] = []
     try:
-        built = source.build()
+        with stage(LoadError, f"building {report.model}"):
+            built = source.build()
         report.model = type(built.model).__name__
         with untouched(), in_training(built.model):
-            progress.phase("inputs")
-            example = past_refusals(partial(source.inputs_for, built.model))
-            report.inputs = example.description.removeprefix("inputs: ")
-            progress.phase("trace")
-            report.graph = past_refusals(partial(traced, built.model, example.args, example.kwargs))
-            report.measure_batches = partial(split_up, report, report.graph, example, settings)
-            report.measure_cost = partial(costed, report, report.graph, example, settings)
-            report.graph.origin = built.origin
-            report.summary = report.graph.summary()
-            report.skipped += unseen(report.graph)
-            if report.graph.reads:
-                findings.append(value_dependent(report.graph.reads))
+            example, graph = prepared(report, source, built, settings)
+            findings += contained(report, "telling what forward read", lambda: list(readings(graph)), [])
+            so_far(report, findings, settings, start)
             if splits_batches(settings) or batch_rules(settings):
                 # Before the rules and the probe run backward: beside an accelerator no process can do so that is forked later.
                 _ = report.batches
-            progress.phase("judge")
-            suspicions = list(judge(report.graph, settings))
-            if settings.probe:
-                report.gradients, failed = probed(report.graph, example, settings, built.factory)
-                findings += failed
-            verdict = given_verdicts(suspicions, report.graph, report.gradients, settings)
-            if settings.remedies and report.gradients is not None:
-                report.gradients, verdict = mended(report.graph, example, report.gradients, verdict)
-            findings += verdict
-        findings += judge_cost(report, report.graph, settings)
-        findings += judge_batches(report, report.graph, settings)
-        findings = verdicts.unexplained(findings)
+            findings = judged(report, example, built, findings, settings, start)
+        findings += contained(report, "judging the cost", lambda: list(judge_cost(report, graph, settings)), [])
+        findings += contained(report, "judging the batches", lambda: list(judge_batches(report, graph, settings)), [])
+        findings = contained(report, "finding causes", partial(verdicts.unexplained, findings), findings)
     except MODEL_FAULTS as error:
         found = failure(error)
         findings.append(replace(found, severity=Severity.INFO) if isinstance(error, harmless) else found)
     report.seconds = time.perf_counter() - start
     return finish(report, findings, settings)
+
+
+def prepared(report: Report, source: Source, built: Built, settings: Settings) -> tuple[ExampleInputs, ModelGraph]:
+    """Inputs and the graph of a model; fills in what the report says of them.
+
+    Raises:
+        InputError: there are no inputs.
+        TraceError: forward does not run.
+    """
+    from netcheck.load.omit import past_refusals
+
+    progress.phase("inputs")
+    with stage(InputError, f"finding inputs for {report.model}"):
+        example = past_refusals(partial(source.inputs_for, built.model))
+        report.inputs = example.description.removeprefix("inputs: ")
+    progress.phase("trace")
+    with stage(TraceError, f"tracing {report.model}"):
+        graph = report.graph = past_refusals(partial(traced, built.model, example.args, example.kwargs))
+    report.measure_batches = partial(split_up, report, graph, example, settings)
+    report.measure_cost = partial(costed, report, graph, example, settings)
+    graph.origin = built.origin
+    report.summary = contained(report, "telling the layers", graph.summary, Summary(len(getattr(graph, "nodes", ())), 0, 0, 0, 0))
+    report.skipped += unseen(graph)
+    return example, graph
+
+
+def readings(graph: ModelGraph) -> Iterator[Finding]:
+    """The finding that forward looked at values, if it did."""
+    if graph.reads:
+        yield value_dependent(graph.reads)
+
+
+def judged(
+    report: Report, example: ExampleInputs, built: Built, findings: Sequence[Finding], settings: Settings, start: float
+) -> list[Finding]:
+    """`findings`, and what the rules say of the graph and of what is measured: each stage leaves what was known before it."""
+    graph = report.graph
+    assert graph is not None
+    progress.phase("judge")
+    suspicions = list(judge(graph, settings))
+    verdict = given_verdicts(suspicions, graph, None, settings)
+    so_far(report, [*findings, *verdict], settings, start)
+    failed: list[Finding] = []
+    if settings.probe:
+        report.gradients, failed = probed(graph, example, settings, built.factory)
+        verdict = given_verdicts(suspicions, graph, report.gradients, settings)
+        so_far(report, [*findings, *failed, *verdict], settings, start)
+    if settings.remedies and report.gradients is not None:
+        measured = report.gradients
+        report.gradients, verdict = contained(
+            report, "trying what would help", lambda: mended(graph, example, measured, verdict), (measured, verdict)
+        )
+        so_far(report, [*findings, *failed, *verdict], settings, start)
+    return [*findings, *failed, *verdict]
+
+
+def so_far(report: Report, findings: Sequence[Finding], settings: Settings, start: float) -> None:
+    """Hand on what would be reported if the check ended now."""
+    from netcheck.load import fence
+
+    def plain() -> Report:
+        twin = replace(report, findings=[], skipped=list(report.skipped), seconds=time.perf_counter() - start)
+        finish(twin, list(findings), settings)
+        twin.left_out = fence.notes()
+        twin.become_plain()
+        return twin
+
+    progress.known(plain)
 
 
 def preload() -> None:
@@ -255,7 +308,7 @@ def preload() -> None:
 def exit_code(reports: Sequence[Report], settings: Settings) -> int:
     """0: nothing as bad as `fail_on`; 1: findings; 2: there were models, and none could be loaded."""
     tried = [report for report in reports if report.summary or report.at_least(Severity.WARNING)]
-    if tried and all(any(f.code in NOTHING_LOADED for f in report) for report in tried):
+    if tried and all(report.summary is None and any(f.code in NOTHING_LOADED for f in report) for report in tried):
         return 2
     failed = any(report.at_least(settings.fail_on) for report in reports)
     return int(failed and not settings.exit_zero)

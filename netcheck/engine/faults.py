@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from netcheck.errors import NetcheckError
-from netcheck.findings import Evidence, Finding, Location, Verdict
+from netcheck.errors import Defect, NetcheckError
+from netcheck.findings import Evidence, Finding, Location, Report, Verdict
 from netcheck.load.guard import describe
 from netcheck.rules import base
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
+
+T = TypeVar("T")
 
 
 def failure(error: NetcheckError) -> Finding:
@@ -29,6 +32,39 @@ def failure(error: NetcheckError) -> Finding:
         locations=(error.location,) if error.location else (),
         modules=(error.module,) if error.module else (),
     )
+
+
+@contextmanager
+def stage(kind: type[NetcheckError], doing: str) -> Iterator[None]:
+    """Turn what nobody expects into a fault that ends the check of one model, and nothing else.
+
+    Args:
+        kind: of a fault that is the model's: it nests deeper than Python does, or needs more memory than there is.
+        doing: the beginning of the sentence: "finding inputs for Net".
+
+    Raises:
+        NetcheckError: of that kind; or one that is raised on purpose.
+        Defect: netcheck's own failure.
+    """
+    try:
+        yield
+    except NetcheckError:
+        raise
+    except (RecursionError, MemoryError) as error:
+        help = "run the model by itself first: `model(*inputs)` must not raise this"
+        raise kind(f"{doing} raised {describe(error)}", help=help) from error
+    except Exception as error:
+        text = f"{doing} failed, which is no fault of the model: {describe(error)} at {place_text(error)}"
+        raise Defect(text, help="report this together with the model") from error
+
+
+def contained(report: Report, doing: str, run: Callable[[], T], otherwise: T) -> T:
+    """What `run` gives; if it raises, `otherwise`, and a sentence in the report: what is known before stands."""
+    try:
+        return run()
+    except Exception as error:
+        report.skipped.append(f"{doing} raised {describe(error)} at {place_text(error)}")
+        return otherwise
 
 
 def unseen(graph: ModelGraph) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netcheck.engine.faults import notice, place_text
+from netcheck.engine.faults import contained, notice, place_text
 from netcheck.findings import Finding, Report, by_importance
 from netcheck.launch import launched
 from netcheck.load.guard import describe
@@ -33,7 +33,7 @@ def given_verdicts(
     """The suspicions as the measurements leave them, and what the measured rules see that no suspicion explains."""
     found = list(suspicions)
     if gradients is not None:
-        found = [verdicts.judged(suspicion, gradients) for suspicion in suspicions]
+        found = [one for suspicion in suspicions for one in with_verdict(suspicion, gradients)]
         measured = [
             finding
             for rule in base.select(settings.chosen, settings.ignore)
@@ -42,6 +42,13 @@ def given_verdicts(
         ]
         found += verdicts.unexplained(measured, found)
     return [verdicts.forgiven(finding) for finding in found] if settings.optimizer == "adam" else found
+
+
+def with_verdict(suspicion: Finding, gradients: Gradients) -> list[Finding]:
+    """A suspicion with the verdict of its rule; if that raises, as it was, and a finding that says so."""
+    rule = verdicts.rule_of(suspicion)
+    given = guarded(rule, lambda: [verdicts.judged(suspicion, gradients)])
+    return given if given[0].code == suspicion.code else [suspicion, *given]
 
 
 def judge_cost(report: Report, graph: ModelGraph, settings: Settings) -> Iterator[Finding]:
@@ -129,7 +136,7 @@ def finish(report: Report, findings: list[Finding], settings: Settings) -> Repor
     # `--select NC1` must not hide that a model could not be checked: only `--ignore` does.
     kept = {rule.code for rule in base.select(("ALL", *settings.chosen), settings.ignore)}
     file, _, symbol = report.target.rpartition(":")
-    for found in suppressions.suppressed(report, findings, settings):
+    for found in contained(report, "reading comments", lambda: suppressions.suppressed(report, findings, settings), findings):
         if found.code in kept and not is_ignored(found, (report.model, symbol), file, settings):
             report.findings.append(found)
         elif report.summary is None:

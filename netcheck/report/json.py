@@ -5,7 +5,8 @@ The document:
     schema      int, 1. It grows only when a key changes its meaning or goes; new keys may come at any time.
     netcheck    str, netcheck's version
     models      list of models, in the order in which they were checked
-    errors      list of str: a sentence for each target of which nothing could be checked
+    errors      list of str: a sentence for each target of which nothing could be checked, or was when the run was ended
+                (by Ctrl-C): such a target is not among the models
 
 With `--statistics` there is, instead of `models`:
 
@@ -134,7 +135,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import netcheck
-from netcheck.findings import Report, by_importance
+from netcheck.findings import INTERRUPTED, Report, by_importance
 from netcheck.report import selection
 from netcheck.report.isolation import isolated, isolated_one
 
@@ -166,12 +167,12 @@ def document(reports: Sequence[Report], *, statistics: bool = False) -> dict[str
         **(
             {"checked": checked(reports), "statistics": counts(reports)}
             if statistics
-            else {"models": [model_entry(report) for report in reports]}
+            else {"models": [model_entry(report) for report in reports if not report.interrupted]}
         ),
         "errors": [
-            plain(f"{report.target or report.model}: {report.findings[0].message}")
+            plain(f"{report.target or report.model}: {INTERRUPTED if report.interrupted else report.findings[0].message}")
             for report in reports
-            if report.summary is None and report.findings
+            if report.interrupted or (report.summary is None and report.findings)
         ],
     }
 

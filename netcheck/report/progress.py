@@ -47,6 +47,11 @@ class ProgressLine:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Leave nothing on the line: something else is about to be written."""
         if self.shown:
+            self.shown = ""
             self.stream.write(CLEAR)
             self.stream.flush()

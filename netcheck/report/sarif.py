@@ -102,7 +102,7 @@ def invocation(reports: Sequence[Report]) -> dict[str, Any]:
         for report in reports
         for reason in (*report.skipped, *(f"{label}: {told}" for label, told in omissions.lines(report)))
     ]
-    successful = not any(could_not_check(report) and not report.ok for report in reports)
+    successful = not any(report.interrupted or (could_not_check(report) and not report.ok) for report in reports)
     return {"executionSuccessful": successful, "toolExecutionNotifications": notes}
 
 

@@ -39,7 +39,7 @@ from netcheck.findings import Finding, Layer, Location, Report, Severity, Verdic
 from netcheck.report import batches, cost, omissions, profile
 from netcheck.report.columns import in_columns
 from netcheck.report.excerpt import excerpt, gutter_width, printed, source_lines
-from netcheck.report.isolation import isolated
+from netcheck.report.isolation import isolated, isolated_one
 from netcheck.report.terminal import Painter, printable, shorten
 
 MOST_PLACES = 3  # other locations of one finding that are listed without --verbose
@@ -72,10 +72,16 @@ def render(
     """
     paint = Painter(colour)
     root = Path.cwd() if root is None else root
-    blocks = [block for report in reports for block in model(report, paint, root, verbose=verbose, quiet=quiet)]
+    blocks = [section(report, paint, root, verbose=verbose, quiet=quiet) for report in reports]
     if not quiet:
         blocks.append(closing(reports, paint, root, verbose=verbose))
-    return "\n\n".join(blocks) + "\n" if blocks else ""
+    return "\n\n".join(filter(None, blocks)) + "\n" if any(blocks) else ""
+
+
+@isolated_one
+def section(report: Report, paint: Painter, root: Path, *, verbose: bool, quiet: bool) -> str:
+    """All that is said of one model; "" for nothing."""
+    return "\n\n".join(model(report, paint, root, verbose=verbose, quiet=quiet))
 
 
 def model(report: Report, paint: Painter, root: Path, *, verbose: bool, quiet: bool) -> list[str]:
@@ -159,6 +165,12 @@ def notes(found: Finding, root: Path, *, verbose: bool) -> Iterable[tuple[str, s
         yield "verdict", VERDICTS[found.verdict]
     if found.help:
         yield "help", found.help
+
+
+@isolated
+def summing_up(reports: Sequence[Report], paint: Painter, root: Path, *, verbose: bool) -> str:
+    """`closing`, whatever the reports hold."""
+    return closing(reports, paint, root, verbose=verbose)
 
 
 def closing(reports: Sequence[Report], paint: Painter, root: Path, *, verbose: bool) -> str:

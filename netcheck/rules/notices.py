@@ -163,7 +163,8 @@ class RuleFailed(Notice):
     """A rule raised an exception on this model; what the other rules found stands.
 
     ## Why is this bad?
-    What the rule looks for was not looked for. This is a defect of the rule, not of your model.
+    What the rule looks for was not looked for. This is a defect of the rule, not of your model. Where netcheck fails before
+    the rules, as it infers inputs or traces, it says so in the same way; what fails later is among what was skipped.
 
     ## What to do
     Report it together with the model. `--ignore` with the rule's code checks the model without it.

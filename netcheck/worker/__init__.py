@@ -15,11 +15,13 @@ ends with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 
 from netcheck import baseline, engine
+from netcheck import progress as watching
 from netcheck.errors import UsageError
-from netcheck.findings import Report
+from netcheck.findings import INTERRUPTED, Report
 from netcheck.launch import launched
 from netcheck.load.specs import parse_spec
 from netcheck.rules.base import require_settings
@@ -31,46 +33,102 @@ from netcheck.worker.child import Worker
 from netcheck.worker.limits import Limits
 from netcheck.worker.pool import ENGINE, FORKS, Event, check_all
 
-__all__ = ["Event", "Keeper", "Limits", "check_all", "check_targets"]
+__all__ = ["Event", "Interrupted", "Keeper", "Limits", "check_all", "check_targets"]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or another request to end, while models are checked.
+
+    Attributes:
+        reports: of the models that were checked, and for each of the others one that says that it was not.
+    """
+
+    def __init__(self, reports: list[Report]) -> None:
+        super().__init__()
+        self.reports = reports
 
 
 def check_targets(settings: Settings, progress: Callable[[Event], None] | None = None) -> list[Report]:
     """Check every model that the targets hold: a report for each, then one for each file without any.
 
+    Each of the former is handed to `netcheck.progress.finished` as soon as it and all before it are there. What only all
+    together tell (comments that suppress nothing, the baseline) is not in it yet.
+
     Raises:
         UsageError: a target stands for nothing, or a selector matches no rule.
         InputError: an input is malformed.
+        Interrupted: the run is to end now; the exception has the reports that there are.
     """
     require_settings(settings)
     for text in settings.inputs:
         parse_spec(text)
     targets, unchecked = engine.plan(settings.targets, settings)
     require_one(targets, settings)
-    reports = [*checked(targets, settings, progress), *unchecked]
+    try:
+        reports = [*checked(targets, settings, progress), *unchecked]
+    except Interrupted as stop:
+        stop.reports += unchecked
+        raise
     unused(reports, {target.file for target in targets if target.discovered}, settings)
     if settings.baseline is not None and not settings.write_baseline:
         baseline.apply(reports, settings)
     return reports
 
 
+class Finished:
+    """Tells of reports in their order, each when all before it are there."""
+
+    def __init__(self) -> None:
+        """Begin with none told of."""
+        self.count = 0
+
+    def __call__(self, reports: Sequence[Report | None]) -> None:
+        """Tell of those of `reports` that it has not told of, up to the first that is not there yet."""
+        while self.count < len(reports) and (report := reports[self.count]) is not None:
+            self.count += 1
+            watching.finished(report, len(reports))
+
+
 def checked(targets: Sequence[Target], settings: Settings, progress: Callable[[Event], None] | None) -> list[Report]:
-    """A report for each target: from the cache where there is one, else from a child process."""
+    """A report for each target: from the cache where there is one, else from a child process.
+
+    Raises:
+        Interrupted: the run is to end now.
+    """
     cache = None if launched() else opened(settings)
-    keys = [cache.key(target, settings) if cache else "" for target in targets]
-    reports = [cache.load(key) if cache and key else None for key in keys]
-    missing = [number for number, report in enumerate(reports) if report is None]
-    memory = settings.memory or Limits().memory // settings.jobs
-    limits = Limits(seconds=settings.timeout, memory=memory)
-    left = [targets[number] for number in missing]
-    fresh = check_all(left, settings, jobs=settings.jobs, limits=limits, progress=progress) if left else ()
-    for number, report in zip(missing, fresh, strict=True):
-        reports[number] = report
-        # Not under a key that no longer holds: the file may have changed while it was checked.
-        if cache and keys[number] == cache.key(targets[number], settings):
-            cache.store(keys[number], report)
+    reports: list[Report | None] = [None] * len(targets)
+    finished = Finished()
+    try:
+        keys = [cache.key(target, settings) if cache else "" for target in targets]
+        reports[:] = [cache.load(key) if cache and key else None for key in keys]
+        finished(reports)
+        missing = [number for number, report in enumerate(reports) if report is None]
+        memory = settings.memory or Limits().memory // settings.jobs
+        limits = Limits(seconds=settings.timeout, memory=memory)
+        left = [targets[number] for number in missing]
+        fresh = check_all(left, settings, jobs=settings.jobs, limits=limits, progress=progress) if left else ()
+        with closing(one_by_one(fresh)) as coming:
+            for number, report in zip(missing, coming, strict=True):
+                reports[number] = report
+                # Not under a key that no longer holds: the file may have changed while it was checked.
+                if cache and keys[number] == cache.key(targets[number], settings):
+                    cache.store(keys[number], report)
+                finished(reports)
+    except KeyboardInterrupt as stop:
+        raise Interrupted([report or unfinished(target) for target, report in zip(targets, reports, strict=True)]) from stop
     if cache:
         cache.prune()
     return [report for report in reports if report is not None]
+
+
+def one_by_one(reports: Iterable[Report]) -> Generator[Report, None, None]:
+    """Reports as they come; who closes this ends what makes them."""
+    yield from reports
+
+
+def unfinished(target: Target) -> Report:
+    """The report on a target that was not checked any more."""
+    return Report(target.symbol, target=target.name, skipped=[INTERRUPTED])
 
 
 def require_one(targets: Sequence[Target], settings: Settings) -> None:

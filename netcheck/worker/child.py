@@ -29,6 +29,7 @@ START_SECONDS = 300.0  # for importing torch from a cold disk
 GRACE_SECONDS = 5.0  # for a worker to say that its child is gone
 ANSWER_SECONDS = 0.5  # for a child to say where it stands before it is killed
 TAIL = 16 * 1024  # bytes kept of what a child printed
+MEASURING = ("probe", "remedies")  # phases after which only figures are missing
 POLL = 0.05  # seconds between two looks at its memory
 EVERY = 10  # of these looks, one is at what it started as well
 
@@ -44,6 +45,7 @@ class Trace:
     pid: int = 0
     status: int | None = None  # as waitpid gives it, once the child has ended
     report: Report | None = None
+    known: list[Report] = field(default_factory=list)  # what the child knew last, if it has said anything
     phase: str = ""
     stopped: str = ""  # why we ended it: "time" or "memory"
     peak: int = 0  # bytes resident
@@ -61,7 +63,7 @@ class Worker:
         self.jobs = jobs
         self.forks = forks
         self.process: subprocess.Popen[bytes] | None = None
-        self.mark = ""
+        self.mark = self.scratch = ""
         self.tail = bytearray()
         self.closed = False
 
@@ -72,13 +74,14 @@ class Worker:
             WorkerDied: it ended instead.
         """
         self.mark = secrets.token_hex(16)
+        self.scratch = tempfile.mkdtemp(prefix="netcheck-")  # for what torch writes when it is imported
         self.tail.clear()
         pipes = [os.pipe() for _ in range(5)]
         (commands, self.commands), *from_child = pipes
         theirs = [commands, *(write for _, write in from_child[:3])]
         self.control, self.results, self.faults, self.output = (read for read, _ in from_child)
         output = from_child[3][1]
-        arguments = [*map(str, theirs), str(int(self.forks)), self.check]
+        arguments = [*map(str, theirs), str(int(self.forks)), self.check, self.scratch]
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "netcheck.worker", *arguments],
@@ -139,7 +142,9 @@ class Worker:
             shutil.rmtree(scratch, ignore_errors=True)
         seconds = time.monotonic() - started
         if trace.report is None:
-            trace.report = self.post_mortem(target, trace, seconds, limits)
+            fault = self.post_mortem(target, trace, seconds, limits)
+            measuring = bool(trace.stopped) and trace.phase in MEASURING
+            trace.report = outcome.completed(trace.known, fault, measuring=measuring, ignored=getattr(settings, "ignore", ()))
             trace.report.seconds = seconds
         return trace.report
 
@@ -246,6 +251,8 @@ class Worker:
                 kind, value = message
                 if kind == "report" and isinstance(value, Report):
                     trace.report = value
+                elif kind == "known" and isinstance(value, Report):
+                    trace.known[:] = [value]
                 elif kind == "phase":
                     phases.append((kind, value))
         except (BrokenFrameError, TypeError, ValueError):
@@ -308,11 +315,14 @@ class Worker:
     def stop(self) -> None:
         """End the process and everything that it started, and collect it."""
         process, self.process = self.process, None
+        if process is not None:
+            processes.kill_group(process.pid)
+            process.wait()
+            processes.kill_marked(self.mark)
+        if self.scratch:
+            shutil.rmtree(self.scratch, ignore_errors=True)
         if process is None:
             return
-        processes.kill_group(process.pid)
-        process.wait()
-        processes.kill_marked(self.mark)
         for fd in (self.commands, self.control, self.results, self.faults, self.output):
             with contextlib.suppress(OSError):
                 os.close(fd)

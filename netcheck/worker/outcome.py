@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
 from netcheck.errors import NeedsArguments, NetcheckError
-from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict
+from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
 from netcheck.load.guard import NotAModel, describe, is_installed, user_line
+from netcheck.rules import base
 from netcheck.source.targets import Target
 
 FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
@@ -62,6 +65,28 @@ def crash_report(target: Target, what: str, help: str, evidence: Evidence, fault
     message = f"{target.symbol}: {what}" + (f" while in {place.function}" if place and place.function else "")
     finding = crashed(message, help, place or place_of(target), evidence)
     return Report(target.symbol, [finding], target=target.name)
+
+
+def completed(known: Sequence[Report], fault: Report, *, measuring: bool = False, ignored: Sequence[str] = ()) -> Report:
+    """The report on a target that was not checked to the end: what was known last, and what ended it.
+
+    Args:
+        known: that, if anything was.
+        fault: the report that has nothing but the fault.
+        measuring: whether it only went over a limit of time or memory while the model was run for real (NC006).
+        ignored: selectors of rules that are ignored.
+    """
+    if not known:
+        return fault
+    report = known[0]
+    for found in fault.findings:
+        if measuring and any(base.match_length(base.find("NC006"), selector) > 0 for selector in ignored):
+            continue
+        if measuring:
+            found = replace(found, code="NC006", name="cannot-probe", severity=Severity.INFO)
+        report.findings.append(found)
+    report.findings = by_importance(report.findings)
+    return report
 
 
 def crashed(message: str, help: str, place: Location, evidence: Evidence | None = None) -> Finding:

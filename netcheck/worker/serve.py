@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netcheck import progress
@@ -44,26 +45,28 @@ class Pipes:
     faults: int
 
 
-def serve(pipes: Pipes, check_name: str, *, forks: bool) -> None:
+def serve(pipes: Pipes, check_name: str, folder: str, *, forks: bool) -> None:
     """Check what the parent sends until it closes the pipe.
 
     Args:
         pipes: where to read and write.
         check_name: the function that checks, as "module:function".
+        folder: for temporary files of what is imported.
         forks: whether each target has a child of its own.
     """
+    scratch[:] = [folder]
     processes.adopt_orphans()
     signal.signal(signal.SIGTERM, clean_up)
     processes.die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threads = alone()
-    check = find_check(check_name)
+    check = find_check(check_name, folder)
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     send(pipes.control, ("ready", 0))
     for command in receive(pipes.commands):
-        scratch[:] = [command.scratch]
+        scratch[:] = [folder, command.scratch]
         pid = os.fork() if forks else os.getpid()
         if not forks or pid == 0:
             with_threads(threads)
@@ -75,7 +78,7 @@ def serve(pipes: Pipes, check_name: str, *, forks: bool) -> None:
         send(pipes.control, ("ended", status))
 
 
-scratch: list[str] = []  # the folder for temporary files of the target that is being checked
+scratch: list[str] = []  # the folders for temporary files: of what is imported, and of the target that is being checked
 
 
 def clean_up(*_: object) -> None:
@@ -86,12 +89,12 @@ def clean_up(*_: object) -> None:
     os._exit(1)
 
 
-def find_check(name: str) -> Check:
+def find_check(name: str, folder: str) -> Check:
     """Import the function that checks, and torch with it, and what its module wants to have before any fork."""
     module, _, function = name.partition(":")
     home = importlib.import_module(module)
     found: Check = getattr(home, function)
-    with tempfile.TemporaryDirectory(prefix="netcheck-") as folder, elsewhere(folder):
+    with elsewhere(folder):
         if preload := getattr(home, "preload", None):
             preload()
     return found
@@ -176,18 +179,30 @@ def checked(pipes: Pipes, command: Command, check: Check, *, alone: bool) -> Rep
     progress.watchers[:] = [lambda name: send(pipes.results, ("phase", name))]
     started = time.perf_counter()
     clock = time.perf_counter
+    latest: list[Report] = []  # what was known last
     with fenced(command, alone=alone) as notes:
+        progress.keepers[:] = [partial(keep, pipes, command.target, os.getpid(), latest)]
         try:
             report = check(command.target, command.settings)
             report.become_plain()
         except BaseException as error:
             free_memory()
-            report = outcome.report_of(command.target, error, clock() - started)
+            report = outcome.completed(latest, outcome.report_of(command.target, error, clock() - started))
         report.left_out = notes()
     free_memory()
     report.target = report.target or command.target.name
     report.seconds = report.seconds or clock() - started
     return report
+
+
+def keep(pipes: Pipes, target: Target, own: int, latest: list[Report], report: Report) -> None:
+    """Send what is known so far: it stands if this process does not get any further."""
+    if os.getpid() != own:
+        return  # one that the file forked, and that came back to us
+    report.target = report.target or target.name
+    with contextlib.suppress(Exception):  # it holds more than plain data: the last one says so
+        send_bytes(pipes.results, dumps(("known", report)))
+        latest[:] = [report]
 
 
 @contextlib.contextmanager
@@ -252,10 +267,10 @@ def moved(fd: int) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """Entry point of `python -m netcheck.worker`: four descriptors, whether to fork, and the check."""
+    """Entry point of `python -m netcheck.worker`: four descriptors, whether to fork, the check, and a folder."""
     commands, control, results, faults, forks = map(int, arguments[:5])
     pipes = Pipes(*map(moved, (commands, control, results, faults)))
     try:
-        serve(pipes, arguments[5], forks=bool(forks))
+        serve(pipes, arguments[5], arguments[6], forks=bool(forks))
     except UsageError as error:  # the last line that is printed is what the parent tells
         sys.exit("; ".join(filter(None, (str(error), error.help))))
