@@ -308,10 +308,15 @@ def preload() -> None:
 def exit_code(reports: Sequence[Report], settings: Settings) -> int:
     """0: nothing as bad as `fail_on`; 1: findings; 2: there were models, and none could be loaded."""
     tried = [report for report in reports if report.summary or report.at_least(Severity.WARNING)]
-    if tried and all(report.summary is None and any(f.code in NOTHING_LOADED for f in report) for report in tried):
+    if tried and all(map(is_unloaded, tried)):
         return 2
     failed = any(report.at_least(settings.fail_on) for report in reports)
     return int(failed and not settings.exit_zero)
+
+
+def is_unloaded(report: Report) -> bool:
+    """Whether there was no model to check; one whose process died was loaded, if it was traced before."""
+    return any(found.code in NOTHING_LOADED and (found.code != "NC007" or report.summary is None) for found in report)
 
 
 def selectors(chosen: Iterable[str] | None) -> tuple[str, ...]:
