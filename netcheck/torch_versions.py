@@ -2,6 +2,7 @@
 
     fake tensors        FakeTensor, fake_mode(), fake_tensor(...)        made by position and flag since 2.13
     hearing calls       uncompiled, appliers, early_applied              autograd functions are applied in C++ since 2.14
+    transforms          transforms_heard                                 torch.func, and jacrev by other names until 2.12
     autograd's graph    when_made, results_of, step_back             a step backward without the engine
     CUDA graphs         captured                                         what they stand in the place of
     modes               mode_popped, pop_mode, push_mode, DispatchMode   torch functions and operators
@@ -18,7 +19,8 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,6 +49,8 @@ def lacking(what: object) -> UsageError:
 if version() < OLDEST:
     raise lacking("its version")
 try:
+    from torch._functorch import apis as _transforms
+    from torch._functorch import eager_transforms as _eager_transforms
     from torch._ops import OpOverload
     from torch._subclasses.fake_tensor import (
         DataDependentOutputException,
@@ -141,6 +145,7 @@ __all__ = [
     "set_stance",
     "stance",
     "step_back",
+    "transforms_heard",
     "uncompiled",
     "unset_fake_temporarily",
     "version",
@@ -294,6 +299,62 @@ def captured(module: nn.Module) -> Callable[..., Any] | None:
         return None
     cells = dict(zip(forward.__code__.co_freevars, forward.__closure__ or (), strict=True))
     return cells["orig_fwd"].cell_contents if "orig_fwd" in cells else None
+
+
+# Called with a transform's name, what runs it, and what that is given; gives its result.
+HearTransform = Callable[[str, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+
+
+@contextmanager
+def transforms_heard(hear: HearTransform) -> Iterator[None]:
+    """Hear the calls of functions that torch.func has made: `vmap(f)(x)`, `grad(f)(x)`, `jacrev(f)(x)`.
+
+    However they were looked up, they call one of these in the end. Those of jacrev and jacfwd call several: they are heard as one
+    where they are made inside this context.
+    """
+
+    def vmap(func: Any, in_dims: Any, out_dims: Any, randomness: str, chunk: Any, *args: Any, **kwargs: Any) -> Any:
+        return hear("vmap", partial(run_vmap, func, in_dims, out_dims, randomness, chunk), args, kwargs)
+
+    def grad(func: Any, argnums: Any, has_aux: bool, args: Any, kwargs: Any) -> Any:
+        return hear("grad", lambda *a, **k: run_grad(func, argnums, has_aux, a, k), args, kwargs)
+
+    def grad_and_value(func: Any, argnums: Any, has_aux: bool, args: Any, kwargs: Any) -> Any:
+        return hear("grad_and_value", lambda *a, **k: run_both(func, argnums, has_aux, a, k), args, kwargs)
+
+    def vjp(func: Any, *primals: Any, **options: Any) -> Any:
+        return hear("vjp", partial(run_vjp, func, **options), primals, {})
+
+    def jvp(func: Any, primals: Any, tangents: Any, argnums: Any, **options: Any) -> Any:
+        return hear("jvp", lambda p, t: run_jvp(func, p, t, argnums, **options), (primals, tangents), {})
+
+    def wraps(func: Any, *options: Any) -> Any:
+        def decorate(wrapper: Any) -> Any:
+            name = wrapper.__qualname__.partition(".")[0]
+            return run_wraps(func, *options)(lambda *args, **kwargs: hear(name, wrapper, args, kwargs))
+
+        return decorate
+
+    wrapping = "wraps" if hasattr(_eager_transforms, "wraps") else "_wraps_without_dynamo_attrs"
+    with ExitStack() as stack:
+        run_vmap = stack.enter_context(_in_place(_transforms, "vmap_impl", vmap))
+        run_grad = stack.enter_context(_in_place(_eager_transforms, "grad_impl", grad))
+        run_both = stack.enter_context(_in_place(_eager_transforms, "grad_and_value_impl", grad_and_value))
+        run_vjp = stack.enter_context(_in_place(_eager_transforms, "_vjp_with_argnums", vjp))
+        run_jvp = stack.enter_context(_in_place(_eager_transforms, "_jvp_with_argnums", jvp))
+        run_wraps = stack.enter_context(_in_place(_eager_transforms, wrapping, wraps))
+        yield
+
+
+@contextmanager
+def _in_place(owner: Any, name: str, value: Any) -> Iterator[Any]:
+    """Put `value` in the place of what `owner` holds by that name; gives that."""
+    original = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield original
+    finally:
+        setattr(owner, name, original)
 
 
 # ---- modes ------------------------------------------------------------------------------------------------------------

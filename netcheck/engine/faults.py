@@ -69,10 +69,13 @@ def contained(report: Report, doing: str, run: Callable[[], T], otherwise: T) ->
 
 def unseen(graph: ModelGraph) -> list[str]:
     """What of the model the graph does not show, a sentence each."""
-    if not graph.lost:
-        return []
-    count = "1 tensor" if len(graph.lost) == 1 else f"{len(graph.lost)} tensors"
-    return [f"{count} that no recorded operation made: what leads to them was not checked"]
+    said = []
+    if graph.lost:
+        count = "1 tensor" if len(graph.lost) == 1 else f"{len(graph.lost)} tensors"
+        said.append(f"{count} that no recorded operation made: what leads to them was not checked")
+    names = dict.fromkeys(node.target for node in graph if node.fx in graph.recording.transforms)
+    said += [f"{name} is one operation to the rules: what the function in it does was not checked" for name in names]
+    return said
 
 
 def value_dependent(reads: Sequence[Node]) -> Finding:

@@ -27,13 +27,19 @@ from netcheck.torch_versions import TorchFunctionMode, mode_popped, pop_mode, pu
 from netcheck.trace.calls import (
     METADATA,
     AutogradCall,
+    Transformed,
     after,
     as_written,
+    called,
+    copied,
+    gradient_of,
     holds_tensor,
+    in_place,
+    run_backward,
     set_attribute,
     set_item,
 )
-from netcheck.trace.leaves import is_leaf, unwrapped
+from netcheck.trace.leaves import Leaves, unwrapped
 from netcheck.trace.patches import patched
 
 if TYPE_CHECKING:
@@ -46,7 +52,7 @@ Key = tuple[Any, ...]  # what a call is known by
 Calls = dict[Key, list["Node | None"]]  # the nodes that the traced run's calls made, in order
 
 # Nodes that the recorder makes of something else than a call.
-UNHEARD = (operator.getitem, getattr, after, set_item, set_attribute)
+UNHEARD = (operator.getitem, getattr, after, set_item, set_attribute, in_place, run_backward, gradient_of, called, copied)
 
 
 class Follower(TorchFunctionMode):
@@ -76,6 +82,7 @@ class Follower(TorchFunctionMode):
         self._heard = heard
         self._alter = alter or {}
         self._calls = calls
+        self._leaves = Leaves(census)
         self._seen: Counter[Key] = Counter()
         self._names = {key: names for key, (_, names) in census.modules.items()}
         self._scope = ""
@@ -119,7 +126,7 @@ class Follower(TorchFunctionMode):
         """What `module(*args, **kwargs)` does."""
         module = unwrapped(module)
         path = self._path(module)
-        if not is_leaf(module):
+        if not self._leaves.hold(module):
             before, self._scope = self._scope, path
             try:
                 return uncompiled(module)(*args, **kwargs)
@@ -130,9 +137,33 @@ class Follower(TorchFunctionMode):
         mode = pop_mode()  # by hand: there are hundreds of leaves, and a context manager costs as much as a small one
         try:
             result = call(*args, **kwargs)
+            self._leaves.ran(module)
             return self._recognize((path,), args, kwargs, result)
         finally:
             push_mode(mode)
+            self._paused = False
+
+    def parameter(self, made: nn.Parameter, data: torch.Tensor) -> None:
+        """`nn.Parameter(data)` has made this: nothing that a follower listens for."""
+
+    def exchanged(self, one: torch.Tensor, other: torch.Tensor) -> None:
+        """`torch.utils.swap_tensors` has made each of these objects what the other was."""
+        self._leaves.forget(one)
+        self._leaves.forget(other)
+
+    def constant(self, tensor: torch.Tensor) -> None:
+        """`torch.from_numpy` has made this tensor: nothing that a follower listens for."""
+
+    def backward(self, tensors: Any, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[..., Any]) -> None:
+        """What `torch.autograd.backward(tensors, *args, **kwargs)` does."""
+        run(tensors, *args, **kwargs)
+
+    def transform(self, name: str, run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a function that torch.func made does; `run(*args, **kwargs)` is how PyTorch does it."""
+        self._paused = True
+        try:
+            return self._recognize((self._scope, "call_function", name), args, kwargs, run(*args, **kwargs))
+        finally:
             self._paused = False
 
     def apply(
@@ -213,6 +244,8 @@ def key_of(node: Node) -> Key:
     if node.module is not None:
         return (node.path,)
     target = node.fx.target
+    if isinstance(target, Transformed):
+        target = target.__name__
     return node.path, node.op, target.function if isinstance(target, AutogradCall) else target
 
 

@@ -290,7 +290,8 @@ def leaves_its_parameters_alone(graph: ModelGraph) -> bool:
 
     The trace shows every write but those inside of operations: custom functions, scripts, and embeddings that clip.
     """
-    return not graph.recording.written and not any(writes_inside(node) for node in graph)
+    seen = not graph.recording.written and not graph.recording.exposed
+    return seen and not any(writes_inside(node) for node in graph)
 
 
 def writes_inside(node: Node) -> bool:

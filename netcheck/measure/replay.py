@@ -222,8 +222,8 @@ def evaluated(argument: Any, values: Mapping[fx.Node, Any]) -> Any:
 
 def callee(node: Node) -> Callable[..., Any]:
     """What a node calls, to be given its arguments."""
-    if node.module is not None:
-        return node.module
+    if node.op == "call_module":
+        return node.module  # type: ignore[return-value]
     if node.op == "call_method":
         return getattr(torch.Tensor, str(node.fx.target))  # type: ignore[no-any-return]
     assert callable(node.fx.target)

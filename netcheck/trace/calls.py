@@ -7,12 +7,14 @@ y = x[:2]; x.add_(1); y                                 -> after(y, x.add_(1)): 
 
 from __future__ import annotations
 
+import copy
 import inspect
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch.fx.node import has_side_effect
 
 from netcheck.torch_versions import DataDependentOutputException, DynamicOutputShapeException, address
 from netcheck.trace import structure
@@ -27,6 +29,9 @@ METADATA = {
 
 READS = {"item", "tolist", "__bool__", "__int__", "__float__", "__index__", "__complex__", "__contains__",
           "equal", "allclose", "is_nonzero", "numpy", "__array__"}  # fmt: skip
+
+# What hands out the memory of a tensor, to be written to where no torch function tells of it.
+EXPOSING = {"numpy", "__array__", "data_ptr", "untyped_storage", "__dlpack__"}
 
 # What fake tensors raise when they are asked for a value.
 VALUE_NEEDED = (DataDependentOutputException, DynamicOutputShapeException)
@@ -73,6 +78,70 @@ def set_attribute(tensor: torch.Tensor, name: str, value: Any) -> torch.Tensor:
     return tensor
 
 
+def in_place(function: Callable[..., Any], tensors: Any, *args: Any, **kwargs: Any) -> Any:
+    """A function that writes to its first argument and returns nothing (`torch._foreach_add_`), as one that returns it."""
+    function(tensors, *args, **kwargs)
+    return tensors
+
+
+def run_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+    """`torch.autograd.backward`, which adds to the `.grad` of the leaves."""
+    torch.autograd.backward(tensors, *args, **kwargs)
+
+
+def gradient_of(tensor: torch.Tensor, *backward: Any) -> Any:
+    """`tensor.grad`, read after these calls of `run_backward`."""
+    return tensor.grad
+
+
+for _function in (in_place, run_backward):
+    has_side_effect(_function)  # torch.fx must not remove them as dead code
+
+
+def copied(tensor: torch.Tensor) -> torch.Tensor:
+    """`copy.deepcopy(tensor)`."""
+    return tensor.detach().clone().requires_grad_(tensor.requires_grad)
+
+
+def called(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """`function(...)`, where the function is itself the result of a node."""
+    return function(*args, **kwargs)
+
+
+class LayerCall:
+    """A layer that forward made, as a graph's target: it runs on the weights that forward made for it."""
+
+    def __init__(self, layer: torch.nn.Module) -> None:
+        weights = {id(t): t for t in (*layer.parameters(), *layer.buffers())}
+        self.layer = copy.deepcopy(layer, {key: emptied(tensor) for key, tensor in weights.items()})
+        self.__name__ = self.__qualname__ = type(layer).__name__
+        self.__module__ = __name__
+
+    def __call__(self, *args: Any, weights: dict[str, torch.Tensor], **kwargs: Any) -> Any:
+        return torch.func.functional_call(self.layer, weights, args, kwargs)
+
+
+def emptied(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor or parameter of that kind without values."""
+    empty = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+    return torch.nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, torch.nn.Parameter) else empty
+
+
+class Transformed:
+    """A function that torch.func made (`vmap(f)`), as a graph's target.
+
+    `touched` are the tensors that its function reads besides what it is given: an edge for each, and not handed on.
+    """
+
+    def __init__(self, name: str, run: Callable[..., Any]) -> None:
+        self.run = run
+        self.__name__ = self.__qualname__ = name
+        self.__module__ = __name__  # torch.fx would print torch's own function of that name, and call it
+
+    def __call__(self, args: Any, kwargs: Any, touched: Any = ()) -> Any:
+        return self.run(*args, **kwargs)
+
+
 class AutogradCall:
     """A custom autograd function as a graph's target: printable, and still the user's own function."""
 
@@ -100,11 +169,16 @@ def holds_tensor(value: Any) -> bool:
     return isinstance(value, list | tuple | Mapping) and any(True for _ in structure.tensors(value))
 
 
+def is_in_place(name: str) -> bool:
+    """Whether a function's name says that it writes to its argument: `add_`."""
+    return name.endswith("_") and not name.endswith("__")
+
+
 def writes(name: str, args: Any, kwargs: Mapping[str, Any]) -> bool:
     """Whether a function that returned its first argument also changed it."""
     if name in ("requires_grad_", "detach_", "sharememory_"):
         return False  # marks on the tensor: its value stays
-    if name.startswith("__i") or (name.endswith("_") and not name.endswith("__")):
+    if name.startswith("__i") or is_in_place(name):
         return True
     return bool(kwargs.get("inplace")) or any(arg is True for arg in args[1:])  # F.relu(x, True)
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx, nn
 
+from netcheck.errors import TraceError
 from netcheck.findings import Layer, Location, Summary
 from netcheck.load.randomness import preserved_random_state
 from netcheck.source.places import built_at
@@ -107,12 +108,27 @@ class ModelGraph:
 
     @cached_property
     def module(self) -> fx.GraphModule:
-        """A torch.fx.GraphModule that computes what the model computed. It shares the model's parameters and leaf modules."""
+        """A torch.fx.GraphModule that computes what the model computed. It shares the model's parameters and leaf modules.
+
+        Raises:
+            TraceError: it would compute something else; the sentence says why.
+        """
+        if self.frozen:
+            raise TraceError(
+                f"the graph of {self.class_name} cannot be run in its place: {'; '.join(self.frozen)}",
+                help="run the model itself",
+            )
         root = nn.Module()
         root.training = self.model.training
         for name in sorted(self.recording.attributes, key=lambda name: name.count(".")):
             install(root, name.split("."), self.recording.attributes[name])
         return fx.GraphModule(root, self.recording.graph, class_name=self.class_name)
+
+    @property
+    def frozen(self) -> list[str]:
+        """Why the graph would compute something else than the model, where it would; a sentence each."""
+        lost = ["forward uses tensors that no recorded operation made"] if self.lost else []
+        return [*lost, *dict.fromkeys(self.recording.frozen)]
 
     @property
     def inputs(self) -> list[Node]:

@@ -11,6 +11,7 @@ from torch import fx
 from netcheck.findings import Location
 from netcheck.trace import paths, places
 from netcheck.trace.behaviour import Activation
+from netcheck.trace.calls import Transformed
 from netcheck.trace.kinds import Kind
 from netcheck.trace.windows import Window, find_windows
 
@@ -176,6 +177,8 @@ def function_name(node: fx.Node) -> str:
     if node.op == "call_method":
         return f"Tensor.{node.target}"
     name = str(getattr(node.target, "__name__", node.target))
+    if isinstance(node.target, Transformed):
+        return f"torch.func.{name}"
     origin = str(getattr(node.target, "__module__", "") or "")
     if origin in ("torch.nn.functional", "torch._C._nn"):
         return f"F.{name}"

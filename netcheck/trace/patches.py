@@ -6,13 +6,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import partial, wraps
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
-from netcheck.torch_versions import BackwardCFunction, applied_by_torch, appliers, eager, early_applied
+from netcheck.torch_versions import BackwardCFunction, applied_by_torch, appliers, eager, early_applied, transforms_heard
 
 _ONE_AT_A_TIME = threading.RLock()  # two threads that patch in turn would each restore the other's patch
 _ORIGINAL_CALL = nn.Module.__call__
@@ -30,6 +30,21 @@ class Hearer(Protocol):
     def call_module(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What `module(*args, **kwargs)` does."""
 
+    def parameter(self, made: nn.Parameter, data: torch.Tensor) -> None:
+        """`nn.Parameter(data)` has made this; no torch function tells of that."""
+
+    def exchanged(self, one: torch.Tensor, other: torch.Tensor) -> None:
+        """`torch.utils.swap_tensors` has made each of these objects what the other was (`module.double()` may do so)."""
+
+    def constant(self, tensor: torch.Tensor) -> None:
+        """`torch.from_numpy` has made this tensor."""
+
+    def backward(self, tensors: Any, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[..., Any]) -> None:
+        """What `torch.autograd.backward(tensors, *args, **kwargs)` does, and `tensor.backward()`; `run` is PyTorch's own."""
+
+    def transform(self, name: str, run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a function that torch.func made does; `run(*args, **kwargs)` is how PyTorch does it."""
+
     def apply(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[..., Any]) -> Any:
         """What `function.apply(*args, **kwargs)` does; `run(*args, **kwargs)` is how PyTorch does it."""
 
@@ -41,6 +56,11 @@ def patched(hearer: Hearer) -> Iterator[None]:
         stack.enter_context(_ONE_AT_A_TIME)
         stack.enter_context(_replaced(nn.Module, "__call__", _module_call(hearer)))
         stack.enter_context(_replaced(appliers(), "apply", _function_apply(hearer)))
+        stack.enter_context(_replaced(nn.Parameter, "__new__", _new_parameter(hearer)))
+        stack.enter_context(_replaced(torch.utils, "swap_tensors", _swap(hearer, torch.utils.swap_tensors)))
+        stack.enter_context(_replaced(torch, "from_numpy", _from_numpy(hearer, torch.from_numpy)))
+        stack.enter_context(_replaced(torch.autograd, "backward", _backward(hearer, torch.autograd.backward)))
+        stack.enter_context(transforms_heard(partial(_transform, hearer)))
         stack.enter_context(early_applied(hearer.listens, partial(_forward, hearer)))
         stack.enter_context(eager())
         # TorchScript's optimizer would keep fake tensors as constants of the user's own function.
@@ -69,6 +89,56 @@ def _function_apply(hearer: Hearer) -> Any:
     return classmethod(apply)
 
 
+def _new_parameter(hearer: Hearer) -> Any:
+    run = nn.Parameter.__new__
+
+    def __new__(cls: type[nn.Parameter], data: Any = None, requires_grad: bool = True) -> nn.Parameter:  # noqa: N807 - as above
+        made = run(cls, data, requires_grad)
+        if data is not None and hearer.listens():
+            hearer.parameter(made, data)
+        return made
+
+    return staticmethod(__new__)
+
+
+def _swap(hearer: Hearer, run: Callable[..., None]) -> Callable[..., None]:
+    @wraps(run)
+    def swap_tensors(one: torch.Tensor, other: torch.Tensor) -> None:
+        run(one, other)
+        if hearer.listens():
+            hearer.exchanged(one, other)
+
+    return swap_tensors
+
+
+def _from_numpy(hearer: Hearer, run: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    @wraps(run)
+    def from_numpy(array: Any) -> torch.Tensor:
+        tensor = run(array)
+        if hearer.listens():
+            hearer.constant(tensor)
+        return tensor
+
+    return from_numpy
+
+
+def _backward(hearer: Hearer, run: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(run)
+    def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+        if hearer.listens():
+            hearer.backward(tensors, args, kwargs, run)
+        else:
+            run(tensors, *args, **kwargs)
+
+    return backward
+
+
+def _transform(hearer: Hearer, name: str, run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if hearer.listens():
+        return hearer.transform(name, run, args, kwargs)
+    return run(*args, **kwargs)
+
+
 def _forward(hearer: Hearer, function: Function, gradients: bool, forward: Callable[..., Any]) -> Callable[..., Any]:
     """What takes the place of a function's `forward`, where PyTorch has begun to apply it before anybody could hear of that.
 
@@ -85,7 +155,7 @@ def _forward(hearer: Hearer, function: Function, gradients: bool, forward: Calla
 
 
 @contextmanager
-def _replaced(owner: type, name: str, value: Any) -> Iterator[None]:
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     original = owner.__dict__.get(name, _MISSING)
     setattr(owner, name, value)
     try:

@@ -3,6 +3,8 @@
     Recorder                     a TorchFunctionMode: sees every torch call that forward makes
       +-- call_module                nn.Module.__call__: leaves become one node, the others are entered
       +-- __torch_function__         everything else becomes one call_function or call_method node
+      +-- backward                   a node whose gradients later nodes read
+      +-- transform                  a function that torch.func made: one node, with an edge from all that it reads
       +-- apply                      torch.autograd.Function: a leaf, unless it runs modules or callables
       +-- dispatched                 what reaches the dispatcher unannounced, if an `Unannounced` listens
       each: _run                     computes, on fake tensors quickly (see `netcheck.trace.fakes`)
@@ -13,33 +15,43 @@ Tensors are fake unless their values matter (see `netcheck.trace.run`).
 
 from __future__ import annotations
 
+import random
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from types import GeneratorType
+from types import FunctionType, GeneratorType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from netcheck.load.held import Census
-from netcheck.torch_versions import DispatchMode, TorchFunctionMode, mode_popped, uncompiled
+from netcheck.torch_versions import DataDependentOutputException, DispatchMode, TorchFunctionMode, mode_popped, uncompiled
 from netcheck.trace import structure
 from netcheck.trace.calls import (
+    EXPOSING,
     METADATA,
     READS,
     VALUE_NEEDED,
     AutogradCall,
+    LayerCall,
+    Transformed,
     as_written,
     brief,
+    called,
+    copied,
+    gradient_of,
     holds_tensor,
+    in_place,
+    is_in_place,
+    run_backward,
     set_attribute,
     set_item,
     writes,
 )
 from netcheck.trace.fakes import Fakes
-from netcheck.trace.leaves import is_leaf, unwrapped
+from netcheck.trace.leaves import Leaves, unwrapped
 from netcheck.trace.patches import patched
 from netcheck.trace.recording import Failure
 from netcheck.trace.scribe import Listener, Scribe
@@ -77,6 +89,11 @@ class Recorder(TorchFunctionMode):
         self.needs_values = False
         self._fakes = fakes
         self._values = Values(self.recording, fakes) if fakes is not None else None
+        self._census = census
+        self._leaves = Leaves(census)
+        self._touched: dict[int, torch.Tensor] | None = None  # inside a transform: what it has read
+        self._changed: set[int] = set()  # the layers that forward had changed before that
+        self._backward: list[fx.Node] = []
         self._thread = threading.get_ident()
 
     # ---- forward's arguments and result -------------------------------------------------------------------------
@@ -95,10 +112,13 @@ class Recorder(TorchFunctionMode):
     def running(self) -> Iterator[None]:
         """Everything that forward does inside this context is recorded."""
         self._scribe.entry = sys._getframe(2)  # the caller of `with recorder.running()`: nothing above it is the model's
+        numbers = random.getstate()
         with patched(self):
             self._scribe.note_switches()
             with self:
                 yield
+        if random.getstate() != numbers:
+            self.recording.frozen.append("forward draws from Python's random numbers, and the graph holds those that it drew")
 
     def listens(self) -> bool:
         """Whether a call that is made now, on this thread, is forward's."""
@@ -111,6 +131,11 @@ class Recorder(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if self._scribe.paused:
             return func(*args, **kwargs)
+        if self._touched is not None:
+            self._touch(args, kwargs)
+            return func(*args, **kwargs)
+        if name in EXPOSING and self._scribe.is_own(args[0]):
+            self.recording.exposed = True
         if name in METADATA:
             self._glance(args)
             return func(*args, **kwargs)
@@ -120,6 +145,10 @@ class Recorder(TorchFunctionMode):
             return self._property(func, args[0])
         if name == "__set__":
             return self._assignment(func, *args)
+        if name == "__deepcopy__":
+            return self._copy(*args)
+        if func is torch.autograd.grad:
+            self._require_history("autograd.grad", args, kwargs)
         result = self._run(name, func, args, kwargs)
         if name in READS:
             self._read(args)
@@ -131,14 +160,20 @@ class Recorder(TorchFunctionMode):
             if mutated is None and args and result is args[0] and writes(name, args, kwargs):
                 mutated = result
             return self._scribe.add(op, target, args, kwargs, result, mutated=mutated)
+        elif result is None and is_in_place(name) and args and holds_tensor(args[0]):
+            self._scribe.add("call_function", in_place, (func, *args), kwargs, args[0], mutated=args[0])
         return result
 
     def call_module(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What `module(*args, **kwargs)` does while recording: record a leaf, enter anything else."""
         module = unwrapped(module)
-        path = self._scribe.path(module)
         self.recording.entered.add(id(module))
-        if not is_leaf(module):
+        if self._touched is not None:
+            return self._inside_transform(module, args, kwargs)
+        path = self._scribe.path(module)
+        if not self._leaves.hold(module):
+            if self._leaves.hold_but_for_hooks(module):
+                return self._hooked(module, args, kwargs)
             before = self._scribe.clock
             with self._scribe.inside(path, module):
                 result = uncompiled(module)(*args, **kwargs)
@@ -146,12 +181,33 @@ class Recorder(TorchFunctionMode):
                 return self._steps_inside(path, module, result)
             return self._scribe.returned(result, before)
         call = module.__call__ if isinstance(module, torch.jit.ScriptModule) else uncompiled(module)
+        return self._layer(module, call, args, kwargs)
+
+    def _layer(self, module: nn.Module, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a layer does, as one node."""
         with mode_popped():
             result = self._run(type(module).__name__, call, args, kwargs, leaf=module)
-        target = self._scribe.keep(path or type(module).__name__, module)  # the root itself may be a leaf
+        if self._leaves.were_made(module):
+            weights = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+            with self._scribe.pausing():
+                target = LayerCall(module)
+            return self._scribe.add("call_function", target, args, {**kwargs, "weights": weights}, result, leaf=module)
+        self._leaves.ran(module)
+        path = self._scribe.path(module)
+        name = self._scribe.keep(path or type(module).__name__, module)  # the root itself may be a leaf
         changed = bool(args) and result is args[0] and bool(getattr(module, "inplace", False))
         mutated = result if changed else None
-        return self._scribe.add("call_module", target, args, kwargs, result, leaf=module, mutated=mutated)
+        return self._scribe.add("call_module", name, args, kwargs, result, leaf=module, mutated=mutated)
+
+    def _hooked(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A layer that forward has hung hooks on: it is one node, and what they do is heard beside it."""
+        run = module.forward
+        module.__dict__["forward"] = lambda *given, **named: self._layer(module, run, given, named)
+        try:
+            with self._scribe.inside(self._scribe.path(module), module):
+                return uncompiled(module)(*args, **kwargs)
+        finally:
+            del module.__dict__["forward"]
 
     def _steps_inside(self, path: str, module: nn.Module, steps: Iterator[Any]) -> Generator[Any, None, Any]:
         """What a forward with `yield` gives; it runs while somebody else's forward asks for it."""
@@ -171,6 +227,9 @@ class Recorder(TorchFunctionMode):
         run: Callable[..., Any],
     ) -> Any:
         """What `function.apply(...)` does while recording; `run` is how PyTorch does it."""
+        if self._touched is not None:
+            self._touch(args, kwargs)
+            return run(*args, **kwargs)
         if function.__name__ == "CheckpointFunction" and function.__module__ == "torch.utils.checkpoint":
             inner, _preserve_rng_state, *inputs = args
             return inner(*inputs)
@@ -183,29 +242,130 @@ class Recorder(TorchFunctionMode):
     def dispatched(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An ATen operation that no torch function announced (a TorchScript function, an extension)."""
         result = func(*args, **kwargs)
-        if self._scribe.paused or not holds_tensor(result):
+        if self._scribe.paused or self._touched is not None or not holds_tensor(result):
             return result
         mutated = result if args and result is args[0] else None
         return self._scribe.add("call_function", func, args, kwargs, result, mutated=mutated)
+
+    def parameter(self, made: nn.Parameter, data: torch.Tensor) -> None:
+        """`nn.Parameter(data)` was called: written as `data.detach().requires_grad_()`, as it tells of itself on fake tensors."""
+        if self._touched is None and not self._scribe.knows(made):
+            self._scribe.add("call_method", "detach", (data,), {}, made)
+            self._scribe.add("call_method", "requires_grad_", (made, made.requires_grad), {}, made)
+
+    def exchanged(self, one: torch.Tensor, other: torch.Tensor) -> None:
+        """`torch.utils.swap_tensors(one, other)` was called: the objects are the same, and what they are has changed places."""
+        if self._touched is None:
+            self._scribe.exchange(one, other)
+            self._leaves.forget(one)
+            self._leaves.forget(other)
+
+    def constant(self, tensor: torch.Tensor) -> None:
+        """`torch.from_numpy` has made this tensor: a constant of the graph, as are the numbers in `torch.tensor([1.0])`."""
+        if self._touched is None:
+            self._scribe.hold(tensor)
+
+    def backward(self, tensors: Any, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[..., Any]) -> None:
+        """What `torch.autograd.backward(tensors, ...)` does while recording; `run` is PyTorch's own."""
+        if self._touched is not None:
+            run(tensors, *args, **kwargs)
+            return
+        self._require_history("backward", (tensors, *args), kwargs)
+        self._run("backward", run, (tensors, *args), kwargs)
+        self._scribe.add("call_function", run_backward, (tensors, *args), kwargs, None)
+        self._backward.append(self._scribe.last)
+        self.recording.written.append(self._scribe.last)
+
+    # ---- what torch.func makes ----------------------------------------------------------------------------------
+
+    def transform(self, name: str, run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a function that torch.func made does while recording: one node, whatever the function in it does."""
+        if self._touched is not None:
+            return run(*args, **kwargs)
+        result, beside = self._transformed(name, run, args, kwargs)
+        if any(id(tensor) not in self._census.tensors for tensor in beside):
+            self.recording.frozen.append(f"the function that torch.func.{name} is given reads tensors that forward has computed")
+        self._scribe.add("call_function", Transformed(name, run), (args, kwargs, beside), {}, result)
+        node = self._scribe.last
+        self.recording.transforms.append(node)
+        if type(result) is not tuple:
+            return result
+        return tuple(self._later(item, node, i) if isinstance(item, FunctionType) else item for i, item in enumerate(result))
+
+    def _transformed(self, name: str, run: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, tuple[torch.Tensor, ...]]:
+        """The result, and the tensors that were read for it besides the arguments."""
+        self._touched = {id(tensor): tensor for _, tensor in structure.tensors((args, kwargs))}
+        given = len(self._touched)
+        self._changed = self._leaves.changed()
+        try:
+            result = self._run(name, run, args, kwargs, whole=False)
+            return result, tuple(self._touched.values())[given:]
+        finally:
+            self._touched = None
+
+    def _later(self, function: Callable[..., Any], node: fx.Node, index: int) -> Callable[..., Any]:
+        """A function that a transform has given (the second result of `vjp`), heard when forward calls it."""
+
+        def heard(*args: Any, **kwargs: Any) -> Any:
+            if not self.listens() or self._touched is not None:
+                return function(*args, **kwargs)
+            result, _ = self._transformed("called", function, args, kwargs)
+            return self._scribe.add("call_function", called, (self._scribe.part(node, index), *args), kwargs, result)
+
+        return heard
+
+    def _inside_transform(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if id(module) in self._changed:
+            self.recording.frozen.append("a function that torch.func is given runs a layer that forward has changed")
+        return uncompiled(module)(*args, **kwargs)
+
+    def _touch(self, args: Any, kwargs: Any) -> None:
+        """Note what a transform reads of the tensors that are known."""
+        assert self._touched is not None
+        for _, tensor in structure.tensors((args, kwargs)):
+            if self._scribe.knows(tensor) or id(tensor) in self._census.tensors:
+                self._touched.setdefault(id(tensor), tensor)
 
     # ---- what forward asks of a tensor --------------------------------------------------------------------------
 
     def _property(self, func: Any, tensor: torch.Tensor) -> Any:
         """`tensor.T`, `.mT`, `.data`, `.real` are tensors; `.shape`, `.device` and the like are not."""
         result = func(tensor)
-        if isinstance(result, torch.Tensor):
-            name = getattr(getattr(func, "__self__", None), "__name__", "")
-            if name != "grad":
-                return self._scribe.add("call_function", getattr, (tensor, name), {}, result)
+        name = getattr(getattr(func, "__self__", None), "__name__", "")
+        if name == "grad":
+            self._gradient(tensor, result)
+        elif isinstance(result, torch.Tensor):
+            return self._scribe.add("call_function", getattr, (tensor, name), {}, result)
         else:
             self._glance((tensor,))
         return result
+
+    def _copy(self, tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
+        """`copy.deepcopy(tensor)`: torch's own looks for the memory of the tensor, which a fake one has not."""
+        if id(tensor) in memo:
+            return memo[id(tensor)]  # type: ignore[no-any-return]
+        with self._scribe.pausing():
+            twin = copied(tensor)
+        memo[id(tensor)] = twin
+        return self._scribe.add("call_function", copied, (tensor,), {}, twin)  # type: ignore[no-any-return]
+
+    def _gradient(self, tensor: torch.Tensor, result: Any) -> None:
+        """Forward reads `tensor.grad`: what it has put there itself, or what was there before, which this run does not have."""
+        if isinstance(result, torch.Tensor):
+            if self._backward and not self._scribe.knows(result):
+                self._scribe.add("call_function", gradient_of, (tensor, *self._backward), {}, result)
+            return
+        original, names = self._census.tensors.get(id(tensor), (None, [""]))
+        if original is not None and original.grad is not None:
+            self.recording.frozen.append(f"forward reads the gradient that {names[0]} had before")
 
     def _assignment(self, func: Any, tensor: torch.Tensor, value: Any) -> None:
         func(tensor, value)
         name = getattr(getattr(func, "__self__", None), "__name__", "")
         if isinstance(value, torch.Tensor) and name == "data":
             self._scribe.add("call_function", set_attribute, (tensor, name, value), {}, tensor, mutated=tensor)
+        elif name == "grad":
+            self._scribe.add("call_function", set_attribute, (tensor, name, value), {}, tensor)
 
     def _glance(self, args: Any) -> None:
         """Forward looked at what a tensor is (its shape, type or device), not at its values."""
@@ -221,17 +381,22 @@ class Recorder(TorchFunctionMode):
 
     # ---- computing ----------------------------------------------------------------------------------------------
 
-    def _run(self, name: str, call: Callable[..., Any], args: Any, kwargs: Any, leaf: nn.Module | None = None) -> Any:
-        """Call, with recording off; on an exception note what was called, with what, and where."""
-        before, self._scribe.paused = self._scribe.paused, True
+    def _run(
+        self, name: str, call: Callable[..., Any], args: Any, kwargs: Any, leaf: nn.Module | None = None, *, whole: bool = True
+    ) -> Any:
+        """Call, with recording off; on an exception note what was called, with what, and where.
+
+        `whole` tells whether nothing of what the call itself calls is to be heard.
+        """
+        before, self._scribe.paused = self._scribe.paused, whole
         try:
-            if self._fakes is None:
+            if self._fakes is None or not whole:
                 return call(*args, **kwargs)
             if leaf is not None:
                 return self._fakes.run_leaf(leaf, call, args, kwargs)
             return self._fakes.run(name, call, args, kwargs)
         except VALUE_NEEDED as error:
-            value = self._value_of(call, args, kwargs)
+            value = self._value_of(call, args, kwargs) if whole else None
             if value is not None:
                 return value
             self.needs_values = True
@@ -243,6 +408,19 @@ class Recorder(TorchFunctionMode):
             raise
         finally:
             self._scribe.paused = before
+
+    def _require_history(self, name: str, args: Any, kwargs: Any) -> None:
+        """Make sure that the tensors know what they were computed from, to go back along it.
+
+        Raises:
+            DataDependentOutputException: they are fake.
+        """
+        if self._fakes is None:
+            return
+        error = DataDependentOutputException(torch.ops.aten.item.default)
+        self.needs_values = True
+        self.failure = self._failure(error, name, args, kwargs, None)
+        raise error
 
     def _value_of(self, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """What a call gives on real values, if a few cheap operations lead to them; else None."""

@@ -42,6 +42,9 @@ class Recording:
         sized: nodes whose shape, type or device forward looked at.
         written: nodes that wrote into a tensor of the model (a buffer that is updated).
         kept: nodes whose values forward left behind in an attribute of the model.
+        frozen: why the graph's module would compute something else than the model, a sentence each; none if it does not.
+        transforms: calls of what torch.func made; what their functions do, the graph does not show.
+        exposed: whether forward could write to a tensor of the model where nobody sees it (`.numpy()`, `.data_ptr()`).
         census: what the model holds.
     """
 
@@ -56,6 +59,9 @@ class Recording:
     sized: set[fx.Node] = field(default_factory=set)
     written: list[fx.Node] = field(default_factory=list)
     kept: list[fx.Node] = field(default_factory=list)
+    frozen: list[str] = field(default_factory=list)
+    transforms: list[fx.Node] = field(default_factory=list)
+    exposed: bool = False
 
 
 @dataclass(slots=True)

@@ -131,13 +131,31 @@ class Scribe:
                 return self._renewed(result, self._bindings[id(result)])
         return result
 
+    @property
+    def last(self) -> fx.Node:
+        """The node that was appended last."""
+        node: fx.Node = next(iter(reversed(self.recording.graph.nodes)))
+        return node
+
+    def part(self, node: fx.Node, index: int) -> fx.Node:
+        """A node for one item of a result, where that is no tensor."""
+        item = self.recording.graph.call_function(operator.getitem, (node, index))
+        self._note(item, None, None)
+        return item
+
     def _heard(self, call: Call, result: Any) -> Any:
         """The result, or what the listener puts in its place; what the listener does is not recorded."""
         if self._listener is None:
             return result
+        with self.pausing():
+            return self._listener(call, result)
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """What torch is asked to do in this context is not forward's doing."""
         before, self.paused = self.paused, True
         try:
-            return self._listener(call, result)
+            yield
         finally:
             self.paused = before
 
@@ -209,6 +227,8 @@ class Scribe:
         """`write` of a value whose knots are written."""
         if isinstance(value, torch.Tensor):
             return self.resolve(value)
+        if isinstance(value, fx.Node):
+            return value
         if type(value) in LITERALS or value is Ellipsis:
             return value
         if isinstance(value, torch.Size):
@@ -250,6 +270,10 @@ class Scribe:
         self._writing.discard(id(value))
         node = self.recording.graph.call_function(structure.assemble, (template, parts))
         return self._note(node, None, value).node
+
+    def hold(self, tensor: torch.Tensor) -> None:
+        """Take a tensor that no torch call made for a constant."""
+        self._bind(self._lift(tensor), tensor)
 
     def _lift(self, value: Any) -> fx.Node:
         """Keep `value` as a constant of the graph."""
@@ -293,6 +317,12 @@ class Scribe:
         if self._mutations:
             self._catch_up(tensor, binding)
         return binding.node
+
+    def exchange(self, one: torch.Tensor, other: torch.Tensor) -> None:
+        """Two tensor objects have become what the other was."""
+        nodes = self.resolve(one), self.resolve(other)
+        self._bindings[id(one)] = _Binding(one, nodes[1], (), self.clock)
+        self._bindings[id(other)] = _Binding(other, nodes[0], (), self.clock)
 
     def _catch_up(self, tensor: torch.Tensor, binding: _Binding) -> None:
         """Let a binding know what was written to its tensor since it was last asked."""
@@ -352,11 +382,8 @@ class Scribe:
         """Another reference to a tensor that was changed in place; the tensor itself where there can be none."""
         if id(tensor) in self._census.tensors or binding.path:
             return tensor
-        before, self.paused = self.paused, True
-        try:
+        with self.pausing():
             twin = self._fakes.reference(tensor) if self._fakes is not None else reference(tensor)
-        finally:
-            self.paused = before
         if twin is not tensor:
             binding.outdated = True
             binding.family = binding.family or id(tensor)
@@ -373,6 +400,10 @@ class Scribe:
         if binding is None or not binding.outdated or binding.clock <= before:
             return result
         return self._renewed(result, binding)
+
+    def is_own(self, tensor: Any) -> bool:
+        """Whether a tensor lies in the memory of one of the model's."""
+        return isinstance(tensor, torch.Tensor) and memory(tensor) in self._own_memory()
 
     def _own_memory(self) -> set[int]:
         """The memory of the model's own tensors."""
