@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from netcheck.errors import TraceError
+from netcheck.measure.accelerators import drivers_at_rest
 from netcheck.measure.axes import BatchAxes
 from netcheck.measure.cost import total
 from netcheck.measure.cost_figures import Cost
@@ -172,4 +173,6 @@ def most_samples(batch: int, both: Sequence[tuple[int, int]], room: int) -> int:
 
 def accelerator_memory() -> int | None:
     """The bytes of the first accelerator's memory; None without one."""
-    return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
+    with drivers_at_rest():
+        here = torch.cuda.is_available()
+    return torch.cuda.get_device_properties(0).total_memory if here else None

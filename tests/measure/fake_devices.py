@@ -94,6 +94,7 @@ def put_in(monkeypatch: pytest.MonkeyPatch, count: int, kind: str = "cuda") -> N
     import torch.nn.parallel.replicate  # noqa: F401 - the module: the package has a function of that name
 
     monkeypatch.setattr(distributed, "accelerators", lambda: OnCpu(kind, count))
+    monkeypatch.setattr(distributed, "require_own_driver", lambda: None)  # whatever asked the real one before
     monkeypatch.setattr(job.nn, "DataParallel", DataParallel)
     monkeypatch.setattr(scatter_gather, "Scatter", Scatter)
     monkeypatch.setattr(scatter_gather, "Gather", Gather)
