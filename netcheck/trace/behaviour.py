@@ -149,7 +149,7 @@ class Activation:
         key = _rounded(variance, mean)
         squares = self._hermite.get(key)
         if squares is None:
-            squares = self._hermite[key] = expanded(self.function(_spread(key, _Z)))
+            squares = self._hermite[key] = expanded(self.function(_spread(key, _Z)).double())
         c = max(-1.0, min(1.0, correlation))
         total = 0.0
         for square in reversed(squares):
@@ -223,14 +223,14 @@ def evaluated(function: Function, z: torch.Tensor) -> tuple[torch.Tensor, torch.
     """f(z) and f'(z) at the points `z` (n,), by autograd, or by differences where it has no gradient."""
     with torch.enable_grad():
         x = z.detach().clone().requires_grad_(True)
-        values = function(x)
+        values = function(x).double()  # it may round on its way
         if values.requires_grad:
             slopes = derivative(values, x)
             if bool(slopes.isfinite().all()):
                 return values.detach(), slopes
     with torch.no_grad():
         step = 1e-4 * max(1.0, float(z.abs().max()) / 8)
-        return values.detach(), (function(z + step) - function(z - step)) / (2 * step)
+        return values.detach(), (function(z + step).double() - function(z - step).double()) / (2 * step)
 
 
 def derivative(values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

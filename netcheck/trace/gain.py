@@ -37,6 +37,7 @@ from netcheck.trace.regions import constant_value
 from netcheck.trace.values import TooCostly
 from netcheck.trace.weights import Weight, has_values, mean_square, sample, statistics, weight_of
 
+UNKNOWN = 1.0  # squared norm that an operation hands on to an operand which its step says nothing of
 _POSITIONS = 64  # the most that a net of the calibration averages over before its head
 _TO_GATE = frozenset((Kind.RESHAPE, Kind.RESIZE, Kind.SHIFT, Kind.SCALE, Kind.INDEX))
 _PASSING = frozenset((
@@ -119,8 +120,8 @@ class Network:
         for node in self.nodes:
             given = {source: moments[source] for source in paths.sources(node)}
             moments[node], squares = self._forward(node, given, change)
-            for source, square in squares.items():
-                factor[node, source] = 0.5 * math.log10(max(square, TINY))
+            for source in given:
+                factor[node, source] = 0.5 * math.log10(max(squares.get(source, UNKNOWN), TINY))
         return Estimate(self._backward(factor), moments, factor)
 
     def _forward(self, node: Node, given: Mapping[Node, Moments], change: Change) -> tuple[Moments, dict[Node, float]]:
@@ -296,7 +297,7 @@ def scales_of(nodes: Sequence[Node]) -> dict[Node, tuple[float, float, float]]:
 def affine_parts(node: Node) -> tuple[object, object]:
     """What a norm, a scale or a shift multiplies by, and what it adds; None for nothing, and for what is not known."""
     if node.module is not None:
-        return getattr(node.module, "weight", None), getattr(node.module, "bias", None)
+        return node.member("weight"), node.member("bias")
     if node.kind is Kind.NORM:
         return None, None
     try:

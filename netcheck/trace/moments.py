@@ -13,7 +13,7 @@ Mean-field theory: Poole et al. 2016; Schoenholz et al. 2017; Yang et al. 2019 f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ Step = Callable[["Node", Mapping["Node", Moments]], tuple[Moments, dict["Node", 
 
 def first_moments(node: Node) -> Moments:
     """Of an input (standardized), or of the vectors of an embedding."""
-    weight = getattr(node.module, "weight", None)
+    weight = node.member("weight")
     if node.kind is Kind.EMBEDDING and weight is not None and has_values(weight):
         return Moments(float(weight.detach()[:4096].double().square().mean()))
     return Moments()
@@ -154,12 +154,21 @@ def summed(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Nod
 
 
 def multiplied(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
-    """x * y: each is the other's factor."""
-    parts = list(given.items())
-    if len(parts) == 1:  # x * x, or the other operand carries no gradient
-        return parts[0][1], {parts[0][0]: 1.0}
-    (x, a), (y, b) = parts[:2]
-    return Moments(a.q * b.q, a.s * b.s, a.m * b.m), {x: b.q, y: a.q}
+    """x * y: each is the other's factor; of three, the others' product is."""
+    if len(given) == 1:  # x * x, or the other operand carries no gradient
+        (before,) = given.values()
+        return before, dict.fromkeys(given, 1.0)
+    return product(given), dict(zip(given, products_of_others([before.q for before in given.values()]), strict=True))
+
+
+def product(given: Mapping[Node, Moments]) -> Moments:
+    """Of independent values."""
+    return Moments(*(math.prod(getattr(before, name) for before in given.values()) for name in ("q", "s", "m")))
+
+
+def products_of_others(numbers: Sequence[float]) -> list[float]:
+    """For each number, the product of all others."""
+    return [math.prod(numbers[:index]) * math.prod(numbers[index + 1 :]) for index in range(len(numbers))]
 
 
 def joined(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
@@ -176,15 +185,15 @@ def joined(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Nod
 
 
 def averaged(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
-    """The mean, sum or maximum over a window, or over whole dimensions."""
+    """The mean, sum or maximum over a window, or over whole dimensions; a distance takes two values."""
     source, before = next(iter(given.items()))
     window = window_of(node, source)
     if node.detail in ("max", ""):
-        return replace(before), {source: 1.0}
+        return replace(before), dict.fromkeys(given, 1.0)
     left = before.s + (before.q - before.s) / window
     if node.detail == "sum":
-        return Moments(left * window**2, before.s * window**2, before.m * window), {source: window}
-    return Moments(left, before.s, before.m), {source: 1 / window}
+        return Moments(left * window**2, before.s * window**2, before.m * window), dict.fromkeys(given, window)
+    return Moments(left, before.s, before.m), dict.fromkeys(given, 1 / window)
 
 
 def window_of(node: Node, source: Node) -> float:
@@ -227,18 +236,19 @@ def softmax_size(node: Node) -> int:
 
 
 def matrix_product(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
-    """Of two activations, (.., r, n) @ (.., n, c): attention's scores, or its average of the values.
+    """Of activations, (.., r, n) @ (.., n, c): attention's scores, or its average of the values; an einsum may take three.
 
     The gradient at x is g y^T: each of its r n elements is a sum of c products, r c of which make the norm of g.
     """
-    parts = list(given.items())
-    if len(parts) < 2 or not parts[0][0].shape or not parts[1][0].shape:
-        return parts[0][1], dict.fromkeys(given, 1.0)
-    (x, a), (y, b) = parts[:2]
-    inner = (x.shape or (1,))[-1]  # n
-    coherent = inner * a.m * b.m
-    q = inner * a.q * b.q + coherent**2
-    return Moments(q, inner * a.s * b.s + coherent**2, coherent), {x: inner * b.q, y: inner * a.q}
+    first, before = next(iter(given.items()))
+    if len(given) < 2 or not all(source.shape for source in given):
+        return before, dict.fromkeys(given, 1.0)
+    inner = (first.shape or (1,))[-1]  # n
+    both = product(given)
+    coherent = inner * both.m
+    moments = Moments(inner * both.q + coherent**2, inner * both.s + coherent**2, coherent)
+    others = products_of_others([before.q for before in given.values()])
+    return moments, {source: inner * other for source, other in zip(given, others, strict=True)}
 
 
 STEPS: dict[Kind, Step] = {

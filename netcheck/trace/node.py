@@ -155,6 +155,11 @@ class Node:
         """The windows of a convolution or a pooling, outer dimension first; None for anything else."""
         return find_windows(self)
 
+    def member(self, name: str) -> torch.Tensor | None:
+        """A tensor that the module holds under that name; None without one (a quantized layer's weight is a method)."""
+        value = getattr(self.module, name, None)
+        return value if isinstance(value, torch.Tensor) else None
+
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument of a function call by position or keyword; tensors are given as their `Node`."""
         value = self.fx.kwargs.get(name, self.fx.args[position] if position < len(self.fx.args) else default)

@@ -168,10 +168,9 @@ def _of_module(node: Node) -> Weight | None:
     module = node.module
     if isinstance(module, nn.MultiheadAttention):
         return None
-    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+    weight, bias = node.member("weight"), node.member("bias")
     if not has_values(weight):
         return None
-    assert isinstance(weight, torch.Tensor)
     name = f"{node.path}.weight" if node.path else "weight"
     transposed = isinstance(module, TransposedConvolution)
     stride = math.prod(getattr(module, "stride", ())) if transposed else 1

@@ -82,7 +82,7 @@ def find_windows(node: Node) -> tuple[Window, ...] | None:
 def settings(node: Node) -> dict[str, Any]:
     """Kernel, stride, padding and dilation as the module has them or the function was given them."""
     if node.kind == "conv":
-        weight = node.module.weight if node.module is not None else node.argument(1, "weight")
+        weight = node.member("weight") if node.module is not None else node.argument(1, "weight")
         kernel = tuple(getattr(weight, "shape", None) or ())[2:]
         positions = (3, 4, 5)
         stride: Any = 1

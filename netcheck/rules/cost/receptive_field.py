@@ -161,7 +161,7 @@ def after(node: Node, fields: tuple[Field, ...], source: Node) -> tuple[Field, .
     if windows is not None:
         return tuple(map(slid, fields, windows))
     if node.kind == "resize" or (node.kind == "conv" and node.detail == "transpose"):
-        weight = getattr(node.module, "weight", None) if node.kind == "conv" else None
+        weight = node.member("weight") if node.kind == "conv" else None
         kernel = None if weight is None else tuple(weight.shape[2:])
         return enlarged(fields, spatial_sizes(source), spatial_sizes(node), kernel)
     if node.kind not in _IN_PLACE or (node.kind == "norm" and node.detail in _GLOBAL_NORMS):

@@ -129,7 +129,7 @@ model = nn.Sequential(nn.Embedding(100, 64), nn.LayerNorm(64), nn.Linear(64, 100
 def table_of(node: Node) -> object:
     """The model's own tensor behind the weights of an embedding or a linear layer; None if not one."""
     if node.module is not None:
-        return getattr(node.module, "weight", None)
+        return node.member("weight")
     source = next((s for s in node.inputs if not s.depends and s.shape is not None and len(s.shape) == 2), None)
     while source is not None and source.op != "get_attr":  # transposed, cast
         source = source.inputs[0] if len(source.inputs) == 1 else None

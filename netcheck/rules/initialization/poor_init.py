@@ -110,14 +110,14 @@ model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReL
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """The budget's finding if the initialization is the cause; otherwise single layers far off, as info."""
         diagnosis = graph.diagnosis
-        if diagnosis.cause == "init":
-            yield self.overrun(diagnosis)
+        at_fault = layers_at_fault(diagnosis) if diagnosis.cause == "init" else []
+        if at_fault:
+            yield self.overrun(diagnosis, at_fault)
         elif diagnosis.cause is None:
             yield from self.far_off(graph, diagnosis)
 
-    def overrun(self, diagnosis: Diagnosis) -> Finding:
+    def overrun(self, diagnosis: Diagnosis, at_fault: list[Node]) -> Finding:
         """All layers that lose (or amplify) as one finding."""
-        at_fault = layers_at_fault(diagnosis)
         masked = masked_shares(at_fault)
         if masked and abs(without_masks(diagnosis, masked)) <= diagnosis.budget:
             return self.masked(diagnosis, masked)

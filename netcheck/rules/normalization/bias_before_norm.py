@@ -134,7 +134,7 @@ def bias_of(node: Node) -> Bias | None:
         return None
     ones = (1,) * (len(node.shape or ()) - 2) if node.kind is Kind.CONV else ()
     if node.module is not None:
-        bias = getattr(node.module, "bias", None)
+        bias = node.member("bias")
         if bias is None or not bias.requires_grad:
             return None
         return Bias(f"{node.path}.bias", bias.numel(), (bias.numel(), *ones))

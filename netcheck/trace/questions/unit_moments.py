@@ -42,14 +42,10 @@ def unit_moments(node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
 
 def is_as_built(norm: Node) -> bool:
     """Whether a norm gives values around 0 as PyTorch builds it: half of what each unit gets is positive."""
-    import torch
-
     from netcheck.trace.weights import has_values
 
-    weight, bias = getattr(norm.module, "weight", None), getattr(norm.module, "bias", None)
-    if not (isinstance(weight, torch.Tensor) and isinstance(bias, torch.Tensor) and has_values(weight)):
-        return False
-    return has_values(bias) and bool(weight.all()) and not bool(bias.any())
+    weight, bias = norm.member("weight"), norm.member("bias")
+    return has_values(weight) and has_values(bias) and bool(weight.all()) and not bool(bias.any())
 
 
 def moments_of_norm(node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
@@ -60,7 +56,7 @@ def moments_of_norm(node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
 
     if node.detail not in ("batch", "layer", "group", "instance"):
         return None
-    weight, bias = getattr(node.module, "weight", None), getattr(node.module, "bias", None)
+    weight, bias = node.member("weight"), node.member("bias")
     if not isinstance(weight, torch.Tensor):
         plain = node.module is not None or all(source.depends for source in node.inputs)
         return (torch.zeros(1), torch.ones(1)) if plain else None
