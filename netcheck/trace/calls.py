@@ -33,6 +33,10 @@ READS = {"item", "tolist", "__bool__", "__int__", "__float__", "__index__", "__c
 # What hands out the memory of a tensor, to be written to where no torch function tells of it.
 EXPOSING = {"numpy", "__array__", "data_ptr", "untyped_storage", "__dlpack__"}
 
+# What changes the tensor object in place, and not what lies in its memory.
+RESHAPES = {"t_", "transpose_", "swapaxes_", "swapdims_", "squeeze_", "unsqueeze_", "resize_", "resize_as_", "as_strided_",
+            "set_", "detach_", "requires_grad_"}  # fmt: skip
+
 # What fake tensors raise when they are asked for a value.
 VALUE_NEEDED = (DataDependentOutputException, DynamicOutputShapeException)
 
@@ -103,6 +107,13 @@ def copied(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().clone().requires_grad_(tensor.requires_grad)
 
 
+def referenced(tensor: torch.Tensor) -> torch.Tensor:
+    """`copy.copy(tensor)`: it shares the memory, and knows nothing of what that was computed from."""
+    if isinstance(tensor, torch.nn.Parameter):
+        return torch.nn.Parameter(tensor.detach(), tensor.requires_grad)
+    return tensor.detach().requires_grad_(tensor.requires_grad)
+
+
 def called(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """`function(...)`, where the function is itself the result of a node."""
     return function(*args, **kwargs)
@@ -149,7 +160,9 @@ class AutogradCall:
         self.function = function
         self.__name__ = function.__name__
         self.__qualname__ = function.__qualname__
-        self.__module__ = function.__module__
+        # torch.fx prints what is torch's by its name, which would mean the class.
+        own = function.__module__.partition(".")[0] == "torch"
+        self.__module__ = __name__ if own else function.__module__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function.apply(*args, **kwargs)
@@ -158,9 +171,14 @@ class AutogradCall:
 def describe(value: Any) -> Any:
     """What a report needs of a result: (shape, dtype) of a tensor, a list of such for several, None without tensors."""
     if isinstance(value, torch.Tensor):
-        return tuple(value.shape), value.dtype
-    found = [(tuple(tensor.shape), tensor.dtype) for _, tensor in structure.tensors(value)]
+        return None if has_no_shape(value) else (tuple(value.shape), value.dtype)
+    found = [(tuple(tensor.shape), tensor.dtype) for _, tensor in structure.tensors(value) if not has_no_shape(tensor)]
     return found or None
+
+
+def has_no_shape(tensor: torch.Tensor) -> bool:
+    """Whether a tensor holds others of several shapes (`torch.nested`, in its older layout), and has none itself."""
+    return tensor.is_nested and tensor.layout is torch.strided
 
 
 def holds_tensor(value: Any) -> bool:

@@ -38,6 +38,7 @@ _ONE_DTYPE = frozenset((
     "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "matmul", "mm",
     "bmm", "mv", "dot", "addmm", "baddbmm", "addmv", "__matmul__", "__rmatmul__",
 ))  # fmt: skip
+_QUANTIZING = frozenset(("quantize_per_tensor", "quantize_per_channel", "quantize_per_tensor_dynamic"))
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _ONE_DTYPE_MODULES = (nn.Linear, Convolution, nn.MultiheadAttention)
 _NO_GRADIENT = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -72,10 +73,16 @@ class Fakes:
         return twin
 
     def run(self, name: str, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """`call(*args, **kwargs)`; by meta kernels alone where all tensors are plain fakes on one device."""
+        """`call(*args, **kwargs)`; by meta kernels alone where all tensors are plain fakes on one device.
+
+        Raises:
+            NotImplementedError: there is no fake of what it gives.
+        """
         given = [tensor for _, tensor in structure.tensors((args, kwargs))]
         if name in _ONE_DTYPE:
             require_one_dtype(given)
+        if name in _QUANTIZING:
+            raise NotImplementedError("a fake of a quantized tensor would pass for an ordinary one")
         if name in _CAREFUL or "device" in kwargs or not self._alike(given) or modes.present().precision:
             return call(*args, **kwargs)
         key = _likeness(call, args, kwargs) if _is_torchs(call) else None

@@ -16,6 +16,7 @@ from netcheck.torch_versions import BackwardCFunction, applied_by_torch, applier
 
 _ONE_AT_A_TIME = threading.RLock()  # two threads that patch in turn would each restore the other's patch
 _ORIGINAL_CALL = nn.Module.__call__
+_ORIGINAL_SET = torch.Tensor.set_  # the one method that torch announces to no mode
 _MISSING = object()
 
 Function = type[torch.autograd.Function]
@@ -27,6 +28,9 @@ class Hearer(Protocol):
     def listens(self) -> bool:
         """Whether a call that is made now, on this thread, is forward's."""
 
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """What a function or method of torch's does."""
+
     def call_module(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What `module(*args, **kwargs)` does."""
 
@@ -35,6 +39,9 @@ class Hearer(Protocol):
 
     def exchanged(self, one: torch.Tensor, other: torch.Tensor) -> None:
         """`torch.utils.swap_tensors` has made each of these objects what the other was (`module.double()` may do so)."""
+
+    def shallow_copy(self, tensor: torch.Tensor) -> torch.Tensor:
+        """What `copy.copy(tensor)` does."""
 
     def constant(self, tensor: torch.Tensor) -> None:
         """`torch.from_numpy` has made this tensor."""
@@ -62,6 +69,8 @@ def patched(hearer: Hearer) -> Iterator[None]:
         stack.enter_context(_replaced(torch.autograd, "backward", _backward(hearer, torch.autograd.backward)))
         stack.enter_context(transforms_heard(partial(_transform, hearer)))
         stack.enter_context(early_applied(hearer.listens, partial(_forward, hearer)))
+        stack.enter_context(_replaced(torch.Tensor, "set_", _set(hearer)))
+        stack.enter_context(_replaced(torch.Tensor, "__copy__", _shallow_copy(hearer)))
         stack.enter_context(eager())
         # TorchScript's optimizer would keep fake tensors as constants of the user's own function.
         stack.enter_context(torch.jit.optimized_execution(False))
@@ -78,6 +87,25 @@ def _module_call(hearer: Hearer) -> Callable[..., Any]:
         return _ORIGINAL_CALL(module, *args, **kwargs)
 
     return __call__
+
+
+def _set(hearer: Hearer) -> Callable[..., Any]:
+    def set_(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if hearer.listens():
+            return hearer.__torch_function__(_ORIGINAL_SET, (), (tensor, *args), kwargs)
+        return _ORIGINAL_SET(tensor, *args, **kwargs)
+
+    return set_
+
+
+def _shallow_copy(hearer: Hearer) -> Callable[[torch.Tensor], Any]:
+    def __copy__(tensor: torch.Tensor) -> Any:  # noqa: N807 - as above
+        if hearer.listens():
+            return hearer.shallow_copy(tensor)
+        rebuild, given, *_ = tensor.__reduce_ex__(4)  # torch has no such method; this is what `copy.copy` does without
+        return rebuild(*given)
+
+    return __copy__
 
 
 def _function_apply(hearer: Hearer) -> Any:

@@ -33,6 +33,7 @@ from netcheck.trace.calls import (
     EXPOSING,
     METADATA,
     READS,
+    RESHAPES,
     VALUE_NEEDED,
     AutogradCall,
     LayerCall,
@@ -45,6 +46,7 @@ from netcheck.trace.calls import (
     holds_tensor,
     in_place,
     is_in_place,
+    referenced,
     run_backward,
     set_attribute,
     set_item,
@@ -150,6 +152,8 @@ class Recorder(TorchFunctionMode):
         if func is torch.autograd.grad:
             self._require_history("autograd.grad", args, kwargs)
         result = self._run(name, func, args, kwargs)
+        if name in RESHAPES and args:
+            self._follow_suit(func, *args, **kwargs)
         if name in READS:
             self._read(args)
         elif name == "__setitem__":
@@ -330,7 +334,8 @@ class Recorder(TorchFunctionMode):
 
     def _property(self, func: Any, tensor: torch.Tensor) -> Any:
         """`tensor.T`, `.mT`, `.data`, `.real` are tensors; `.shape`, `.device` and the like are not."""
-        result = func(tensor)
+        with self._scribe.pausing():
+            result = func(tensor)
         name = getattr(getattr(func, "__self__", None), "__name__", "")
         if name == "grad":
             self._gradient(tensor, result)
@@ -349,6 +354,12 @@ class Recorder(TorchFunctionMode):
         memo[id(tensor)] = twin
         return self._scribe.add("call_function", copied, (tensor,), {}, twin)  # type: ignore[no-any-return]
 
+    def shallow_copy(self, tensor: torch.Tensor) -> torch.Tensor:
+        """`copy.copy(tensor)`: torch's own would give a tensor of another kind for a fake one."""
+        with self._scribe.pausing():
+            twin = referenced(tensor)
+        return self._scribe.add("call_function", referenced, (tensor,), {}, twin)  # type: ignore[no-any-return]
+
     def _gradient(self, tensor: torch.Tensor, result: Any) -> None:
         """Forward reads `tensor.grad`: what it has put there itself, or what was there before, which this run does not have."""
         if isinstance(result, torch.Tensor):
@@ -360,12 +371,21 @@ class Recorder(TorchFunctionMode):
             self.recording.frozen.append(f"forward reads the gradient that {names[0]} had before")
 
     def _assignment(self, func: Any, tensor: torch.Tensor, value: Any) -> None:
-        func(tensor, value)
+        with self._scribe.pausing():
+            func(tensor, value)
         name = getattr(getattr(func, "__self__", None), "__name__", "")
+        if name == "data":
+            self._follow_suit(func, tensor, value)
         if isinstance(value, torch.Tensor) and name == "data":
             self._scribe.add("call_function", set_attribute, (tensor, name, value), {}, tensor, mutated=tensor)
         elif name == "grad":
             self._scribe.add("call_function", set_attribute, (tensor, name, value), {}, tensor)
+
+    def _follow_suit(self, func: Any, tensor: torch.Tensor, *args: Any, **kwargs: Any) -> None:
+        """Do to the other references to a tensor what was done to one of them: to the user they are one object."""
+        with self._scribe.pausing():
+            for other in self._scribe.references(tensor):
+                func(other, *args, **kwargs)
 
     def _glance(self, args: Any) -> None:
         """Forward looked at what a tensor is (its shape, type or device), not at its values."""

@@ -71,6 +71,7 @@ class Scribe:
         self._scopes: list[tuple[str, nn.Module | None]] = [("", None)]
         self._mutations: dict[int, tuple[int, fx.Node]] = {}  # memory -> (clock, the node that wrote to it)
         self._changed: dict[int, tuple[int, fx.Node]] = {}  # family -> (clock, the node that last changed it as a whole)
+        self._references: dict[int, list[torch.Tensor]] = {}  # by family: the tensor, and the references to it
         self._outdated: list[fx.Node] = []  # what the call that is being written reads by an outdated reference
         self.clock = 0  # how many mutations there have been
         self._own: set[int] | None = None  # the memory of the model's tensors, once somebody writes
@@ -284,8 +285,8 @@ class Scribe:
     def keep(self, name: str, value: Any) -> str:
         """Make `value` an attribute of the graph's module; returns its name there, which is `name` wherever it can be."""
         first, _, rest = name.partition(".")
-        if name.count(".") > _DEEPEST:
-            name = f"_deep_{id(value)}"
+        if name.count(".") > _DEEPEST or any(map(iskeyword, name.split("."))):  # `self.lambda` cannot be written
+            name = f"_named_{id(value)}"
         elif first in _TAKEN:
             name = join(first + "_", rest)
         self.recording.attributes[name] = value
@@ -389,7 +390,13 @@ class Scribe:
             binding.family = binding.family or id(tensor)
             self._changed[binding.family] = (binding.clock, binding.node)
             self._bindings[id(twin)] = _Binding(twin, binding.node, (), binding.clock, binding.family)
+            self._references.setdefault(binding.family, [tensor]).append(twin)
         return twin
+
+    def references(self, tensor: torch.Tensor) -> list[torch.Tensor]:
+        """The other references to a tensor that were handed out."""
+        binding = self._bindings.get(id(tensor))
+        return [other for other in self._references.get(binding.family, ()) if other is not tensor] if binding else []
 
     def returned(self, result: Any, before: int) -> Any:
         """A module's result: a tensor that the module changed in place is meant as it is now (`act_(x); return x`).

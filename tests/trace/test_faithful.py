@@ -294,6 +294,32 @@ def through_numpy(self: Any, x: torch.Tensor) -> torch.Tensor:
     return self.linear(x) + torch.from_numpy(np.sin(x.detach().numpy()))
 
 
+# ---- one tensor, and other references to it --------------------------------------------------------------------
+
+
+def shallow_copy(self: Any, x: torch.Tensor) -> torch.Tensor:
+    y = self.linear(x).detach()
+    copy.copy(y).mul_(2)  # of the same memory
+    return y + F.linear(y, copy.copy(self.w))
+
+
+def transposed_in_place(self: Any, x: torch.Tensor) -> torch.Tensor:
+    y = self.linear(x).mul_(2)
+    z = y.t_()
+    return y @ self.w[:4] + z.t().sum()
+
+
+def given_other_memory(self: Any, x: torch.Tensor) -> torch.Tensor:
+    y = self.linear(x).detach()
+    y.set_(torch.relu(self.w.detach()))
+    return y.sum(0) + x
+
+
+def layers_named_by_keywords(self: Any, x: torch.Tensor) -> torch.Tensor:
+    inner = getattr(self, "in")
+    return F.relu(getattr(self, "lambda")(x)) + F.linear(self.in_(x), inner.weight, inner.bias)
+
+
 SAME: list[tuple[Forward, dict[str, Any]]] = [
     (weights_by_name, {}),
     (weights_of_a_part, {}),
@@ -334,6 +360,10 @@ SAME: list[tuple[Forward, dict[str, Any]]] = [
     (functional_jacobian, {}),
     (functional_hvp, {}),
     (through_numpy, {}),
+    (shallow_copy, {}),
+    (transposed_in_place, {}),
+    (given_other_memory, {}),
+    (layers_named_by_keywords, {"lambda": nn.Linear(8, 8), "in": nn.Linear(8, 8), "in_": nn.Linear(8, 8)}),
 ]
 
 
