@@ -7,6 +7,7 @@
       +-- InputError      NC004      no example input was given or could be inferred, or the one given is malformed
       +-- TraceError      NC003      forward raised, or did something that cannot be recorded
       +-- ProbeError      NC006      forward was traced, but could not be run and differentiated for real
+      |     +-- BackwardError        PyTorch's backward raises: as the plan of the probe has it, or whatever is done
       +-- Defect          NC008      netcheck itself failed on the model
 
 An error keeps its cause (`raise ... from`), the model's part and the source line where these are known.
@@ -90,6 +91,16 @@ class ProbeError(NetcheckError):
 
     code = "NC006"
     name = "cannot-probe"
+
+
+class BackwardError(ProbeError):
+    """Forward ran, and PyTorch's backward raised.
+
+    Attributes:
+        untrainable: whether it raises for the user too: no step of training is possible.
+    """
+
+    untrainable: bool = False
 
 
 class Defect(NetcheckError):

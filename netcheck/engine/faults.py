@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from netcheck.errors import Defect, NetcheckError
-from netcheck.findings import Evidence, Finding, Location, Report, Verdict
-from netcheck.load.guard import describe
+from netcheck.errors import BackwardError, Defect, NetcheckError
+from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict
+from netcheck.load.guard import describe, place_text
 from netcheck.rules import base
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ def failure(error: NetcheckError) -> Finding:
     """The finding for a model that could not be checked."""
     cause = "" if error.__cause__ is None else describe(error.__cause__)
     told = cause.partition(": ")[2] in str(error)
-    return notice(
+    found = notice(
         error.code,
         str(error),
         help=error.help,
@@ -32,6 +30,8 @@ def failure(error: NetcheckError) -> Finding:
         locations=(error.location,) if error.location else (),
         modules=(error.module,) if error.module else (),
     )
+    untrainable = isinstance(error, BackwardError) and error.untrainable
+    return replace(found, severity=Severity.ERROR, verdict=Verdict.CONFIRMED) if untrainable else found
 
 
 @contextmanager
@@ -103,9 +103,3 @@ def notice(
     rule = base.find(code)
     number = Evidence(value=1.0, unit="failures", text=evidence)
     return Finding(rule.code, rule.name, rule.severity, message, help, number, modules=modules, locations=locations)
-
-
-def place_text(error: BaseException) -> str:
-    """The innermost place that an exception passed: "poor_init.py:57"."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"

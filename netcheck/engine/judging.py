@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netcheck.engine.faults import contained, notice, place_text
+from netcheck.engine.faults import contained, notice
 from netcheck.findings import Finding, Report, by_importance
 from netcheck.launch import launched
-from netcheck.load.guard import describe
+from netcheck.load.guard import describe, place_text
 from netcheck.rules import base, suppressions, verdicts
 from netcheck.rules.ignores import is_ignored
 from netcheck.settings import Settings

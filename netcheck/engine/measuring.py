@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netcheck import progress
-from netcheck.engine.faults import failure, place_text
+from netcheck.engine.faults import failure
 from netcheck.engine.subjects import in_training
 from netcheck.errors import ProbeError
 from netcheck.findings import Finding, Report
 from netcheck.launch import launched
-from netcheck.load.guard import describe
+from netcheck.load.guard import describe, place_text
 from netcheck.rules import verdicts
 from netcheck.settings import Settings
 

@@ -79,6 +79,12 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
+def place_text(error: BaseException) -> str:
+    """The innermost place that an exception passed: "poor_init.py:57"."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "an unknown place"
+
+
 def user_line(error: BaseException) -> Location | None:
     """The last line of user code in a traceback: not of an installed package, not of netcheck."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:

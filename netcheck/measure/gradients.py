@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from netcheck.errors import NetcheckError, ProbeError
+from netcheck.errors import BackwardError, NetcheckError, ProbeError
+from netcheck.load.guard import describe, place_text
 from netcheck.measure import plan as planning
+from netcheck.measure.failing import explained
 from netcheck.measure.inputs import Example
 from netcheck.measure.measurement import Gradients, Pass
 from netcheck.measure.passes import Outcome, Stage, closing
 from netcheck.measure.plan import Plan, is_out_of_memory
+from netcheck.measure.precision import coarsest, part_of, real
 from netcheck.measure.readout import Readout
 from netcheck.measure.sampling import moments, norm, picked
 from netcheck.measure.summary import summarized
@@ -36,6 +39,7 @@ from netcheck.trace.leaves import unwrapped
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph
 
+CHECK_BACKWARD = "run the model forward and backward by itself to see why"
 STEP = 1e-3  # of each parameter's norm: the step along the gradient after which it is measured again
 Rebuild = Callable[[int], nn.Module]  # from a seed
 
@@ -76,14 +80,19 @@ def probe(
     first: Failure | None = None
     for plan in planning.plans(graph, example, device, passes, dtype):
         attempt: Plan | None = plan
+        own = wires.without_inputs(graph) if plan.plain else wires
         while attempt is not None:
-            found = tried(Experiment(Stage(graph, wires, example, attempt, seed, fresh=not batches), rebuild))
+            stage = Stage(graph, own, example, attempt, seed, fresh=not batches)
+            found = tried(Experiment(stage, rebuild))
             if not isinstance(found, Failure):
                 done, numbers, broken = found
                 return summarized(graph, done.stage, numbers, broken, rebuilds=done.rebuild is not None)
+            if isinstance(found.error, BackwardError) and attempt.plain and attempt.own_types:  # as in training
+                raise explained(stage, found.error)
             first = first or found
             attempt = attempt.halved() if found.out_of_memory else None
-            planning.release_memory(plan.device)
+            if found.out_of_memory or plan.device.type != "cpu":  # looking for what is left takes longer than a small net
+                planning.release_memory(plan.device)
     assert first is not None  # there is always a plan
     raise first.error
 
@@ -97,20 +106,18 @@ class Failure:
 
 
 def tried(experiment: Experiment) -> Ran | Failure:
-    """What an experiment gives, or why it gives nothing.
-
-    Raises:
-        Exception: what is neither the model's fault nor a lack of memory.
-    """
+    """What an experiment gives, or why it gives nothing."""
     try:
         return experiment.run()
+    except BackwardError as error:
+        return Failure(BackwardError(str(error), help=CHECK_BACKWARD), out_of_memory=False)
     except NetcheckError as error:
-        why = ProbeError(f"the real pass failed: {error}", help=error.help, location=error.location, module=error.module)
-        return Failure(why, is_out_of_memory(error))
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        return Failure(ProbeError(f"the real pass failed: {first_line(error)}"), out_of_memory=True)
+        failed = ProbeError(f"the real pass failed: {error}", help=error.help, location=error.location, module=error.module)
+        return Failure(failed, is_out_of_memory(error))
+    except Exception as error:  # of what the user's model gives, or of netcheck: there may be another way
+        short = is_out_of_memory(error)
+        why = f"failed: {first_line(error)}" if short else f"raised {describe(error)} at {place_text(error)}"
+        return Failure(ProbeError(f"the real pass {why}", help=CHECK_BACKWARD), short)
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ class Experiment:
         passes = [self.one_pass(self.model(number), number) for number in range(self.stage.plan.passes)]
         if all(one.finite for one in passes):
             return self, passes, ("", "")
-        if self.stage.fresh:  # a Gaussian may be outside what the model is made for
+        if self.stage.drawn:  # a Gaussian may be outside what the model is made for
             experiment, given, place = replace(self, stage=replace(self.stage, fresh=False)).run()
             if not place[0]:
                 return experiment, given, place
@@ -149,7 +156,7 @@ class Experiment:
             outcome = stage.run(model, twins, watch, number)
             readout = Readout()
             self.take(readout, watch, outcome)
-        turned = number == 0 and stage.plan.affordable and torch.finfo(stage.plan.dtype).eps < STEP / 10
+        turned = number == 0 and stage.plan.affordable and torch.finfo(coarsest(stage.precisions)).eps < STEP / 10
         if turned:
             self.step_and_compare(readout, model, outcome)
         return replace(self.understood(readout.read(), watch, outcome, turned), rebuilt=model is not stage.graph.model)
@@ -162,13 +169,13 @@ class Experiment:
         readout.add("gradients", *watch.gradients.values())
         readout.add("largest", *watch.largest.values())
         for name, (value, gradient) in outcome.parameters.items():
-            readout.add("parameters", picked(value))
+            readout.add("parameters", picked(real(value)))
             # Most rows of a table get no gradient: samples would miss those that do.
-            readout.add("parameter gradients", norm(gradient) if name in self.stage.wires.tables else picked(gradient))
+            readout.add("parameter gradients", norm(gradient) if name in self.stage.wires.tables else picked(real(gradient)))
         samples = outcome.end.detach()
         readout.add("mean square", norm(samples).square())
         if self.has_samples(outcome.end):
-            rows = samples.flatten(1)
+            rows = real(samples).flatten(1)
             rows = rows.to(torch.promote_types(rows.dtype, torch.float32))  # their products, not what the model makes of them
             centred = rows - rows.mean(0)
             readout.add("gram", centred @ centred.T)
@@ -183,13 +190,13 @@ class Experiment:
         stage, moved = self.stage, {}
         with torch.no_grad():
             for name, (value, gradient) in outcome.parameters.items():
-                length = torch.linalg.vector_norm(gradient).clamp_min(torch.finfo(value.dtype).tiny)
+                length = torch.linalg.vector_norm(gradient).clamp_min(torch.finfo(part_of(value.dtype)).tiny)
                 moved[name] = value + gradient * (STEP * torch.linalg.vector_norm(value) / length)
         watch = Watch(replace(stage.wires, nodes={}), stage.by_name)
         with closing(watch), stage.set_up(model, moved) as twins:
             after = stage.run(model, twins, watch, 0)
         pairs = [
-            (gradient, after.parameters[name][1])
+            (real(gradient), real(after.parameters[name][1]))
             for name, (_, gradient) in outcome.parameters.items()
             if name in after.parameters
         ]
@@ -219,7 +226,7 @@ class Experiment:
             parameters=self.parameters(numbers, outcome),
             gram=numbers["gram"][0].reshape(side, side).tolist() if side else [],
             mean_square=float(numbers["mean square"][0]),
-            features=outcome.end[0].numel() if outcome.end.dim() else 1,
+            features=math.prod(outcome.end.shape[1:]),
             unreached=outcome.unreached,
             unpredictability=turning(numbers) if turned else None,
         )

@@ -51,23 +51,31 @@ class Example:
         """What `graph` was traced on, and the real data that it is measured on."""
         return cls(args, kwargs, vocabularies(graph), shared_samples((args, kwargs)), tuple(batches))
 
-    def fresh(self, names: tuple[str, ...], samples: int | None, generator: torch.Generator) -> tuple[Any, Any]:
+    def fresh(
+        self, names: tuple[str, ...], samples: int | None, generator: torch.Generator, *, own_types: bool = False
+    ) -> tuple[Any, Any]:
         """(args, kwargs) of new values and `samples` in each batch (None: as many as the example).
+
+        They are drawn in float32 at least; with `own_types` they are then given the example's.
 
         `names` are those of the arguments, positional ones first.
         """
         values = [*self.args, *self.kwargs.values()]
         made = []
         for name, value in zip(names, values, strict=True):
-            new = partial(self._fresh, name=name, samples=samples, generator=generator)
+            new = partial(self._fresh, name=name, samples=samples, generator=generator, own_types=own_types)
             made.append(structure.rebuild(value, new))
         return tuple(made[: len(self.args)]), dict(zip(self.kwargs, made[len(self.args) :], strict=True))
 
-    def _fresh(self, tensor: torch.Tensor, *, name: str, samples: int | None, generator: torch.Generator) -> torch.Tensor:
+    def _fresh(
+        self, tensor: torch.Tensor, *, name: str, samples: int | None, generator: torch.Generator, own_types: bool
+    ) -> torch.Tensor:
+        if not is_ordinary(tensor):
+            return tensor.detach().clone()
         shape = tuple(tensor.shape) if samples is None else (samples, *tensor.shape[1:])
         if tensor.is_floating_point() or tensor.is_complex():
             drawn = torch.randn(shape, generator=generator, dtype=torch.promote_types(tensor.dtype, torch.float32))
-            return laid_out_as(tensor, drawn)
+            return laid_out_as(tensor, drawn.to(tensor.dtype) if own_types else drawn)
         if name in self.vocabulary and tensor.dtype in (torch.int64, torch.int32):
             return torch.randint(self.vocabulary[name], shape, generator=generator, dtype=tensor.dtype)
         return resized(tensor, samples)
@@ -77,7 +85,11 @@ class Example:
         args, kwargs = self.batches[number % len(self.batches)] if self.batches else (self.args, self.kwargs)
         have = shared_samples((args, kwargs))
         fewer = samples if samples is not None and have is not None and samples < have else None
-        return structure.rebuild((args, dict(kwargs)), lambda tensor: resized(tensor, fewer))  # type: ignore[no-any-return]
+
+        def own(tensor: torch.Tensor) -> torch.Tensor:
+            return resized(tensor, fewer).requires_grad_(tensor.requires_grad)
+
+        return structure.rebuild((args, dict(kwargs)), own)  # type: ignore[no-any-return]
 
 
 def laid_out_as(tensor: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
@@ -96,8 +108,15 @@ def resized(tensor: torch.Tensor, samples: int | None) -> torch.Tensor:
     return laid_out_as(tensor, rows.clone())
 
 
+def is_ordinary(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a plain array of numbers, and not sparse, nested or quantized."""
+    return tensor.layout is torch.strided and not tensor.is_nested and not tensor.is_quantized
+
+
 def shared_samples(value: Any) -> int | None:
     """The size of the first dimension of all tensors in `value`, if it is one."""
+    if not all(is_ordinary(tensor) for _, tensor in structure.tensors(value)):
+        return None
     sizes = {tensor.shape[0] if tensor.dim() else 0 for _, tensor in structure.tensors(value)}
     return sizes.pop() if len(sizes) == 1 and 0 not in sizes else None
 

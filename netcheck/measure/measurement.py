@@ -111,7 +111,9 @@ class Gradients:
         nonfinite_pass: "forward" or "backward" where that happened, "" otherwise.
         dead: share of dead units by operation, where there are any.
         unreached: trained parameters that forward used and that no gradient can reach from the result.
-        device, dtype: what it ran on and in.
+        device, dtype: what it ran on and in; `dtype` is that of most parameters where `own_types` is set.
+        own_types: whether every tensor kept the type that it has.
+        plain: whether no gradient was asked of the inputs: the gain ends at what the first parameters give.
         batch: samples a pass; None if the inputs have no common first dimension.
         passes: how many, each with fresh inputs and a fresh cotangent.
         fresh_initialization: whether each pass built the model anew.
@@ -139,6 +141,8 @@ class Gradients:
     batch: int | None
     passes: int
     seed: int
+    own_types: bool = False
+    plain: bool = False
     nonfinite_pass: str = ""
     fresh_initialization: bool = False
     fresh_inputs: bool = True

@@ -9,7 +9,7 @@ Stage(graph, wires, example, plan, seed)      what all passes share
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from netcheck.errors import ProbeError
+from netcheck.errors import BackwardError, ProbeError
+from netcheck.load.guard import describe
 from netcheck.load.held import Census, swapped, take_census
 from netcheck.load.randomness import seed_all
 from netcheck.load.untouched import default_dtype, untouched
 from netcheck.measure.follow import Calls, FlagsOfLeavesOnly, Follower, expected_calls
-from netcheck.measure.inputs import Example
-from netcheck.measure.plan import Plan
-from netcheck.measure.watch import FiniteWatch, Watch, Wires, parameter_names
+from netcheck.measure.inputs import Example, is_ordinary
+from netcheck.measure.plan import Plan, is_out_of_memory
+from netcheck.measure.precision import converted, narrowest, own_precisions
+from netcheck.measure.watch import Listener, Watch, Wires, parameter_names
 from netcheck.torch_versions import OpOverload
 from netcheck.trace import structure
 from netcheck.trace.record import Recorder, Unannounced
@@ -32,9 +34,6 @@ from netcheck.trace.run import argument_names, run_recorded
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
-
-Listener = Watch | FiniteWatch
-
 
 Alter = Callable[[tuple[Any, ...], Any], Any]  # (an operation's arguments, its result) -> what it gives instead
 
@@ -72,7 +71,7 @@ class Stage:
     """The conditions of a pass.
 
     Attributes:
-        fresh: whether inputs are drawn; False: those of the example are used as they are.
+        fresh: whether inputs are drawn where the plan does not say otherwise; False: those of the example are used as they are.
         alteration: what is otherwise than in the model.
     """
 
@@ -110,12 +109,23 @@ class Stage:
         altered = self.alteration.operations if self.alteration is not None else ()
         return expected_calls(self.graph, {*self.wires.heard(), *altered})
 
+    @cached_property
+    def precisions(self) -> list[torch.dtype]:
+        """The floating types in which parameters take part."""
+        return own_precisions(self.graph.model) if self.plan.own_types else [self.plan.dtype]
+
+    @property
+    def drawn(self) -> bool:
+        """Whether inputs are drawn."""
+        return self.fresh and not self.plan.plain
+
     @property
     def scale(self) -> float:
         """The norm of the cotangent: 1, or in float32 what keeps the gradient in range at both ends."""
-        if self.plan.dtype is torch.float64:
+        narrow = narrowest(self.precisions)
+        if narrow is torch.float64:
             return 1.0
-        most = 3.0 if self.plan.dtype is torch.float16 else 12.0  # decades: float16 spans twelve
+        most = 3.0 if narrow is torch.float16 else 12.0  # decades: float16 spans twelve
         return float(10.0 ** max(-most, min(most, -self.graph.diagnosis.gain / 2)))
 
     @contextmanager
@@ -132,7 +142,9 @@ class Stage:
         census = self.census if model is self.graph.model else take_census(model)
 
         def convert(tensor: torch.Tensor) -> torch.Tensor:
-            dtype = plan.dtype if tensor.is_floating_point() else tensor.dtype
+            if tensor.is_meta:  # kept for its shape alone
+                return tensor
+            dtype = tensor.dtype if plan.own_types else converted(tensor.dtype, plan.dtype)
             parameter = isinstance(tensor, nn.Parameter)
             twin = own.get(id(tensor), tensor).detach()
             twin = twin.to(plan.device, dtype, copy=not (parameter and shared))
@@ -140,12 +152,13 @@ class Stage:
 
         if plan.device.type == "cuda":
             torch.cuda.init()  # so that the state of its generator is saved, and restored
-        with untouched(), default_dtype(plan.dtype), swapped(census, convert) as held:
+        precision = nullcontext() if plan.own_types else default_dtype(plan.dtype)
+        with untouched(), precision, swapped(census, convert) as held:
             trained: dict[str, torch.Tensor] = {}
             names: dict[str, Sequence[str]] = {}
             for twin in held.converted:
                 known = held.tensors.get(id(twin))
-                if known is not None and isinstance(twin, nn.Parameter) and twin.requires_grad:
+                if known is not None and isinstance(twin, nn.Parameter) and twin.requires_grad and not twin.is_meta:
                     trained[known[1][0]], names[known[1][0]] = twin, known[1]
             yield Twins(held, trained, names)
 
@@ -168,13 +181,16 @@ class Stage:
             )
         if end is None:
             end = next((tensor for _, tensor in structure.tensors(result) if tensor.requires_grad), None)
+        if number == 0 and isinstance(listener, Watch) and self.alteration is None:
+            listener.deaf = True
+            through = [*twins.trained.values(), *([] if end is None else [end])]
+            require_backward(result, [tensor for tensor in through if tensor.requires_grad])  # forward may have frozen some
+            listener.deaf = False
         starts = [*leaves, *(listener.starts if isinstance(listener, Watch) else ())]
         return self.backward(end, result, [start for start in starts if start.requires_grad], twins, generator)
 
     def follow(self, model: nn.Module, twins: Twins, watch: Watch, number: int) -> Ran | None:
         """Run the model while a follower listens; None if that did not hear all, or if forward raised."""
-        from netcheck.measure.plan import is_out_of_memory
-
         if not self.wires.followable:
             return None
         leaves, args, kwargs, generator = self.inputs(number)
@@ -213,7 +229,7 @@ class Stage:
     def samples(self) -> int | None:
         """How many a pass has; None if the inputs have no common first dimension."""
         drawn, given = self.plan.samples, self.example.samples
-        if self.fresh or drawn is None or given is None:
+        if self.drawn or drawn is None or given is None:
             return given if drawn is None or given is None else drawn
         return min(drawn, given)
 
@@ -222,17 +238,19 @@ class Stage:
         seed = (self.seed + number) % 2**32
         generator = torch.Generator().manual_seed(seed)
         names = tuple(name for name, _ in argument_names(self.graph.model, self.example.args, self.example.kwargs))
-        if self.fresh:
-            values = self.example.fresh(names, self.plan.samples, generator)
+        if self.drawn:
+            values = self.example.fresh(names, self.plan.samples, generator, own_types=self.plan.own_types)
         else:
             values = self.example.given(self.plan.samples, number)
         leaves: list[torch.Tensor] = []
 
         def placed(tensor: torch.Tensor) -> torch.Tensor:
-            if not tensor.is_floating_point():
-                return tensor.to(self.plan.device)
-            leaves.append(tensor.to(self.plan.device, self.plan.dtype).requires_grad_(True))
-            return leaves[-1].clone()
+            dtype = tensor.dtype if self.plan.own_types else converted(tensor.dtype, self.plan.dtype)
+            leaf = tensor.detach().to(self.plan.device, dtype)
+            if not (dtype.is_floating_point or dtype.is_complex):
+                return leaf
+            leaves.append(leaf.requires_grad_(tensor.requires_grad or not self.plan.plain))
+            return leaf.clone()
 
         seed_all(seed)
         with torch.enable_grad():
@@ -255,14 +273,14 @@ class Stage:
         if end is None:
             raise ProbeError("the result of forward does not depend on anything that a gradient could reach")
         draw = torch.float64 if self.plan.dtype is torch.float64 else torch.float32
-        cotangent = torch.randn(end.shape, generator=generator, dtype=draw)
+        cotangent = torch.randn(end.shape, generator=generator, dtype=converted(end.dtype, draw))
         cotangent = (cotangent * (self.scale / cotangent.norm())).to(end.device, end.dtype)
         before = reachable(result, end)
         trained = {name: twin for name, twin in twins.trained.items() if twin.requires_grad}  # forward may have frozen some
         wanted = [*starts, *trained.values()]
         found: Sequence[torch.Tensor | None] = [None] * len(wanted)
         if end.requires_grad and wanted:
-            found = torch.autograd.grad(end, wanted, cotangent, allow_unused=True)
+            found = gradients_of(end, wanted, cotangent)
         gradients = dict(zip(trained, map(dense, found[len(starts) :]), strict=True))
         return Outcome(
             end,
@@ -275,6 +293,42 @@ class Stage:
                 if gradients[name] is None and id(value) not in before and self.used.intersection(twins.names[name])
             ),
         )
+
+
+def gradients_of(
+    end: torch.Tensor, wanted: Sequence[torch.Tensor], cotangent: torch.Tensor | None = None, *, again: bool = False
+) -> Sequence[torch.Tensor | None]:
+    """Those of `end` at the tensors that are wanted; `again`: what backward needs is kept.
+
+    Raises:
+        BackwardError: PyTorch's backward raised.
+    """
+    try:
+        return torch.autograd.grad(end, wanted, cotangent, allow_unused=True, retain_graph=again)
+    except (Exception, SystemExit) as error:  # of hooks and functions of the user's, too
+        if is_out_of_memory(error):
+            raise
+        raise BackwardError(f"backward raised {describe(error)}") from error
+
+
+def require_backward(result: Any, wanted: Sequence[torch.Tensor]) -> None:
+    """Take gradients from the results of forward, which the measurement does not begin at, as a loss would.
+
+    Raises:
+        BackwardError: backward raises from each of them.
+    """
+    failure = None
+    for _, tensor in structure.tensors(result):
+        ends_a_loss = tensor.requires_grad and is_ordinary(tensor) and not any(tensor is other for other in wanted)
+        if ends_a_loss and wanted:
+            try:
+                gradients_of(tensor, wanted, torch.ones_like(tensor), again=True)
+            except BackwardError as error:
+                failure = failure or error
+            else:
+                return
+    if failure is not None:
+        raise failure
 
 
 Ran = tuple[Any, list[torch.Tensor], torch.Generator]  # forward's result, the leaves, the generator

@@ -19,6 +19,7 @@ import torch
 
 from netcheck.errors import ProbeError
 from netcheck.measure.inputs import Example
+from netcheck.measure.precision import own_precisions
 from netcheck.trace.kinds import Kind, is_weight_layer
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ CPU_WORK = 3e10  # operations (a multiply-add is two) that a probe may take on a
 CPU_LIMIT = 4e11  # beyond this a single pass of two samples is not worth waiting for
 DOUBLE_WORK = 6e9  # a probe with less than this on a CPU is run in float64
 MEMORY_SHARE = 0.5  # of what is free
+OWN_TYPES = "every tensor in the precision that it has"
+PLAIN = "on the inputs as they are, without a gradient at them: measured from what the first parameters give"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,12 @@ class Plan:
     """One way to run the probe.
 
     Attributes:
+        dtype: of all floating tensors; with `own_types`, of most of them.
         samples: in a batch; None to leave the example's shapes alone.
         affordable: whether nothing had to be cut down to bear the work on a CPU.
         remarks: what is otherwise than asked, a sentence each.
+        own_types: whether every tensor keeps the type that it has.
+        plain: whether inputs are given as they are, and no gradient is asked of them: as in training.
     """
 
     device: torch.device
@@ -49,6 +55,8 @@ class Plan:
     passes: int
     remarks: tuple[str, ...] = ()
     affordable: bool = True
+    own_types: bool = False
+    plain: bool = False
 
     def halved(self) -> Plan | None:
         """The same with half the samples; None if two would be too many."""
@@ -82,25 +90,34 @@ def plans(graph: ModelGraph, example: Example, device: str, passes: int = PASSES
     if chosen.type == "cpu" and work * (samples or 1) > CPU_WORK:
         samples, passes, remarks = capped(work / passes, samples, passes)
     asked = [] if dtype == "auto" else [getattr(torch, dtype)]
+    own = own_precisions(graph.model)
+    mixed = len(own) > 1 and not asked  # forward casts from one type to the other: it would not run in a third
     double = chosen.type != "mps" and (chosen.type != "cpu" or work * (samples or 1) <= DOUBLE_WORK)
-    dtypes = asked or ([torch.float64, torch.float32] if double else [torch.float32])
+    dtypes = asked or (own[:1] if mixed else [torch.float64, torch.float32] if double else [torch.float32])
     fitting = [dtype for dtype in dtypes if fits(graph, chosen, dtype)]
     if not fitting:
         raise ProbeError(
             f"{type(graph.model).__name__} does not fit into the memory of {chosen}",
             help="check a small configuration of the same architecture",
         )
+    types = (OWN_TYPES,) if mixed else ()
+    first = Plan(chosen, fitting[0], samples, passes, (*remarks, *types), not remarks, mixed)
     for precision in fitting:
-        yield Plan(chosen, precision, samples, passes, remarks, not remarks)
+        yield replace(first, dtype=precision)
     if samples != example.samples:  # forward may know its batch size
-        yield Plan(chosen, fitting[-1], None, passes, remarks, not remarks)
+        yield replace(first, dtype=fitting[-1], samples=None)
     if chosen.type != "cpu":
         slower = f"it does not run on {chosen}: measured on cpu"
         with suppress(ProbeError):  # where that would take too long, why it did not run on the device is what counts
             cpu, samples = torch.device("cpu"), example.samples
             if work * (samples or 1) > CPU_WORK:
                 samples, passes, remarks = capped(work / passes, samples, passes)
-            yield Plan(cpu, (asked or dtypes)[-1], samples, passes, (*remarks, slower), not remarks)
+            yield Plan(cpu, dtypes[-1], samples, passes, (*remarks, *types, slower), not remarks, mixed)
+    if not asked:
+        first = replace(first, dtype=own[0], own_types=True, remarks=(*first.remarks, *((OWN_TYPES,) if not mixed else ())))
+        if not mixed:
+            yield first
+    yield replace(first, plain=True, remarks=(*first.remarks, PLAIN))
 
 
 def find_device(name: str) -> torch.device:
@@ -164,12 +181,14 @@ def multiply_adds(node: Node) -> float:
     if not node.shape or not node.depends:
         return 0.0
     size = math.prod(node.shape)
+    if not size:
+        return 0.0
     if is_weight_layer(node):
         weights = list(node.module.parameters()) if node.module is not None else parameter_inputs(node)
         matrices = [weight for weight in weights if weight.dim() > 1]
         if node.kind is Kind.CONV and matrices:
             transposed = node.detail == "transpose"
-            return size * matrices[0].numel() / matrices[0].shape[1 if transposed else 0]
+            return size * matrices[0].numel() / max(1, matrices[0].shape[1 if transposed else 0])
         positions = size / node.shape[-1]
         return positions * sum(matrix.numel() for matrix in matrices)
     if node.kind is Kind.MATMUL and node.inputs and node.inputs[0].shape:

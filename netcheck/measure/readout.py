@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from netcheck.measure.precision import real
+
 
 class Readout:
     """Named groups of tensors on one device, read together."""
@@ -14,9 +16,12 @@ class Readout:
         self._groups: dict[str, list[torch.Tensor]] = {}
 
     def add(self, name: str, *tensors: torch.Tensor) -> None:
-        """Add tensors of any shape to a group; its numbers come in this order. They must stay as they are until read."""
+        """Add tensors of any shape to a group; its numbers come in this order, a complex one's parts side by side.
+
+        They must stay as they are until read.
+        """
         self._groups.setdefault(name, []).extend(
-            tensor if tensor.dim() == 1 else tensor.detach().reshape(-1) for tensor in tensors
+            tensor if tensor.dim() == 1 else tensor.detach().reshape(-1) for tensor in map(real, tensors)
         )
 
     def read(self) -> Mapping[str, list[torch.Tensor]]:

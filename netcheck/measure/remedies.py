@@ -73,11 +73,15 @@ def tried(
     wires = Wires.of(graph)
     if not wires.followable:
         return ()
+    if gradients.plain:
+        wires = wires.without_inputs(graph)
     plan = Plan(
         torch.device(gradients.device),
         getattr(torch, gradients.dtype),
         gradients.batch,
         passes=1,
+        own_types=gradients.own_types,
+        plain=gradients.plain,
         affordable=gradients.unpredictability is not None or math.isinf(gradients.gain),  # without a gradient, nothing turns
     )
     stage = Stage(graph, wires, Example.of(graph, tuple(args), dict(kwargs)), plan, gradients.seed, gradients.fresh_inputs)

@@ -12,6 +12,8 @@ from functools import lru_cache
 
 import torch
 
+from netcheck.measure.precision import real
+
 MOST = 1_024  # numbers taken of one tensor
 MOST_PER_UNIT = 64  # of those that decide whether a unit is dead; but at least one of each sample
 
@@ -92,5 +94,5 @@ def moments(samples: Sequence[torch.Tensor]) -> tuple[list[float], list[float]]:
 def norm(tensor: torch.Tensor) -> torch.Tensor:
     """The Euclidean norm of all numbers: of a float32 tensor without underflow of the squares."""
     wide = torch.float32 if tensor.device.type == "mps" else torch.float64
-    length: torch.Tensor = torch.linalg.vector_norm(tensor.detach(), dtype=wide)
+    length: torch.Tensor = torch.linalg.vector_norm(real(tensor.detach()), dtype=wide)
     return length

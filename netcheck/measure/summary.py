@@ -11,6 +11,7 @@ import torch
 
 from netcheck.measure.measurement import Gradients, NodeProfile, ParameterProfile, Pass, Slope
 from netcheck.measure.passes import Stage
+from netcheck.measure.precision import coarsest, real
 from netcheck.measure.watch import parameter_names
 from netcheck.trace.gain import forgiven
 from netcheck.trace.kinds import Kind, is_weight_layer
@@ -46,7 +47,9 @@ def summarized(graph: ModelGraph, stage: Stage, passes: Sequence[Pass], broken: 
         gain_spread=spread(gains),
         profile=profile,
         parameters=parameters,
-        homogeneity=homogeneity([p.relative for p in parameters if p.name in matrices - shut], torch.finfo(plan.dtype).eps)
+        homogeneity=homogeneity(
+            [p.relative for p in parameters if p.name in matrices - shut], torch.finfo(coarsest(stage.precisions)).eps
+        )
         if 2 * len(shut) <= len(matrices)
         else None,
         effective_rank=middle_of(effective_rank(values, one) for values, one in zip(spectra, passes, strict=True)),
@@ -62,7 +65,9 @@ def summarized(graph: ModelGraph, stage: Stage, passes: Sequence[Pass], broken: 
         passes=len(passes),
         seed=stage.seed,
         fresh_initialization=rebuilds and all(one.rebuilt for one in passes[1:]),
-        fresh_inputs=stage.fresh,
+        fresh_inputs=stage.drawn,
+        own_types=plan.own_types,
+        plain=plan.plain,
         dead={node.node: node.dead for node in profile if node.dead},
         unreached=tuple(name for name in passes[0].unreached if all(name in one.unreached for one in passes)),
         remarks=plan.remarks,
@@ -142,7 +147,7 @@ def parameter_behind(node: Node) -> Any:
 
 def rms_of(tensor: torch.Tensor) -> float:
     """Of a parameter, on whatever device."""
-    return float(tensor.detach().double().square().mean().sqrt())
+    return float(real(tensor.detach()).double().square().mean().sqrt())
 
 
 def layer_norms(profile: Sequence[NodeProfile]) -> list[float]:

@@ -6,14 +6,15 @@ understood, the recorder tells `Watch.__call__`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from netcheck.measure.follow import can_be_heard
+from netcheck.measure.inputs import is_ordinary
 from netcheck.measure.sampling import largest, sampled
 from netcheck.torch_versions import OpOverload
 from netcheck.trace import behaviour, paths, structure
@@ -43,7 +44,7 @@ class Wires:
         end: the node whose value is the head's input; that of the result without a weight layer.
         head: the last weight layer.
         slot: which argument of the head its input is, by position or name; None if it is inside another one.
-        starts: the embeddings that ways begin at.
+        starts: the embeddings that ways begin at; where inputs get no gradient, the first nodes that learn.
         units: of each activation that is flat at 0 somewhere, the dimension that its units lie along.
         limits: of each saturating activation, the outputs beyond which its slope is below a tenth of its steepest.
         tables: the parameters that embeddings look rows up in; most rows of their gradients are zeros.
@@ -87,10 +88,25 @@ class Wires:
             followable=heard and not any(isinstance(node.fx.target, OpOverload) for node in graph),
         )
 
+    def without_inputs(self, graph: ModelGraph) -> Wires:
+        """The same where inputs get no gradient: it ends at what the first parameters give."""
+        return replace(self, starts={node.name: node for node in first_that_learn(graph)})
+
     def heard(self) -> list[Node]:
         """The nodes that a follower must hear."""
         wanted = {self.head, self.end, *self.nodes.values(), *self.starts.values()}
         return [node for node in wanted if node is not None and can_be_heard(node)]
+
+
+def first_that_learn(graph: ModelGraph) -> Iterator[Node]:
+    """The nodes whose value hangs on a parameter, and nothing before them does."""
+    learning: set[Node] = set()
+    for node in graph:
+        if learning.intersection(node.inputs):
+            learning.add(node)
+        elif node.op.startswith("call_") and parameter_names(node):
+            learning.add(node)
+            yield node
 
 
 def slot_of(head: Node, end: Node) -> int | str | None:
@@ -154,6 +170,7 @@ class Watch:
         largest: magnitude of each unit by node name.
         end: the head's input, whole; None until it comes.
         starts: the embeddings' values, whole.
+        deaf: whether gradients that come now are not those of the measurement.
     """
 
     wires: Wires
@@ -164,6 +181,7 @@ class Watch:
     largest: dict[str, torch.Tensor] = field(default_factory=dict)
     end: torch.Tensor | None = None
     starts: list[torch.Tensor] = field(default_factory=list)
+    deaf: bool = False
     hooks: list[Any] = field(default_factory=list)
 
     def __call__(self, call: Call, result: Any) -> Any:
@@ -194,7 +212,7 @@ class Watch:
 
     def profile(self, name: str, tensor: torch.Tensor) -> None:
         """Take samples of a value, and of its gradient when that comes."""
-        if not (tensor.requires_grad and tensor.is_floating_point() and tensor.numel()):
+        if not (tensor.requires_grad and tensor.is_floating_point() and is_ordinary(tensor) and tensor.numel()):
             return
         self.values[name] = sampled(tensor)
         self.sizes[name] = tensor.numel()
@@ -216,9 +234,10 @@ class Watch:
         for taken in (self.values, self.gradients, self.sizes, self.largest):
             taken.clear()
 
-    def arrived(self, name: str, gradient: torch.Tensor) -> None:
-        """Take samples of a gradient."""
-        self.gradients[name] = sampled(gradient)
+    def arrived(self, name: str, gradient: torch.Tensor | None) -> None:
+        """Take samples of a gradient; of several results of one operation, some get none."""
+        if gradient is not None and not self.deaf:
+            self.gradients[name] = sampled(gradient)
 
 
 class FiniteWatch:
@@ -242,7 +261,7 @@ class FiniteWatch:
         if node is None or not same_operation(node, call) or not node.depends:
             return result
         tensor = first_tensor(result)
-        if not tensor.is_floating_point():
+        if not (tensor.is_floating_point() and is_ordinary(tensor)):
             return result
         value = tensor.detach()
         if self.forward is None and bool(value.isnan().any() or value.isposinf().any()):  # -inf masks attention scores
@@ -257,9 +276,9 @@ class FiniteWatch:
             hook.remove()
         self.hooks.clear()
 
-    def arrived(self, node: Node, gradient: torch.Tensor) -> None:
+    def arrived(self, node: Node, gradient: torch.Tensor | None) -> None:
         """Look at a gradient."""
-        if not self.broken:
+        if gradient is not None and not self.broken:
             self.broken = not bool(gradient.isfinite().all())
             if not self.broken:
                 self.backward = node

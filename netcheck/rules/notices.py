@@ -108,6 +108,9 @@ class CannotProbe(Notice):
     memory even for two samples, more work than a CPU does in a minute, parameters without values (the meta device),
     an operation that cannot be differentiated, inputs of a form that random numbers do not have.
 
+    Where forward runs on the inputs as they are and PyTorch's own backward raises, no step of training is possible: the
+    finding is then a confirmed error, and names the operation that overwrites what another one keeps for its gradient.
+
     ## What to do
     The message says what failed. Probe where there is a GPU (`--device cuda`), check a small configuration of the same
     architecture, or give inputs of your own. `--no-probe` leaves the measurement out.
