@@ -8,6 +8,9 @@ Report
         +-- Verdict        how sure: suspected (static only), confirmed or cleared (the probe measured it)
   +-- Summary      what was checked: how many operations, how deep, which were not understood
         +-- Layer          one row of the table of layers
+  +-- Construction how a model was built that needs arguments
+        +-- GivenArgument   one argument, and where the source says so
+        +-- Assumption      one that nobody says: netcheck's own
   +-- LeftOut      a line of the user's code that was not let do what it does, or was not run
 """
 
@@ -184,6 +187,67 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Assumption:
+    """What netcheck took for granted since neither the model nor its user says it.
+
+    Attributes:
+        kind: what was assumed: "argument" of a constructor.
+        name: of the argument, or of the option that is read of one: "num_classes", "args.width".
+        value: as Python writes it.
+    """
+
+    kind: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenArgument:
+    """One argument that a model was built with.
+
+    Attributes:
+        name: of the parameter, or of the option that is read of one: "num_classes", "args.width".
+        value: as Python writes it.
+        origin: where the source says so: "train.py:40"; "" if netcheck assumes it.
+    """
+
+    name: str
+    value: str
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Construction:
+    """How a model was built whose class needs arguments that nobody gave.
+
+    Attributes:
+        call: the call: "Net(in_channels=3, num_classes=10)".
+        place: the call of the project that it follows, "train.py:40"; "" if there is none.
+        arguments: what was given.
+        assumptions: those that the source does not show.
+        kwargs: the arguments for `[[tool.netcheck.model]]`; None where a configuration file cannot hold them.
+    """
+
+    call: str
+    place: str = ""
+    arguments: tuple[GivenArgument, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
+    kwargs: dict[str, Any] | None = None
+
+    def __str__(self) -> str:
+        """One line: "Net(in_channels=3, num_classes=10), assumed"."""
+        if not self.assumptions:
+            origins = dict.fromkeys(one.origin for one in self.arguments if one.origin != "as given")
+            how = f"as {self.place} does" if self.place else f"by {' and '.join(origins)}" if origins else "as given"
+            return f"{self.call}, {how}"
+        if len(self.assumptions) == len(self.arguments):
+            return f"{self.call}, assumed"
+        names = [one.name for one in self.assumptions]
+        listed = ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
+        return f"{self.call}, {f'as {self.place} does; ' if self.place else ''}{listed} assumed"
+
+
+@dataclass(frozen=True, slots=True)
 class Suppression:
     """What one selector of a `# netcheck: ignore[...]` comment did for one model.
 
@@ -225,6 +289,7 @@ class Report:
         known: findings that the project's baseline knows.
         unshown: why a part of it is missing where it is shown; "" in every report that is whole.
         left_out: lines that were not let write, send, start or train anything, in the order in which they were met.
+        construction: how the model was built, where its class needs arguments that nobody gave.
     """
 
     model: str
@@ -240,6 +305,7 @@ class Report:
     known: list[Finding] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     unshown: str = ""
+    construction: Construction | None = None
 
     # What the measurements of later stages fill in: None where they were not made.
     gradients: Any = None
@@ -268,6 +334,11 @@ class Report:
     def become_plain(self) -> None:
         """Let go of what is alive, the graph and what has not been measured, so that the report can go to another process."""
         self.graph = self.measure_cost = self.measure_batches = None
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What netcheck took for granted."""
+        return () if self.construction is None else self.construction.assumptions
 
     @property
     def interrupted(self) -> bool:

@@ -278,14 +278,18 @@ def checked(monkeypatch: pytest.MonkeyPatch, load: Any, *, discovered: bool = Fa
 
 
 def test_a_target_is_loaded_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = checked(monkeypatch, lambda target, **_: SimpleNamespace(model=Net(), defined=None, factory=Net))
+    report = checked(monkeypatch, lambda target, **_: SimpleNamespace(model=Net(), defined=None, factory=Net, construction=None))
     assert (report.model, report.target, codes(report), report.inputs) == (
         "Net",
         "m.py:make",
         ["NC997"],
         "inferred",
     )
-    report = checked(monkeypatch, lambda target, **_: SimpleNamespace(model=Net(), defined=None, factory=Net), inputs=("2x3",))
+    report = checked(
+        monkeypatch,
+        lambda target, **_: SimpleNamespace(model=Net(), defined=None, factory=Net, construction=None),
+        inputs=("2x3",),
+    )
     assert report.inputs == "specified"
 
 

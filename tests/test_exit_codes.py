@@ -28,7 +28,8 @@ FILES = {
     "warned.py": f"{HEAD}model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2))\n",  # NC103
     "faulty.py": f"{HEAD}model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1), nn.Softmax(1))\n",  # NC108
     "ignored.py": f"{HEAD}model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2))  # netcheck: ignore[NC103]\n",
-    "arguments.py": f"{HEAD}class Net(nn.Module):\n    def __init__(self, n):\n        super().__init__()\n\n"
+    "arguments.py": f"{HEAD}class Net(nn.Module):\n    def __init__(self, n):\n        super().__init__()\n"
+    "        assert n**2 == 1681\n\n"
     "    def forward(self, x):\n        return x\n",
     "unrunnable.py": f"{HEAD}class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
     "        self.layer = nn.Linear(3, 3)\n\n    def forward(self, x):\n        raise ValueError('no')\n",

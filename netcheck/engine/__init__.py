@@ -159,7 +159,7 @@ def check_target(target: Target, settings: Settings) -> Report:
         except NeedsArguments as error:
             error.help = how_to_give(error, target, settings)
             raise
-        return Built(loaded.model, loaded.defined, from_seed(None if weights else loaded.factory))
+        return Built(loaded.model, loaded.defined, from_seed(None if weights else loaded.factory), loaded.construction)
 
     source = Source(build, lambda module: specified_inputs(module, settings))
     report = Report(model=target.symbol, target=target.name)
@@ -195,6 +195,7 @@ def examined(report: Report, source: Source, settings: Settings, harmless: tuple
         with stage(LoadError, f"building {report.model}"):
             built = source.build()
         report.model = type(built.model).__name__
+        report.construction = built.construction
         with untouched(), in_training(built.model):
             example, graph = prepared(report, source, built, settings)
             findings += contained(report, "telling what forward read", lambda: list(readings(graph)), [])

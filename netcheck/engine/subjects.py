@@ -17,7 +17,7 @@ from netcheck.errors import (
     TraceError,
     UsageError,
 )
-from netcheck.findings import Location, Report
+from netcheck.findings import Construction, Location, Report
 from netcheck.load.arguments import listed, required
 from netcheck.load.guard import describe
 from netcheck.settings import Settings, models
@@ -71,11 +71,12 @@ def plan(names: Sequence[str], settings: Settings | None = None) -> tuple[list[T
 
 @dataclass(frozen=True)
 class Built:
-    """A live model, where it is defined if its class does not tell, and what builds another one from a seed."""
+    """A live model, where it is defined if its class does not tell, what builds another one from a seed, and from what."""
 
     model: nn.Module
     origin: Definition | None = None
     factory: Callable[[int], nn.Module] | None = None
+    construction: Construction | None = None
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
-"""Arguments for a class or factory that needs some: from defaults, from config classes, from what the user
-gave.
+"""What a class or factory needs, what the user gave, and the configuration class that a parameter means.
 
-Nothing is guessed: a number or a string that has no default is the user's to give. A parameter is filled only
-where one value is meant: a configuration class that can be built as it is.
+A configuration class is meant where there is one that can be built as it is:
 
     def __init__(self, config: ModelConfig)      annotated with a class whose fields all have defaults
     def __init__(self, config)                   GPT, where the same file defines such a GPTConfig
@@ -17,20 +15,21 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from netcheck.errors import LoadError, NeedsArguments
 from netcheck.findings import Location
-from netcheck.load.guard import user_code
+from netcheck.load.guard import describe
 
 CONFIG_ENDINGS = ("Config", "Configuration", "Args", "Arguments", "Options", "HParams", "Settings", "Params")
 EXAMPLES = {int: 64, float: 0.1, bool: True, str: "...", list: [64], tuple: [64], dict: {}}  # shown, never used
 
 
-def bind(
+def fitting(
     callee: Callable[..., Any], name: str, args: Sequence[Any], kwargs: Mapping[str, Any], place: Location
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments to call a class or factory with.
+    """The arguments that the user gave for a class or factory, if they fit.
 
     Args:
         callee: the class or function.
@@ -41,31 +40,26 @@ def bind(
 
     Raises:
         LoadError: what the user gave does not fit.
-        NeedsArguments: parameters are left that have no value.
     """
     try:
         signature = inspect.signature(callee)
     except (TypeError, ValueError):
         return tuple(args), dict(kwargs)
     try:
-        bound = signature.bind_partial(*args, **kwargs)
+        signature.bind_partial(*args, **kwargs)
     except TypeError as error:
         help = f"its parameters are {signature}: correct the arguments"
         raise LoadError(f"{name} does not take the arguments given: {error}", help=help, location=place) from error
-    filled = dict(kwargs)
-    missing = []
-    for parameter in required(callee):
-        if parameter.name in bound.arguments:
-            continue
-        config = config_class(callee, parameter)
-        if config is None or parameter.kind is parameter.POSITIONAL_ONLY:
-            missing.append(parameter)
-        else:
-            with user_code(f"building {config.__name__} for {name}", place.file, place.line):
-                filled[parameter.name] = config()
-    if missing:
-        raise needs_arguments(callee, name, missing, place)
-    return tuple(args), filled
+    return tuple(args), dict(kwargs)
+
+
+def lacking(callee: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[inspect.Parameter]:
+    """The parameters that have neither a default nor an argument that the user gave."""
+    missing = required(callee)
+    if not missing:
+        return []
+    bound = inspect.signature(callee).bind_partial(*args, **kwargs).arguments
+    return [parameter for parameter in missing if parameter.name not in bound]
 
 
 def required(callee: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -133,18 +127,33 @@ def builds_as_it_is(kind: type) -> bool:
 
 
 def needs_arguments(
-    callee: Callable[..., Any], name: str, missing: Sequence[inspect.Parameter], place: Location
+    callee: Callable[..., Any],
+    name: str,
+    missing: Sequence[inspect.Parameter],
+    place: Location,
+    found: Mapping[str, Any] = MappingProxyType({}),
+    failure: BaseException | None = None,
 ) -> NeedsArguments:
-    """The error that names what is missing and shows how it is given."""
+    """The error that names what is missing, says what the best try raised, and shows how arguments are given.
+
+    Args:
+        callee: the class or factory.
+        name: how the user names it.
+        missing: the parameters that have no value.
+        place: where it is defined.
+        found: values of that try, which are shown.
+        failure: what it raised.
+    """
     symbol = name.rpartition(":")[2]
-    values = {p.name: example_for(callee, p) for p in missing}
+    values = {p.name: found[p.name] if p.name in found else example_for(callee, p) for p in missing}
     python = ", ".join(f"{key}={'...' if value is None else repr(value)}" for key, value in values.items())
     help = (
         "give them, with your own values, by a function in the file:\n\n"
         "    def netcheck_model() -> nn.Module:\n"
         f"        return {symbol}({python})\n"
     )
-    error = NeedsArguments(f"{symbol} cannot be built without {listed(missing)}", help=help, location=place)
+    tried = "" if failure is None else f": with the best guess it raised {describe(failure)}"
+    error = NeedsArguments(f"{symbol} cannot be built without {listed(missing)}{tried}", help=help, location=place)
     if None not in values.values():
         error.args_wanted = [values[p.name] for p in missing if p.kind is p.POSITIONAL_ONLY]
         error.kwargs_wanted = {p.name: values[p.name] for p in missing if p.kind is not p.POSITIONAL_ONLY}

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from netcheck.errors import InputError
+from netcheck.load.deadline import OutOfTime
 from netcheck.load.examples import ExampleInputs, described, given
 from netcheck.load.inference.answer import example
-from netcheck.load.inference.deadline import OutOfTime
 from netcheck.load.inference.probe import Outcome
 from netcheck.load.inference.proposals import BATCH, HEIGHT, WIDTH, Argument, Proposal, Slot
 from netcheck.load.inference.search import Search

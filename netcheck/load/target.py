@@ -15,12 +15,14 @@ from typing import Any
 from torch import nn
 
 from netcheck.errors import LoadError
-from netcheck.findings import Location
+from netcheck.findings import Construction, Location
 from netcheck.load import fence
-from netcheck.load.arguments import bind
+from netcheck.load.arguments import fitting, lacking, needs_arguments, required
 from netcheck.load.guard import NotAModel, describe, user_code
 from netcheck.load.modules import import_file, import_module
 from netcheck.load.omit import past_refusals
+from netcheck.load.randomness import preserved_random_state
+from netcheck.load.untouched import silent
 from netcheck.load.weights import load_weights
 from netcheck.source.locate import Definition, locate_definition
 from netcheck.source.targets import Target, expand
@@ -38,6 +40,7 @@ class Loaded:
         defined: the same, as `source.places.built_at` wants it.
         namespace: the module that it came from, with whatever else the file defines.
         target: what was asked for.
+        construction: what it was built from, where its class needs arguments that nobody gave.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Loaded:
     defined: Definition
     namespace: ModuleType = field(repr=False)
     target: Target
+    construction: Construction | None = None
 
 
 def load(
@@ -79,10 +83,15 @@ def load(
         is_model = isinstance(value, nn.Module)
         name = value.__name__ if isinstance(value, type) else target.symbol
         factory = None if is_model else factory_of(value, target, args, kwargs or {}, place)
+    construction = None
+    if factory is not None and (missing := lacking(value, args, kwargs or {})):
+        if args or kwargs:
+            raise needs_arguments(value, target.name, missing, place)  # who gives some means to give all
+        factory, construction = found_arguments(value, defined, namespace, target, place)
     model = value if factory is None else factory()
     if weights is not None:
         load_weights(model, weights)
-    return Loaded(name, model, factory, place, defined, namespace, target)
+    return Loaded(name, model, factory, place, defined, namespace, target, construction)
 
 
 def only_target(text: str) -> Target:
@@ -151,21 +160,43 @@ def factory_of(
     if not callable(value):
         kind = type(value).__name__
         raise NotAModel(f"{target.name} is a {kind}, not a model", help="name a model or a factory", location=place)
-    positional, named = bind(value, target.name, args, kwargs, place)
-    return functools.partial(build, value, positional, named, target, place)
+    positional, named = fitting(value, target.name, args, kwargs, place)
+    return functools.partial(build, functools.partial(value, *positional, **named), target, place)
 
 
-def build(
-    callee: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], target: Target, place: Location
-) -> nn.Module:
-    """Call a class or factory.
+def found_arguments(
+    callee: Callable[..., Any],
+    defined: Definition,
+    namespace: ModuleType,
+    target: Target,
+    place: Location,
+) -> tuple[Callable[[], nn.Module], Construction]:
+    """What builds a class that needs arguments nobody gave: as its project does, or with guesses that work.
+
+    Raises:
+        NeedsArguments: none were found.
+    """
+    from netcheck.load.construction.answer import constructed
+
+    def prepare(make: Callable[[], Any]) -> Any:
+        with preserved_random_state(), fence.building(), silent():
+            return past_refusals(make)
+
+    answer = constructed(callee, defined, namespace, prepare)
+    if answer.build is not None:
+        return functools.partial(build, answer.build, target, place), answer.construction
+    raise needs_arguments(callee, target.name, required(callee), place, answer.values, answer.failure)
+
+
+def build(callee: Callable[[], Any], target: Target, place: Location) -> nn.Module:
+    """Call what builds a model.
 
     Raises:
         LoadError: it raised.
         NotAModel: it returned something else.
     """
     with user_code(f"building {target.symbol}", place.file, place.line), fence.building():
-        model = past_refusals(functools.partial(callee, *args, **kwargs))
+        model = past_refusals(callee)
     if isinstance(model, nn.Module):
         if "_modules" not in vars(model):
             help = "call super().__init__() first in __init__"

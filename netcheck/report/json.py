@@ -32,6 +32,15 @@ A model:
     unshown     str, why a part of this entry is missing: what of it could not be written, and why; else ""
     left_out    list of lines of the user's code that were not let write, send, start or train anything, or that were not run:
                 file (str), line (int), reason (str), trains (bool)
+    construction  how it was built, or null where its class needs no arguments or they were given
+
+A construction:
+
+    call           str, "Net(in_channels=3, num_classes=10)"
+    place          str, the call of the project that it follows, "train.py:40"; "" if there is none
+    arguments      list of name, value (as Python writes it), origin ("train.py:40"; "" if netcheck assumes it)
+    assumptions    list of kind ("argument"), name, value (str): what the source does not show
+    kwargs         object, for `[[tool.netcheck.model]]`; null where a configuration file cannot hold them
 
 Gradients:
 
@@ -206,6 +215,7 @@ def model_entry(report: Report) -> dict[str, Any]:
         "skipped": report.skipped,
         "unshown": report.unshown,
         "left_out": [asdict(one) for one in report.left_out],
+        "construction": None if report.construction is None else asdict(report.construction),
     }
     return {key: plain(value) for key, value in entry.items()}
 

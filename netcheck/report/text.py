@@ -112,6 +112,8 @@ def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bo
     if quiet:
         return title
     lines = [f"{title}: {paint('no findings', 'good')}" if clean else title]
+    if report.construction:
+        lines.append(f"  built as {printable(str(report.construction))}")
     if report.inputs:
         lines.append(f"  inputs: {printable(report.inputs)}")
     if report.summary:

@@ -2,6 +2,7 @@
 
     key = what a report depends on:   the model's file and what it imports of the same tree, byte for byte
                                       the settings, the seed, the weights
+                                      how the project builds its class, if that needs arguments
                                       netcheck, Python, every installed package, the accelerators
     file = MAGIC, sha256 of the rest, the report
 
@@ -27,6 +28,7 @@ from netcheck.atomic import replace_file
 from netcheck.findings import Report
 from netcheck.load.guard import is_installed
 from netcheck.settings import OPTIONS, Settings
+from netcheck.source.construction.ways import evidence
 from netcheck.source.dependencies import dependencies, place_of_package
 from netcheck.source.targets import Target
 from netcheck.worker.frames import PlainUnpickler
@@ -52,7 +54,7 @@ class Cache:
         if not target.file or not os.path.isfile(target.file):
             return ""
         digest = hashlib.sha256()
-        for part in (*surroundings(), *asked(target, settings), *sources(target.file)):
+        for part in (*surroundings(), *asked(target, settings), *sources(target.file), *built_from(target)):
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.hexdigest()
 
@@ -147,6 +149,12 @@ def sources(file: str) -> Iterable[bytes]:
     for name in packages:
         yield name.encode()
         yield foreign(name)
+
+
+def built_from(target: Target) -> Iterable[bytes]:
+    """How the project builds a class that needs arguments: files that the model's own does not import may say so."""
+    for part in evidence(os.path.abspath(target.file), target.symbol):
+        yield part.encode("utf-8", "surrogateescape")
 
 
 def content_of(path: str) -> bytes:

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from netcheck.errors import InputError
-from netcheck.load.inference import deadline as deadlines
-from netcheck.load.inference.deadline import Deadline, OutOfTime
+from netcheck.load import deadline as deadlines
+from netcheck.load.deadline import Deadline, OutOfTime
 from netcheck.load.inference.probe import Probe
 from netcheck.load.inputs import infer_inputs
 

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from netcheck.errors import LoadError, NeedsArguments
+from netcheck.findings import Location
+from netcheck.load.arguments import needs_arguments, required
 from netcheck.load.target import NotAModel, load
 from netcheck.source.places import built_at
 from netcheck.source.targets import expand
@@ -256,12 +258,13 @@ def test_configuration_with_defaults_is_built(project, way):
         ("self, a, b=3, *args, c: bool, **kwargs", "a and c"),
     ],
 )
-def test_what_has_no_default_is_not_guessed(project, signature, missing):
+def test_what_cannot_be_guessed_is_named(project, signature, missing):
     text = HEADER + "@dataclass\nclass Incomplete:\n    width: int\n"
-    text += f"class Net(nn.Module):\n    def __init__({signature}): super().__init__()\n"
+    text += f"class Net(nn.Module):\n    def __init__({signature}): raise OSError('no such table')\n"
     text += "    def forward(self, x): return x\n"
     write_all(project, {"m.py": text})
-    with pytest.raises(NeedsArguments, match=f"^Net cannot be built without {missing}$") as caught:
+    message = f"^Net cannot be built without {missing}: with the best guess it raised OSError: no such table$"
+    with pytest.raises(NeedsArguments, match=message) as caught:
         load("m.py:Net")
     assert caught.value.location.line == 7
     assert "def netcheck_model() -> nn.Module:\n        return Net(" in caught.value.help
@@ -272,12 +275,18 @@ def test_the_lines_of_the_help_work_as_they_are(project):
         HEADER + "class Net(nn.Linear):\n" + "    def __init__(self, width: int, bias: bool): super().__init__(3, width, bias)\n"
     )
     write_all(project, {"m.py": text})
-    with pytest.raises(NeedsArguments) as caught:
-        load("m.py:Net")
-    lines = textwrap.dedent(caught.value.help.split(":\n\n", 1)[1])
+    net = type(load("m.py:Net").model)
+    error = needs_arguments(net, "m.py:Net", required(net), Location("m.py", 4))
+    lines = textwrap.dedent(error.help.split(":\n\n", 1)[1])
     write_all(project, {"m.py": text + "\n" + lines})
     sys.modules.pop("m", None)
     assert load("m.py:netcheck_model").model.out_features == 64
+
+
+def test_who_gives_some_arguments_means_to_give_all(project):
+    write_all(project, {"m.py": HEADER + "class Net(nn.Linear):\n    def __init__(self, n, k): super().__init__(n, k)\n"})
+    with pytest.raises(NeedsArguments, match=r"^Net cannot be built without k$"):
+        load("m.py:Net", kwargs={"n": 3})
 
 
 def test_arguments_that_do_not_fit(project):

@@ -81,6 +81,7 @@ def test_the_keys_are_the_documented_ones() -> None:
         "skipped",
         "unshown",
         "left_out",
+        "construction",
     ]
     assert list(entry) == expected
     assert entry["findings"][0]["locations"][0] == {

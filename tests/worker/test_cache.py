@@ -16,6 +16,8 @@ import pytest
 from netcheck import worker
 from netcheck.findings import Evidence, Finding, Report, Severity, Summary
 from netcheck.settings import Settings
+from netcheck.source.construction import project as projects
+from netcheck.source.construction import ways
 from netcheck.source.dependencies import dependencies
 from netcheck.source.targets import Target
 from netcheck.worker import cache as caching
@@ -303,3 +305,19 @@ def test_the_command_answers_twice_alike_and_the_second_time_without_torch(proje
         outputs.append((done.returncode, done.stdout))
         assert len(list(Path("kept").iterdir())) == 2
     assert outputs[0] == outputs[1]
+
+
+def test_how_the_project_builds_a_class_is_part_of_the_key(tmp_path: Path) -> None:
+    (tmp_path / "setup.py").write_text("")
+    file = tmp_path / "net.py"
+    file.write_text(
+        "from torch import nn\n\n\nclass Net(nn.Linear):\n    def __init__(self, n):\n        super().__init__(n, n)\n"
+    )
+    (tmp_path / "train.py").write_text("from net import Net\n\nNet(3)\n")
+    keys = set()
+    for width in ("3", "4", "int('4')"):
+        (tmp_path / "train.py").write_text(f"from net import Net\n\nNet({width})\n")
+        for known in (projects.opened, ways.ways):
+            known.cache_clear()
+        keys.add(Cache(tmp_path).key(Target(str(file), "Net"), Settings()))
+    assert len(keys) == 2

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 
+from netcheck.load.deadline import Deadline, OutOfTime
 from netcheck.load.held import swapped, take_census
 from netcheck.load.inference.calls import Call
-from netcheck.load.inference.deadline import Deadline, OutOfTime
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.engines import FakeEngine, RealEngine
 from netcheck.load.inference.expressions import frames_of

@@ -15,10 +15,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from netcheck.load.deadline import Deadline
 from netcheck.load.inference import demands, imagine
 from netcheck.load.inference.axes import result_axes
 from netcheck.load.inference.calls import Call, Operand, Origin, tensors_in
-from netcheck.load.inference.deadline import Deadline
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.proposals import BATCH, Proposal, Slot
 from netcheck.torch_versions import (

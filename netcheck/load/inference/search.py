@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from torch import nn
 
+from netcheck.load.deadline import OutOfTime
 from netcheck.load.inference import checks, operations
-from netcheck.load.inference.deadline import OutOfTime
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.probe import Outcome, Probe
 from netcheck.load.inference.proposals import BATCH, Proposal

@@ -1,0 +1,109 @@
+"""The answer of a search: what builds the model and what it was built from, or an error that says what was tried."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from netcheck.findings import Assumption, Construction, GivenArgument
+from netcheck.load.construction.given import Given, made
+from netcheck.load.construction.plans import Plan, Subject, plans
+from netcheck.load.construction.search import Search
+from netcheck.source.construction.values import is_plain
+from netcheck.source.locate import Definition
+
+NESTED = 3  # constructors in each other whose arguments are guessed
+SECONDS_NESTED = 0.7  # of computing, for one of these
+Prepare = Callable[[Callable[[], Any]], Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a search found.
+
+    Attributes:
+        build: builds a model; None if no arguments were found that do.
+        construction: how it is built; without `build`, how it was tried when that got furthest.
+        values: the arguments of that, as far as they are plain data.
+        failure: what the try that got furthest raised.
+    """
+
+    build: Callable[[], Any] | None
+    construction: Construction
+    values: dict[str, Any]
+    failure: BaseException | None = None
+
+
+def constructed(callee: Callable[..., Any], defined: Definition, namespace: ModuleType, prepare: Prepare) -> Answer:
+    """Find arguments for a class or factory that needs some.
+
+    Args:
+        callee: the class or function.
+        defined: where it is defined.
+        namespace: its module.
+        prepare: calls what builds a model as models are built.
+    """
+    subject = subject_of(callee, defined.file, defined.name, namespace, prepare, NESTED)
+    search = Search(prepare)
+    plan = search.run(plans(subject))
+    shown = plan or search.furthest
+    construction = Construction("") if shown is None else told(shown)
+    values = {} if shown is None else {name: one.value for name, one in shown.arguments.items() if one.value is not None}
+    return Answer(None if plan is None else plan.build, construction, values, search.failure)
+
+
+def subject_of(
+    callee: Callable[..., Any], file: str, qualname: str, namespace: ModuleType, prepare: Prepare, depth: int
+) -> Subject:
+    """A class with what builds others that it takes."""
+
+    def build_nested(kind: type) -> Given | None:
+        return nested(kind, namespace, prepare, depth - 1) if depth else None
+
+    return Subject(callee, os.path.abspath(file) if os.path.isfile(file) else "", qualname, namespace, build_nested)
+
+
+def nested(kind: type, namespace: ModuleType, prepare: Prepare, depth: int) -> Given | None:
+    """A model or an object of options that another one takes; None where it cannot be built."""
+    try:
+        file = inspect.getsourcefile(kind) or ""
+    except (TypeError, OSError):
+        file = ""
+    subject = subject_of(kind, file, kind.__qualname__, namespace, prepare, depth)
+    plan = Search(prepare, SECONDS_NESTED).run(plans(subject))
+    if plan is None:
+        return None
+    return made(plan.build, plan.written(), "" if plan.assumed() else plan.place or f"the defaults of {kind.__name__}")
+
+
+def told(plan: Plan) -> Construction:
+    """What a report says of a plan."""
+    arguments = tuple(GivenArgument(name, one.text, one.origin) for name, one in {**plan.arguments, **plan.options}.items())
+    assumptions = tuple(Assumption("argument", one.name, one.value) for one in arguments if not one.origin)
+    return Construction(plan.written(), plan.place, arguments, assumptions, plain_arguments(plan))
+
+
+def plain_arguments(plan: Plan) -> dict[str, Any] | None:
+    """The arguments as a configuration file can hold them; None if it cannot."""
+    found = {name: given.value for name, given in plan.arguments.items()}
+    texts = {name: given.text for name, given in plan.arguments.items()}
+    whole = all(is_settable(value, texts[name]) for name, value in found.items())
+    return {name: as_settable(value) for name, value in found.items()} if whole and not plan.options else None
+
+
+def is_settable(value: Any, text: str) -> bool:
+    """Whether TOML can hold a value: plain data without None."""
+    if isinstance(value, list | tuple):
+        return all(is_settable(one, "") for one in value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and is_settable(one, "") for key, one in value.items())
+    return value is not None and is_plain(value) and not isinstance(value, bytes | complex | slice | set)
+
+
+def as_settable(value: Any) -> Any:
+    """A value with lists for tuples."""
+    return [as_settable(one) for one in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,201 @@
+"""The calls by which a project builds one of its classes, the best understood first. Imports no torch.
+
+ways("models.py", "GCN")    Way("train.py", 40, args=(), kwargs={"nfeat": Unknown(...), "nhid": 16, "nclass": 7})
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+from netcheck.source.builders import dotted, family, file_index
+from netcheck.source.construction.callers import calls_of
+from netcheck.source.construction.evaluate import Evaluator, Frame, options_of
+from netcheck.source.construction.project import Project, Site, calls_in, project_of
+from netcheck.source.construction.values import Made, Named, Record, full_text, is_known
+from netcheck.source.models import required_arguments
+from netcheck.source.parse import Unreadable, read
+from netcheck.source.scopes import FunctionNode, Scope, index
+
+MOST = 8  # ways that are handed on
+
+
+@dataclass(frozen=True)
+class Way:
+    """One call, its arguments evaluated. What is not known is Unknown, or missing where the call unpacks it."""
+
+    file: str
+    line: int
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """The file's name and the line."""
+        return f"{os.path.basename(self.file)}:{self.line}"
+
+    @property
+    def unknown(self) -> int:
+        """How many arguments are not known."""
+        return sum(not is_known(one) for one in (*self.args, *self.kwargs.values()))
+
+    def __str__(self) -> str:
+        parts = [*map(full_text, self.args), *(f"{name}={full_text(one)}" for name, one in self.kwargs.items())]
+        return f"{self.place}({', '.join(parts)})"
+
+
+@lru_cache(maxsize=512)
+def ways(file: str, qualname: str) -> tuple[Way, ...]:
+    """How a project builds a class or calls a factory.
+
+    Args:
+        file: the absolute path of its file.
+        qualname: its qualified name there.
+    """
+    files = index(file)
+    scopes = files.scopes.get(qualname, []) if files else []
+    if not scopes:
+        return ()
+    project = project_of(file)
+    found = [way_of(evaluator, site) for site, evaluator in sites_of(project, scopes[-1])]
+    return tuple(sorted(unique(found), key=lambda way: rank(way, file))[:MOST])
+
+
+def evidence(file: str, qualname: str) -> tuple[str, ...]:
+    """All that a class which needs arguments is built from, beside its own file: calls, options, configuration files."""
+    files = index(file)
+    scopes = files.scopes.get(qualname, []) if files else []
+    if not scopes or not lacks_arguments(scopes[-1]):
+        return ()
+    project = project_of(file)
+    stamps = [f"{one}:{os.stat(one).st_size}:{os.stat(one).st_mtime_ns}" for one in project.settings if os.path.isfile(one)]
+    found = ways(file, qualname)
+    return (repr(found), repr(options_of(project)), *stamps, *content_of(found))
+
+
+def content_of(found: tuple[Way, ...]) -> Iterator[str]:
+    """The text of the files whose classes and functions ways name."""
+    pending: list[Any] = [value for way in found for value in (*way.args, *way.kwargs.values())]
+    files = set()
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Named):
+            files.add(value.file)
+        elif isinstance(value, Made):
+            pending += [value.callee, *value.args, *value.kwargs.values()]
+        elif isinstance(value, list | tuple | set):
+            pending += value
+        elif isinstance(value, dict | Record):
+            pending += (value.fields if isinstance(value, Record) else value).values()
+    for file in sorted(files - {""}):
+        with suppress(Unreadable):
+            yield sha256(read(file)).hexdigest()
+
+
+def lacks_arguments(scope: Scope) -> bool:
+    """Whether a class or function cannot be called as it is."""
+    if isinstance(scope.node, FunctionNode):
+        return required_arguments(scope.node) > 0
+    for one in family(scope):
+        for method in file_index(one).scopes.get(f"{one.qualname}.__init__", [])[-1:]:
+            return isinstance(method.node, FunctionNode) and required_arguments(method.node) > 1
+    return isinstance(scope.node, ast.ClassDef) and bool(scope.node.decorator_list)  # a dataclass
+
+
+def unique(found: list[Way]) -> list[Way]:
+    """Ways that differ in what they give."""
+    return list({str(way).partition("(")[2]: way for way in reversed(found)}.values())[::-1]
+
+
+def rank(way: Way, own: str) -> tuple[int, bool, bool]:
+    """What comes first: what is known, what is no test, what stands in the class's own file."""
+    is_test = any(part.startswith("test") for part in way.file.split(os.sep)[-3:])
+    return way.unknown, is_test, way.file != own
+
+
+def sites_of(project: Project, scope: Scope) -> Iterator[tuple[Site, Evaluator]]:
+    """The calls of a class with what evaluates them, also those through a table of classes: `MODELS[name](...)`."""
+    name = getattr(scope.node, "name", "")
+    evaluator = Evaluator(project, name)
+    for site in calls_of(project, scope, name):
+        if not is_within(site.scope, scope):
+            yield site, evaluator
+    for table, key in tables_with(project, name):
+        for site, chosen_by in calls_of_table(project, table):
+            yield site, Evaluator(project, key, {chosen_by: key} if chosen_by else {})
+
+
+def is_within(inner: Scope, outer: Scope) -> bool:
+    """Whether a scope lies in another one."""
+    place: Scope | None = inner
+    while place is not None and place is not outer:
+        place = place.parent
+    return place is outer
+
+
+def tables_with(project: Project, name: str) -> Iterator[tuple[str, str]]:
+    """The variables that hold a dict with a class among its values, and its key there."""
+    for file in project.mentioning(name):
+        files = index(file)
+        for node in ast.walk(files.file.tree) if files else ():
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and isinstance(node.targets[0], ast.Name):
+                for key, one in zip(node.value.keys, node.value.values, strict=True):
+                    if last_of(one) == name and isinstance(key, ast.Constant) and isinstance(key.value, str):
+                        yield node.targets[0].id, key.value
+
+
+def last_of(node: ast.expr) -> str:
+    """The last part of a dotted name, "" for anything else."""
+    return dotted(node).rpartition(".")[2]
+
+
+def calls_of_table(project: Project, table: str) -> Iterator[tuple[Site, str]]:
+    """Calls of what a dict has, `table[args.model](...)`, and the name of the option that chooses: model."""
+    for file in project.mentioning(table):
+        for sites in calls_in(file).values():
+            for site in sites:
+                chooser = chooser_of(site.call.func, site.scope, table)
+                if chooser is not None:
+                    yield site, chooser
+
+
+def chooser_of(function: ast.expr, scope: Scope, table: str) -> str | None:
+    """What chooses an item of a dict with this name; "" where that has no name; None if a callee is no item of it."""
+    if isinstance(function, ast.Name):
+        values = (value for value in scope.assigned.get(function.id, ()) if value is not function)
+        return next((found for value in values if (found := chooser_of(value, scope, table)) is not None), None)
+    if isinstance(function, ast.Call) and isinstance(function.func, ast.Attribute) and function.func.attr == "get":
+        base, key = function.func.value, next(iter(function.args), None)
+    elif isinstance(function, ast.Subscript):
+        base, key = function.value, function.slice
+    else:
+        return None
+    if last_of(base) != table:
+        return None
+    if isinstance(key, ast.Subscript) and isinstance(key.slice, ast.Constant):
+        return str(key.slice.value)
+    return key.attr if isinstance(key, ast.Attribute) else ""
+
+
+def way_of(evaluator: Evaluator, site: Site) -> Way:
+    """One call with its arguments evaluated."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    frame = Frame(site.scope)
+    try:
+        args = evaluator.elements(site.call.args, frame)
+    except ValueError:
+        return Way(site.file, site.call.lineno)
+    for keyword in site.call.keywords:
+        value = evaluator.value(keyword.value, frame)
+        if keyword.arg is not None:
+            kwargs[keyword.arg] = value
+        elif isinstance(value, Record | dict):
+            kwargs |= value.fields if isinstance(value, Record) else value
+    return Way(site.file, site.call.lineno, tuple(args), kwargs)

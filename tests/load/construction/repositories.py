@@ -1,0 +1,335 @@
+"""Made-up repositories, each with its own way of saying how its models are built.
+
+REPOSITORIES["argparse"].files       name -> text
+REPOSITORIES["argparse"].built       target -> the line of the report about how it was built
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The files of a repository, and how its classes are built."""
+
+    files: dict[str, str]
+    built: dict[str, str]
+
+
+MODEL = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, features, hidden, classes, dropout=0.0):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes))
+
+    def forward(self, x):
+        return self.net(x)
+"""
+
+
+def repository(built: dict[str, str], files: dict[str, str]) -> Repository:
+    """A repository; its files may be indented, and begin after a line break."""
+    return Repository({name: textwrap.dedent(text).lstrip("\n") for name, text in files.items()}, built)
+
+
+REPOSITORIES = {
+    "same file": repository(
+        {"model.py:Net": "Net(features=12, hidden=24, classes=3), as model.py:15 does"},
+        {
+            "model.py": MODEL
+            + """
+WIDTH = 12
+
+def main():
+    sizes = {"hidden": WIDTH * 2, "classes": 3}
+    net = Net(WIDTH, **sizes)
+    return net.to("cuda")
+""",
+        },
+    ),
+    "argparse": repository(
+        {"pack/model.py:Net": "Net(features=64, hidden=20, classes=5, dropout=0.25), as train.py:11 does; features assumed"},
+        {
+            "pack/__init__.py": "",
+            "pack/model.py": MODEL,
+            "train.py": """
+            import argparse
+            from pack.model import Net
+            from data import load
+
+            parser = argparse.ArgumentParser()
+            parser.add_argument("--hidden-size", "-H", type=int, default="20", help="units")
+            parser.add_argument("--dropout", type=float, default=0.25)
+            args = parser.parse_args()
+            args.classes = 5
+            x, y, vocabulary = load()
+            model = Net(x.shape[1], args.hidden_size, args.classes, dropout=args.dropout)
+        """,
+        },
+    ),
+    "options handed on": repository(
+        {"model.py:Net": "Net(features=7, hidden=9, classes=2), as trainer.py:9 does"},
+        {
+            "model.py": MODEL,
+            "options.py": """
+            def add_model_options(parser):
+                group = parser.add_argument_group("model")
+                group.add_argument("--hidden", type=int, default=9)
+
+            def get_parser():
+                import argparse
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--features", type=int, default=7)
+                add_model_options(parser)
+                return parser
+        """,
+            "trainer.py": """
+            from model import Net
+
+            class Base:
+                def __init__(self, args, classes):
+                    self.args = args
+                    self.classes = classes
+                    self.model = self.make()
+                def make(self):
+                    return Net(self.args.features, self.args.hidden, self.classes)
+
+            class Trainer(Base):
+                def __init__(self, args):
+                    super().__init__(args, classes=2)
+        """,
+            "run.py": """
+            from options import get_parser
+            from trainer import Trainer
+
+            if __name__ == "__main__":
+                Chosen = Trainer
+                Chosen(get_parser().parse_args()).fit()
+        """,
+        },
+    ),
+    "dataclass": repository(
+        {"model.py:Net": "Net(cfg=Config(6, depth=3)), as train.py:5 does"},
+        {
+            "model.py": """
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, cfg):
+                    super().__init__()
+                    self.layers = nn.Sequential(*[nn.Linear(cfg.width, cfg.width) for _ in range(cfg.depth)])
+
+                def forward(self, x):
+                    return self.layers(x)
+        """,
+            "train.py": """
+            from settings import Config
+            from model import Net
+
+            config = Config(6, depth=3)
+            net = Net(config)
+        """,
+            "settings.py": """
+            from dataclasses import dataclass
+
+            @dataclass
+            class Config:
+                width: int
+                depth: int = 2
+        """,
+        },
+    ),
+    "placeholder": repository(
+        {"model.py:Net": "Net(args=Args()) with args.vocab=100, args.vocab assumed"},
+        {
+            "model.py": """
+            from dataclasses import dataclass
+            from torch import nn
+
+            @dataclass
+            class Args:
+                width: int = 64
+                vocab: int = -1
+
+            class Net(nn.Module):
+                def __init__(self, args: Args):
+                    super().__init__()
+                    self.embed = nn.Embedding(args.vocab, args.width)
+
+                def forward(self, x):
+                    return self.embed(x)
+        """,
+        },
+    ),
+    "yaml": repository(
+        {
+            "models/vae.py:Small": "Small(width=10, depth=1), as run.py:6 does",
+            "models/vae.py:Large": "Large(width=30, depth=4), as run.py:6 does",
+        },
+        {
+            "models/__init__.py": """
+            from .vae import Large, Small
+            MODELS = {"small": Small, "LargeNet": Large}
+        """,
+            "models/vae.py": """
+            from torch import nn
+
+            class Small(nn.Module):
+                def __init__(self, width, depth, **rest):
+                    super().__init__()
+                    self.net = nn.Sequential(*[nn.Linear(width, width) for _ in range(depth)])
+                def forward(self, x):
+                    return self.net(x)
+
+            class Large(nn.Module):
+                def __init__(self, width, depth):
+                    super().__init__()
+                    self.net = nn.Sequential(*[nn.Linear(width, width) for _ in range(depth)])
+                def forward(self, x):
+                    return self.net(x)
+        """,
+            "run.py": """
+            import yaml
+            from models import MODELS
+
+            def main(path="configs/small.yaml"):
+                config = yaml.safe_load(open(path))
+                return MODELS[config["model"]["name"]](**config["model"]["params"])
+        """,
+            "configs/small.yaml": """
+            model:
+              name: small   # the key in the table
+              params: {width: 10, depth: 1}
+        """,
+            "configs/large.yaml": """
+            model:
+              name: 'LargeNet'
+              params:
+                width: 30
+                depth: 4
+        """,
+        },
+    ),
+    "json object": repository(
+        {"net.py:Net": "Net(h=h) with h.rates=[2, 4], h.width=12, h.block='1', as run.py:13 does"},
+        {
+            "net.py": """
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, h):
+                    super().__init__()
+                    self.net = nn.ModuleList([nn.Linear(h.width, h.width) for _ in h.rates])
+                    self.block = nn.ReLU() if h.block == "1" else nn.GELU()
+
+                def forward(self, x):
+                    for layer in self.net:
+                        x = self.block(layer(x))
+                    return x
+        """,
+            "run.py": """
+            import argparse
+            import json
+            from net import Net
+
+            class AttrDict(dict):
+                def __init__(self, *args):
+                    super().__init__(*args)
+                    self.__dict__ = self
+
+            def main(path):
+                with open(path) as f:
+                    h = AttrDict(json.loads(f.read()))
+                return Net(h)
+        """,
+            "config_v1.json": '{"rates": [2, 4], "width": 12, "block": "1"}',
+        },
+    ),
+    "toml and click": repository(
+        {"net.py:Net": "Net(features=3, hidden=11, classes=4), as cli.py:10 does"},
+        {
+            "net.py": MODEL,
+            "cli.py": """
+            import click
+            import tomllib
+            from net import Net
+
+            @click.command()
+            @click.option("--classes", "-c", default=4, show_default=True)
+            def main(classes):
+                with open("settings.toml", "rb") as file:
+                    table = tomllib.load(file)
+                Net(features=3, hidden=table["model"]["hidden"], classes=classes)
+        """,
+            "settings.toml": "[model]\nhidden = 11\n",
+        },
+    ),
+    "nested": repository(
+        {"seq2seq.py:Seq2Seq": "Seq2Seq(encoder=Encoder(50, 8), decoder=Decoder(40, 8)), as train.py:6 does"},
+        {
+            "parts.py": """
+            from torch import nn
+
+            class Encoder(nn.Module):
+                def __init__(self, vocab, width):
+                    super().__init__()
+                    self.embed = nn.Embedding(vocab, width)
+                    self.rnn = nn.GRU(width, width, batch_first=True)
+                def forward(self, x):
+                    return self.rnn(self.embed(x))[0]
+
+            class Decoder(nn.Module):
+                def __init__(self, vocab, width):
+                    super().__init__()
+                    self.head = nn.Linear(width, vocab)
+                def forward(self, x):
+                    return self.head(x)
+        """,
+            "seq2seq.py": """
+            from torch import nn
+
+            class Seq2Seq(nn.Module):
+                def __init__(self, encoder, decoder):
+                    super().__init__()
+                    self.encoder, self.decoder = encoder, decoder
+                def forward(self, x):
+                    return self.decoder(self.encoder(x))
+        """,
+            "train.py": """
+            from parts import Decoder, Encoder
+            from seq2seq import Seq2Seq
+
+            ENCODER = Encoder(50, 8)
+            decoder = Decoder(vocab := 40, 8)
+            model = Seq2Seq(ENCODER, Decoder(40, 8)).to("cuda")
+        """,
+        },
+    ),
+    "conditions": repository(
+        {"model.py:Net": "Net(features=1433, hidden=16, classes=7), as train.py:14 does"},
+        {
+            "model.py": MODEL,
+            "config.py": 'DATASET = "cora"\nHIDDEN = 16\n',
+            "train.py": """
+            import config
+            from model import Net
+
+            def sizes(name):
+                if name == "citeseer":
+                    return 3703, 6
+                return 1433, 7
+
+            if config.DATASET == "pubmed":
+                features, classes = 500, 3
+            else:
+                features, classes = sizes(config.DATASET)
+            for hidden in [config.HIDDEN, 32]:
+                model = Net(features, hidden, classes)
+        """,
+        },
+    ),
+}
