@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from netcheck.errors import LoadError, NetcheckError
 from netcheck.findings import Location
+from netcheck.load import removed
 
 INSTALLED = tuple(
     os.path.realpath(path) + os.sep
@@ -57,9 +58,17 @@ def user_code(doing: str, file: str, line: int = 1) -> Iterator[None]:
 
 def load_error(doing: str, error: BaseException, file: str, line: int) -> LoadError:
     """The LoadError for what user code raised."""
-    from netcheck.load.fence.state import excuse, refused_place
+    from netcheck.load.absent import lack
+    from netcheck.load.fence.state import excuse, refused_place, unbound_by
 
     refusal = excuse(error)
+    if refusal is None and (lacking := lack(error)) is not None:
+        place = user_line(error) or Location(file, line)
+        return LoadError(f"{doing}: {lacking}", help=f"give what is missing: {lacking.advice}", location=place)
+    if refusal is None and (missed := unbound_by(error)) is not None:
+        where = f"line {missed.line} of {os.path.basename(missed.file)}"
+        text = f"{doing} needs what was left out, {where}: {missed.reason}"
+        return LoadError(text, help="make that line run where netcheck runs", location=user_line(error) or Location(file, line))
     if refusal is None:
         place = user_line(error) or Location(file, line)
         return LoadError(f"{doing} raised {describe(error)}", help=advice(error), location=place)
@@ -106,6 +115,8 @@ def is_installed(path: str) -> bool:
 
 def advice(error: BaseException) -> str:
     """What to do about an exception."""
+    if gone := removed.cause(error):
+        return f"{gone}; or run netcheck in the environment that the code was written for"
     if isinstance(error, ModuleNotFoundError) and error.name:
         return (
             f"install {error.name.partition('.')[0]} in the environment that netcheck runs in, "

@@ -6,13 +6,15 @@
     my-net v2.py               any name will do
     study.ipynb                the cells that its models need
 
-User folders come after the standard library and before installed packages. Modules of one project are
-forgotten when a file of another one is loaded, so that both may have a `utils.py`.
+User folders come after the standard library and before installed packages: the top of the project first, then the file's own;
+what is found in none of them is looked for in the folders between and above. Modules of one project are forgotten when a file of
+another one is loaded, so that both may have a `utils.py`.
 """
 
 from __future__ import annotations
 
 import ast
+import glob
 import hashlib
 import importlib
 import importlib.machinery
@@ -28,13 +30,15 @@ from typing import Any
 from netcheck.errors import LoadError
 from netcheck.findings import Location
 from netcheck.load import fence
+from netcheck.load.fence.command_line import own_command_line
 from netcheck.load.guard import is_installed, user_code
 from netcheck.load.statements import Statements
+from netcheck.source.dependencies import files_of, imported
+from netcheck.source.imports import folders_above, project_roots
 from netcheck.source.needed import needed
 from netcheck.source.parse import SourceFile, Unreadable, parse
 
-PROJECT_FILES = (".git", "pyproject.toml", "setup.py", "setup.cfg")
-HIGHEST = 12  # folders above a file in which the top of its project is looked for
+MOST_FILES = 256  # that import each other relatively, until it is known how high they reach
 
 
 def import_file(path: str, symbols: Sequence[str] = ()) -> ModuleType:
@@ -54,13 +58,16 @@ def import_file(path: str, symbols: Sequence[str] = ()) -> ModuleType:
     except Unreadable as error:
         place = Location(path, error.line or 1)
         raise LoadError(f"{show(path)} {error}", help="correct the file", location=place) from error
-    root, name = module_name(path, source.tree)
-    with search_path(path, root), user_code(f"importing {show(path)}", path), fence.building(), resilient():
+    root, name = module_name(path)
+    around = search_path(path, root)
+    with around, user_code(f"importing {show(path)}", path), fence.building(), resilient(), own_command_line(path):
         if path.endswith(".ipynb"):
             return run(source, own_name(path), needed(source.tree, symbols) if symbols else source.tree)
         loaded = sys.modules.get(name)
         if loaded is not None and same_file(loaded, path):
-            return loaded
+            if all(hasattr(loaded, symbol.partition(".")[0]) for symbol in symbols):
+                return loaded
+            del sys.modules[name]  # what defines the symbol was left out then, for it was not needed
         if "." in name:
             with wanted(name, symbols):
                 module = importlib.import_module(name)
@@ -76,7 +83,8 @@ def import_module(name: str, symbols: Sequence[str] = ()) -> ModuleType:
         LoadError: there is none, or it raised.
     """
     around = search_path(os.path.join(os.getcwd(), "-"), os.getcwd())
-    with around, user_code(f"importing {name}", name), fence.building(), resilient(), wanted(name, symbols):
+    alone = own_command_line(name)
+    with around, user_code(f"importing {name}", name), fence.building(), resilient(), alone, wanted(name, symbols):
         return importlib.import_module(name)
 
 
@@ -147,30 +155,50 @@ def wanted(name: str, symbols: Sequence[str]) -> Iterator[None]:
         del symbols_of[name]
 
 
-def module_name(path: str, tree: ast.Module) -> tuple[str, str]:
+def module_name(path: str) -> tuple[str, str]:
     """The folder that must be on the path for a file, and the dotted name of its module there."""
     folder, file = os.path.split(path)
     stem = os.path.splitext(file)[0]
     parts = [] if stem == "__init__" else [stem]
-    climb = highest_relative_import(tree)
-    while os.path.isfile(os.path.join(folder, "__init__.py")) or climb > 0:
+    top = highest_package(path)
+    while os.path.isfile(os.path.join(folder, "__init__.py")) or is_inside(folder, top):
         folder, package = os.path.split(folder)
         if not package or "." in package:
             return os.path.dirname(path), own_name(path)
         parts.insert(0, package)
-        climb -= 1
-    name = ".".join(parts)
     taken = parts[0] in sys.stdlib_module_names or parts[0] in ("__main__", "torch", "netcheck")
-    if taken or (len(parts) == 1 and "." in stem):
+    if len(parts) == 1 and (taken or "." in stem):
         return os.path.dirname(path), own_name(path)
-    return folder, name
+    if taken:  # a folder called code, or test
+        place = os.path.join(folder, parts[0])
+        parts[0] = own_name(place)
+        around.named[parts[0]] = place
+    return folder, ".".join(parts)
 
 
-def highest_relative_import(tree: ast.Module) -> int:
-    """The most dots of a relative import: how many folders above a
-    file are packages even without __init__.py.
+def highest_package(path: str) -> str:
+    """The highest folder that a file, and what it imports relatively, take for a package even without `__init__.py`.
+
+    "" where there are no relative imports.
     """
-    return max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=0)
+    pending, seen, highest = [path], set[str](), ""
+    while pending and len(seen) < MOST_FILES:
+        one = pending.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        folder = os.path.dirname(one)
+        for level, module in imported(one):
+            if level:
+                base = folder if level == 1 else os.path.normpath(os.path.join(folder, *[os.pardir] * (level - 1)))
+                highest = base if not highest or is_inside(highest, base) else highest
+                pending += files_of(folder, level, module)
+    return highest
+
+
+def is_inside(folder: str, top: str) -> bool:
+    """Whether a folder is another one or lies in it; in "" nothing does."""
+    return bool(top) and f"{folder}{os.sep}".startswith(f"{top.rstrip(os.sep)}{os.sep}")
 
 
 def own_name(path: str) -> str:
@@ -193,8 +221,11 @@ def search_path(path: str, root: str) -> Iterator[None]:
     What user code may import later, in forward, must be found as well, so the path stays; the next project
     replaces it. No bytecode is written beside a user's files.
     """
-    folders = dict.fromkeys([root, *source_roots(root), *([] if in_package(path) else [os.path.dirname(path)])])
+    here = os.path.dirname(path)
+    folders = dict.fromkeys([*project_roots(here), root, *([] if in_package(path) else [here])])
     forget_others(tuple(folders))
+    around.folders = folders_above(here)
+    sys.meta_path[:] = [*(one for one in sys.meta_path if one is not around), around]
     kept = [entry for entry in sys.path if entry not in folders and entry not in added]
     position = first_installed(kept)
     sys.path[:] = [*kept[:position], *folders, *kept[position:]]
@@ -207,23 +238,47 @@ def search_path(path: str, root: str) -> Iterator[None]:
         sys.dont_write_bytecode = before
 
 
+class Around:
+    """Finds modules of a project that lie neither at its top nor beside the file: in a folder between, or above.
+
+    Python asks it last, so nothing that is installed is hidden.
+    """
+
+    def __init__(self) -> None:
+        self.folders: Sequence[str] = ()
+        self.named: dict[str, str] = {}  # folders by the name of the package that each is, for that of the folder is taken
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
+        """Where a module at the top of a folder is; None for parts of a package."""
+        if path is not None:
+            return None
+        if name in self.named:
+            return package_at(name, self.named[name])
+        for folder in self.folders:
+            found = importlib.machinery.PathFinder.find_spec(name, [folder])
+            if found is not None and found.origin is not None:
+                return found
+            if found is not None and glob.glob(os.path.join(glob.escape(folder), name, "*.py")):
+                return package_at(name, os.path.join(folder, name))
+        return None
+
+
+def package_at(name: str, folder: str) -> importlib.machinery.ModuleSpec:
+    """The spec of a folder as the package `name`, whatever the folder is called and whether or not it has an `__init__.py`."""
+    file = os.path.join(folder, "__init__.py")
+    if os.path.isfile(file):
+        found = importlib.util.spec_from_file_location(name, file, submodule_search_locations=[folder])
+        assert found is not None
+        return found
+    found = importlib.machinery.ModuleSpec(name, None, is_package=True)
+    found.submodule_search_locations = [folder]
+    return found
+
+
+around = Around()
 given = tuple(sys.path)  # as netcheck was started
 given_modules = frozenset(sys.modules)
 added: list[str] = []  # the folders of the project that is being worked on
-
-
-def source_roots(root: str) -> list[str]:
-    """The top of the project that a folder lies in, and its `src`."""
-    place = root
-    for _ in range(HIGHEST):
-        if any(os.path.exists(os.path.join(place, name)) for name in PROJECT_FILES):
-            source = os.path.join(place, "src")
-            return [place, source] if os.path.isdir(source) else [place]
-        above = os.path.dirname(place)
-        if above == place:
-            break
-        place = above
-    return []
 
 
 def in_package(path: str) -> bool:

@@ -5,10 +5,12 @@
     torch.save(model, "net.pt")          runs; the fence gives it another file to write
     subprocess.run(["make", "plots"])    is left out: the fence refuses it
     while True: env.step()               is left out after two seconds: the model does not need it
+    import wandb                         binds a stand-in where that is not installed
+    data = open("data.csv").read()       is left out where it fails: the model does not need it
     model.eval()                         runs
 
-A statement that the model needs may take as long as it likes, and its exception is the file's. Of the others, which share
-two seconds, one that fails is left out as well once the file has shown that it does more than define models.
+A statement that the model needs may take as long as it likes, and its exception is the file's. The others share two seconds,
+and one that fails is left out with all that hangs on it; of a file that another one imports, this holds for all.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from types import CodeType, TracebackType
 from typing import Any
 
 from netcheck.load import fence
-from netcheck.load.fence.state import Halted, state, told
+from netcheck.load.absent import faulty_import, stand_ins
+from netcheck.load.fence.state import Halted, left_out, state, told
 from netcheck.load.guard import describe
 from netcheck.load.omit import is_consequence, omit
 from netcheck.source.models import training_line
@@ -52,15 +55,18 @@ class Statements:
 
     def __init__(self, path: str, tree: ast.Module, namespace: dict[str, Any], symbols: Sequence[str] = ()) -> None:
         self.path = path
+        self.tree = tree
         self.body = tree.body
         self.namespace = namespace
         self.symbols = symbols
+        self.wanted = {symbol.partition(".")[0] for symbol in symbols}
         self.flags = future_flags(tree)
         numbers = needed_numbers(tree, symbols) if symbols else set(range(len(tree.body)))
         self.needed = {id(statement) for number, statement in enumerate(tree.body) if number in numbers}
+        self.vital = self.needed if symbols else set()  # those whose exceptions are the file's
         self.training = {id(one): line for one in tree.body if (line := training_line(one, tree))}
         self.missing: set[str] = set()  # names that statements which were left out would have bound
-        self.is_script = bool(self.training)  # it does more than define models
+        self.failure: BaseException | None = None  # the first for which a statement was left out
         self.spare = SPARE_SECONDS
 
     def run(self, code: CodeType | None = None) -> None:
@@ -70,13 +76,15 @@ class Statements:
             code: all of them compiled, where somebody has that.
 
         Raises:
-            BaseException: whatever one raises that cannot be left out.
+            BaseException: whatever one raises that cannot be left out; or that was left out, where a symbol is then nowhere.
         """
         for group in self.groups():
             if self.matters(group[0]):
                 self.run_group(group, code=code if len(group) == len(self.body) else None)
             else:
                 self.run_spare(group)
+        if self.failure is not None and not self.wanted <= self.namespace.keys() | self.missing:
+            raise self.failure
 
     def matters(self, statement: ast.stmt) -> bool:
         """Whether a statement may take its time: the models need it, or it defines something."""
@@ -123,7 +131,7 @@ class Statements:
             Those that are left when the time is over.
         """
         while group:
-            noted = len(state.notes)
+            before = state.met
             try:
                 with limited(seconds):
                     exec(code or self.compiled(group), self.namespace)
@@ -133,13 +141,15 @@ class Statements:
                 if place is not None and id(group[place]) in self.needed and is_consequence(error) and omit(error):
                     group, code = group[place:], None  # once more, without what a function was not let do
                     continue
-                if place is None or not self.excused(group[place], error, met=len(state.notes) > noted):
+                line = line_in(error.__traceback__, self.namespace)
+                known = place is not None and self.stood_in(group[place], line, error)
+                if place is None or not (known or self.excused(group[place], error, met=state.met > before)):
                     raise
                 if isinstance(error, OverTime):
                     return group[place + 1 :]
-                rest = rest_of_block(group[place], line_in(error.__traceback__, self.namespace))
-                if id(group[place]) in self.needed:
-                    self.needed.update(map(id, rest))
+                rest = rest_of_block(group[place], line)
+                for kept in (self.needed, self.vital):
+                    kept.update(map(id, rest if id(group[place]) in kept else ()))
                 group, code = [*rest, *group[place + 1 :]], None
         return []
 
@@ -154,6 +164,23 @@ class Statements:
         found = [number for number, one in enumerate(group) if first_line(one) <= line <= (one.end_lineno or one.lineno)]
         return found[-1] if found else None
 
+    def stood_in(self, statement: ast.stmt, line: int, error: BaseException) -> bool:
+        """Whether a statement that raised imports a package that is not there, or not as it should be; then its names are bound.
+
+        Args:
+            statement: the statement at the top.
+            line: of it, that raised.
+            error: what it raised.
+        """
+        found = import_at(statement, line)
+        fault = faulty_import(found, self.path, error) if found is not None else ""
+        if found is None or not fault:
+            return False
+        self.namespace.update(stand_ins(found, self.tree, fault))
+        self.failure = self.failure or error
+        fence.note(self.path, found.lineno, fault)
+        return True
+
     def excused(self, statement: ast.stmt, error: BaseException, *, met: bool) -> bool:
         """Whether a statement that raised is left out; then it is noted.
 
@@ -164,6 +191,7 @@ class Statements:
         """
         reason = self.reason(statement, error, met=met)
         if reason:
+            self.failure = self.failure or error
             self.leave_out(statement, reason, trains=isinstance(fence.excuse(error), Halted))
         return bool(reason)
 
@@ -176,18 +204,17 @@ class Statements:
             return told(self.path, statement.lineno)
         if not isinstance(error, Exception | SystemExit):
             return ""
-        if isinstance(error, NameError) and error.name in self.missing:
-            return f"needs {error.name}, which was left out"
-        more = self.is_script or met or bool(self.missing)
-        if met or (more and id(statement) not in self.needed):
+        lost = error.name if isinstance(error, NameError) else ""
+        if lost in self.missing and (id(statement) not in self.vital or bound(statement) & self.wanted):
+            return f"needs {lost}, which was left out"
+        if met or id(statement) not in self.vital:
             return f"raised {describe(error)}"
         return ""
 
     def leave_out(self, statement: ast.stmt, reason: str, *, trains: bool = False) -> None:
         """Note that a statement was left out."""
         self.missing |= bound(statement)
-        self.is_script = True
-        fence.note(self.path, statement.lineno, reason, trains=trains)
+        left_out(self.path, statement.lineno, reason, bound(statement), trains=trains)
 
 
 def future_flags(tree: ast.Module) -> int:
@@ -208,6 +235,14 @@ def line_in(trace: TracebackType | None, namespace: dict[str, Any]) -> int:
             return trace.tb_lineno
         trace = trace.tb_next
     return 0
+
+
+def import_at(statement: ast.stmt, line: int) -> ast.Import | ast.ImportFrom | None:
+    """The import at a line of a statement."""
+    for one in ast.walk(statement):
+        if isinstance(one, ast.Import | ast.ImportFrom) and one.lineno <= line <= (one.end_lineno or one.lineno):
+            return one
+    return None
 
 
 def rest_of_block(statement: ast.stmt, line: int) -> list[ast.stmt]:

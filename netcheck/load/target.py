@@ -17,7 +17,9 @@ from torch import nn
 from netcheck.errors import LoadError
 from netcheck.findings import Construction, Location
 from netcheck.load import fence
+from netcheck.load.absent import Absent, Base
 from netcheck.load.arguments import fitting, lacking, needs_arguments, required
+from netcheck.load.fence.command_line import own_command_line
 from netcheck.load.guard import NotAModel, describe, user_code
 from netcheck.load.modules import import_file, import_module
 from netcheck.load.omit import past_refusals
@@ -78,6 +80,7 @@ def load(
     namespace = import_file(target.file, [target.symbol]) if target.file else import_module(target.module, [target.symbol])
     with user_code(f"reading {target.name}", target.file, target.line or 1):  # a metaclass may answer anything
         value = find_symbol(namespace, target)
+        require_present(value)
         defined = definition_of(value, target)
         place = locate_definition(defined) or Location(target.file or target.module, target.line or 1)
         is_model = isinstance(value, nn.Module)
@@ -115,6 +118,18 @@ def find_symbol(namespace: ModuleType, target: Target) -> Any:
         except AttributeError as error:
             raise missing(namespace, target) from error
     return value
+
+
+def require_present(value: Any) -> None:
+    """Refuse what is, or derives from, something of a package that cannot be imported.
+
+    Raises:
+        NotInstalled: it is.
+    """
+    if isinstance(value, Absent):
+        value._needed()
+    if isinstance(value, type) and issubclass(value, Base) and not issubclass(value, nn.Module):
+        value.absent._needed()
 
 
 def missing(namespace: ModuleType, target: Target) -> LoadError:
@@ -195,7 +210,8 @@ def build(callee: Callable[[], Any], target: Target, place: Location) -> nn.Modu
         LoadError: it raised.
         NotAModel: it returned something else.
     """
-    with user_code(f"building {target.symbol}", place.file, place.line), fence.building():
+    around = own_command_line(target.file or target.module)
+    with user_code(f"building {target.symbol}", place.file, place.line), fence.building(), around:
         model = past_refusals(callee)
     if isinstance(model, nn.Module):
         if "_modules" not in vars(model):

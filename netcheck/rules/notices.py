@@ -11,12 +11,13 @@ class CannotLoad(Notice):
 
     ## Why is this bad?
     Nothing of the model was checked. netcheck runs the code that it checks: the file is imported and the
-    model is built as your own program would build it, so an import that fails there fails here.
+    model is built as your own program would build it. What the model does not need may fail there (a package that is not
+    installed, a data file that is not there): it is left out, and named in the report. This is something that it needs.
 
     ## What to do
-    Run netcheck in the environment in which the model runs, from the project's root. The message names the
-    exception and the line that raised it. Work that belongs to a script (training, downloads, reading files
-    that only one machine has) should stand under `if __name__ == "__main__":`.
+    Run netcheck in the environment in which the model runs. The message names the exception and the line that raised it,
+    or the package that is not installed. Work that belongs to a script (training, downloads, reading files that only one
+    machine has) should stand under `if __name__ == "__main__":`.
     """
 
     code = "NC001"

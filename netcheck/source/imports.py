@@ -11,7 +11,8 @@ from functools import lru_cache
 
 from netcheck.source.scopes import FileIndex, FunctionNode, Scope, index, index_file
 
-HIGHEST = 8  # folders above a file in which an absolute import is looked for
+HIGHEST = 12  # folders above a file in which the top of its project, and an absolute import, are looked for
+PROJECT_FILES = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 LONGEST = 6  # re-exports that follow each other
 NOT_FOLLOWED = frozenset({"torch"})  # its classes are known by name, and its files are long
 
@@ -114,16 +115,28 @@ def module_file(folder: str, level: int, module: str) -> str | None:
         return file_in(base, parts)
     if not parts or parts[0] in NOT_FOLLOWED:
         return None
-    base = folder
-    for _ in range(HIGHEST):
-        for root in (base, os.path.join(base, "src")):
-            found = file_in(root, parts)
-            if found:
-                return found
-        if os.path.exists(os.path.join(base, ".git")) or os.path.dirname(base) == base:
-            break
-        base = os.path.dirname(base)
-    return None
+    places = (*project_roots(folder), *(place for base in folders_above(folder) for place in (base, os.path.join(base, "src"))))
+    return next(filter(None, (file_in(place, parts) for place in places)), None)
+
+
+@lru_cache(maxsize=4096)
+def folders_above(folder: str) -> tuple[str, ...]:
+    """A folder and those above it, up to the work tree of git that it lies in."""
+    found = [folder]
+    while len(found) < HIGHEST and os.path.dirname(folder) != folder and not os.path.exists(os.path.join(folder, ".git")):
+        folder = os.path.dirname(folder)
+        found.append(folder)
+    return tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def project_roots(folder: str) -> tuple[str, ...]:
+    """The tops of the projects that a folder lies in, the nearest first, each with its `src`.
+
+    Imports look there first, as those of a program do that is started from the top.
+    """
+    tops = [one for one in folders_above(folder) if any(os.path.exists(os.path.join(one, name)) for name in PROJECT_FILES)]
+    return tuple(place for top in tops for place in (top, os.path.join(top, "src")) if os.path.isdir(place))
 
 
 def file_in(root: str, parts: list[str]) -> str | None:

@@ -54,6 +54,7 @@ class Asker:
 
     def note(self, reason: str, *, trains: bool = False) -> None:
         """Note the line with what it would have done."""
+        state.met += 1
         note(self.file, self.line, reason, trains=trains)
 
 

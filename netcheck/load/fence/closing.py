@@ -30,6 +30,7 @@ def closed(*, writes: bool = False, everybody: bool = False) -> Iterator[None]:
     from netcheck.load.fence import training
 
     state.notes.clear()
+    state.unbound.clear()
     state.refusals.clear()
     state.last = None
     state.thread = None if everybody else threading.get_ident()

@@ -7,7 +7,7 @@ import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -40,6 +40,8 @@ class State:
         scratch: a folder in which everything may be written, "" for none.
         notes: what was met.
         last: what was met last, whether or not it was noted before.
+        met: how often something was met.
+        unbound: what would have bound a name of a file, where that was left out.
         refusals: how often something was refused at a place.
         kernel: whether the kernel refuses writes, too.
         exempt: threads in which the fence itself is at work.
@@ -51,6 +53,8 @@ class State:
     scratch: str = ""
     notes: dict[tuple[str, int, str], LeftOut] = field(default_factory=dict)
     last: LeftOut | None = None
+    met: int = 0
+    unbound: dict[tuple[str, str], LeftOut] = field(default_factory=dict)
     refusals: Counter[tuple[str, int]] = field(default_factory=Counter)
     kernel: bool = False
     exempt: set[int] = field(default_factory=set)
@@ -85,6 +89,28 @@ def note(file: str, line: int, reason: str, *, trains: bool = False) -> None:
     known = state.notes.get(key_of(state.last))
     if known is None or (trains and not known.trains):
         state.notes[key_of(state.last)] = state.last
+
+
+def left_out(file: str, line: int, reason: str, names: Iterable[str], *, trains: bool = False) -> None:
+    """Note a statement that is not run, and the names that it would have bound."""
+    note(file, line, reason, trains=trains)
+    state.unbound.update({(file, name): LeftOut(file, line, reason, trains) for name in names})
+
+
+def unbound_by(error: BaseException) -> LeftOut | None:
+    """The statement that was left out and would have bound the name that an exception misses."""
+    from netcheck.load.guard import user_line
+
+    for one in chain(error):
+        if isinstance(one, ImportError):
+            name = str(one).partition("cannot import name '")[2].partition("'")[0]
+            found = state.unbound.get((one.path or "", name))
+        else:
+            place = user_line(one) if isinstance(one, NameError) else None
+            found = state.unbound.get((place.file, getattr(one, "name", ""))) if place else None
+        if found is not None:
+            return found
+    return None
 
 
 def key_of(one: LeftOut) -> tuple[str, int, str]:

@@ -1,0 +1,322 @@
+"""Small repositories of a few files, each with its own way of not being importable just like that.
+
+A case says what becomes of every model that netcheck finds in the folder: "" for one that is traced, else words of the reason;
+and, with `left out`, words of the lines that the report names.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from netcheck.engine import check_target
+from netcheck.settings import Settings
+from netcheck.source.targets import expand
+
+NET = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=4):
+        super().__init__()
+        self.fc = nn.Linear(3, width)
+
+    def forward(self, x):
+        return self.fc(x)
+"""
+HEAD = "import torch\nfrom torch import nn\n"
+
+# name: (files, what becomes of the models, words of what was left out)
+REPOSITORIES = {
+    "packages that are not installed": (
+        {
+            "train.py": """
+                import absent_gym as gym
+                from absent_plots import pyplot as plt
+                from absent_tools import *
+                import torch
+                from torch import nn
+
+                plt.style.use("ggplot")
+                plt.rcParams["figure.dpi"] = 200
+                env = gym.make("CartPole-v1")
+
+                @registry.register("policy")
+                class Policy(nn.Module, Saving):
+                    def __init__(self, width: Annotated[int, "units"] = 8):
+                        super().__init__()
+                        self.fc = nn.Linear(4, width)
+
+                    def forward(self, x):
+                        return self.fc(x)
+
+                class Wrapper(gym.Wrapper):
+                    def step(self, action):
+                        return self.env.step(action)
+
+                env = Wrapper(env)
+                for episode in range(env.episodes):
+                    pass
+                """
+        },
+        {"train.py:Policy": ""},
+        ["absent_gym is not installed", "absent_plots is not installed", "absent_tools is not installed"],
+    ),
+    "models that need a package that is not installed": (
+        {
+            "models.py": HEAD
+            + """
+                import absent_sparse as sparse
+                import absent_geometry
+
+                class Sparse(nn.Module):
+                    def __init__(self):
+                        super().__init__()
+                        self.fc = nn.Linear(4, 4)
+
+                    def forward(self, x):
+                        return sparse.scatter(self.fc(x))
+
+                class Built(nn.Module):
+                    def __init__(self):
+                        super().__init__()
+                        self.fc = nn.Linear(sparse.WIDTH, 4)
+
+                    def forward(self, x):
+                        return self.fc(x)
+
+                class Holds(nn.Module):
+                    def __init__(self):
+                        super().__init__()
+                        self.body = nn.Sequential(nn.Linear(4, 4), sparse.Layer(4))
+
+                    def forward(self, x):
+                        return self.body(x)
+
+                class Derived(absent_geometry.nn.MessagePassing):
+                    def __init__(self):
+                        super().__init__()
+                        self.fc = nn.Linear(4, 4)
+
+                    def forward(self, x):
+                        return self.fc(x)
+
+                class Plain(nn.Linear):
+                    def __init__(self):
+                        super().__init__(3, 4)
+
+                made = sparse.make_model()
+                """
+        },
+        {
+            "models.py:Sparse": "absent_sparse is not installed",
+            "models.py:Built": "absent_sparse is not installed",
+            "models.py:Holds": "absent_sparse is not installed",
+            "models.py:Derived": "absent_geometry is not installed",
+            "models.py:Plain": "",
+        },
+        ["absent_sparse is not installed", "absent_geometry is not installed"],
+    ),
+    "packages that are guarded": (
+        {
+            "model.py": NET
+            + """
+try:
+    import absent_apex
+except ImportError:
+    absent_apex = None
+
+class Top(Net):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(4) if absent_apex is None else absent_apex.LayerNorm(4)
+
+    def forward(self, x):
+        return self.norm(self.fc(x))
+"""
+        },
+        {"model.py:Net": "", "model.py:Top": ""},
+        [],
+    ),
+    "lightning that is not installed": (
+        {
+            "lit.py": HEAD
+            + """
+                import absent_lightning as pl
+
+                class Lit(pl.LightningModule):
+                    def __init__(self, width=8, lr=0.1):
+                        super().__init__()
+                        self.save_hyperparameters()
+                        self.fc = nn.Linear(4, self.hparams.width)
+                        self.example_input_array = torch.zeros(5, 4)
+
+                    def forward(self, x):
+                        self.log("mean", x.mean())
+                        return self.fc(x)
+
+                    def configure_optimizers(self):
+                        return torch.optim.Adam(self.parameters(), self.hparams["lr"])
+                """
+        },
+        {"lit.py:Lit": ""},
+        ["absent_lightning is not installed"],
+    ),
+    "a command line": (
+        {
+            "main.py": HEAD
+            + """
+                import argparse
+
+                parser = argparse.ArgumentParser()
+                parser.add_argument("source")
+                parser.add_argument("--width", type=int, default=6)
+                parser.add_argument("--data", required=True)
+                args = parser.parse_args()
+                text = open(args.data).read()
+                vocabulary = sorted(set(text))
+                model = nn.Sequential(nn.Linear(8, args.width), nn.ReLU())
+                decoder = nn.Linear(args.width, len(vocabulary))
+                """
+        },
+        {"main.py:model": "", "main.py:decoder": "--data is not given on a command line"},
+        ["needs source, --data of a command line"],
+    ),
+    "arguments by hand": (
+        {
+            "main.py": HEAD
+            + """
+                import sys
+
+                assert len(sys.argv) == 1 and sys.argv[0].endswith("main.py")
+                width = int(sys.argv[1]) if len(sys.argv) > 1 else 6
+                model = nn.Linear(8, width)
+                """
+        },
+        {"main.py:model": ""},
+        [],
+    ),
+    "a data file that is not there": (
+        {
+            "train.py": "from network import Net\nfrom corpus import words\nmodel = Net()\ncount = len(words)\n",
+            "network.py": NET + "import corpus\nsize = len(corpus.words)\n",
+            "corpus.py": "import csv\nrows = list(csv.reader(open('absent.csv')))\nwords = [row[0] for row in rows]\nLIMIT = 3\n",
+            "sized.py": HEAD + "from corpus import words\nmodel = nn.Linear(4, len(words))\n",
+        },
+        {"train.py:model": "", "sized.py:model": "needs what was left out, line 3 of corpus.py: needs rows"},
+        ["FileNotFoundError", "needs rows, which was left out"],
+    ),
+    "a top level that fails": (
+        {
+            "study.py": HEAD
+            + """
+                frame = {"a": 1}["b"]
+                columns = frame.columns
+                model = nn.Linear(4, 3)
+                print(model.weight.grad.norm())
+                torch.zeros(3)[7]
+                raise SystemExit(3)
+                """
+        },
+        {"study.py:model": ""},
+        ["KeyError", "needs frame, which was left out", "AttributeError", "IndexError", "SystemExit"],
+    ),
+    "old code": (
+        {
+            "old.py": HEAD
+            + """
+                from collections import Iterable
+                from torch._six import container_abcs
+                import cPickle
+
+                class Old(nn.Module):
+                    def __init__(self):
+                        super().__init__()
+                        self.layers = nn.ModuleList([nn.Linear(4, 4) for _ in xrange(2)])
+
+                    def forward(self, x):
+                        for layer in self.layers:
+                            x = layer(x)
+                        return x
+
+                class Sound(nn.Linear):
+                    def __init__(self):
+                        super().__init__(3, 4)
+                """
+        },
+        {"old.py:Old": "xrange is Python 2: write range", "old.py:Sound": ""},
+        ["collections.Iterable was removed in Python 3.10", "torch._six was removed in torch 2.0", "cPickle is Python 2"],
+    ),
+    "folders that are no packages": (
+        {
+            ".git/HEAD": "",
+            "utils.py": "WIDTH = 5\n",
+            "code/shared.py": "DEPTH = 2\n",
+            "code/nets/utils.py": "raise RuntimeError('another one')\n",
+            "code/nets/blocks.py": "from ..parts.conv import Conv\n",
+            "code/parts/conv.py": HEAD + "class Conv(nn.Linear):\n    pass\n",
+            "code/nets/net.py": HEAD
+            + """
+                from utils import WIDTH
+                from shared import DEPTH
+                from .blocks import Conv
+
+                class Top(nn.Module):
+                    def __init__(self):
+                        super().__init__()
+                        self.layers = nn.Sequential(*(Conv(WIDTH, WIDTH) for _ in range(DEPTH)))
+
+                    def forward(self, x):
+                        return self.layers(x)
+                """,
+        },
+        {"code/nets/net.py:Top": ""},
+        [],
+    ),
+    "a repository that is a package itself": (
+        {
+            ".git/HEAD": "",
+            "__init__.py": "",
+            "nets/__init__.py": "from nets.parts import Part\n",
+            "nets/parts.py": HEAD + "class Part(nn.Linear):\n    def __init__(self):\n        super().__init__(4, 4)\n",
+            "nets/net.py": "from . import Part\nclass Top(Part):\n    pass\n",
+        },
+        {"nets/parts.py:Part": "", "nets/net.py:Top": ""},
+        [],
+    ),
+    "a download without version control": (
+        {
+            "layers/graph.py": HEAD + "class Graph(nn.Linear):\n    pass\n",
+            "zoo/first/net.py": "from layers.graph import Graph\n\nclass Top(Graph):\n    def __init__(self):\n"
+            "        super().__init__(3, 4)\n",
+        },
+        {"zoo/first/net.py:Top": ""},
+        [],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REPOSITORIES)
+def test_what_becomes_of_the_models_of_a_repository(tmp_path, monkeypatch, name):
+    files, expected, left_out = REPOSITORIES[name]
+    for file, text in files.items():
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        head, _, rest = text.partition(HEAD)
+        path.write_text(HEAD * (HEAD in text) + textwrap.dedent(rest or head) if not head or HEAD not in text else text)
+    monkeypatch.chdir(tmp_path)
+    reports = {target.name: check_target(target, Settings(probe=False)) for target in expand(["."]).targets}
+    said = {
+        target: "" if report.summary is not None else " ".join(f"{one.message} {one.help}" for one in report)
+        for target, report in reports.items()
+    }
+    assert set(said) >= set(expected)
+    for target, words in expected.items():
+        assert words in said[target], target
+        assert bool(words) == bool(said[target]), said[target]
+    lines = [one.reason for report in reports.values() for one in report.left_out]
+    for words in left_out:
+        assert any(words in line for line in lines), (words, lines)
+    assert bool(left_out) == bool(lines)
