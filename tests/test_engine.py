@@ -313,7 +313,7 @@ def test_what_netcheck_came_upon_by_itself_may_be_unbuildable(
 
 
 def plan(monkeypatch: pytest.MonkeyPatch, *skipped: Any) -> tuple[list[Any], list[Report]]:
-    found = SimpleNamespace(targets=("one", "two"), skipped=skipped)
+    found = SimpleNamespace(targets=("one", "two"), skipped=skipped, parts={})
     fake = SimpleNamespace(expand=lambda *_: found)
     monkeypatch.setitem(sys.modules, "netcheck.source.targets", fake)
     return engine.plan(["x"])

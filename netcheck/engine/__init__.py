@@ -45,6 +45,7 @@ from netcheck.engine.subjects import (
     in_training,
     instance,
     plan,
+    planned,
     specified_inputs,
     traced,
 )
@@ -59,7 +60,8 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph
 
 __all__ = [
-    "Built", "Source", "check", "check_target", "examine", "example_inputs", "exit_code", "instance", "plan", "preload", "traced",
+    "Built", "Source", "check", "check_target", "examine", "example_inputs", "exit_code", "instance", "plan",
+    "planned", "preload", "traced",
 ]  # fmt: skip
 
 MODEL_FAULTS = (LoadError, InputError, TraceError, Defect)  # what becomes a finding

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netcheck.engine.faults import failure
 from netcheck.errors import (
@@ -35,8 +35,25 @@ if TYPE_CHECKING:
 INFERENCE_SECONDS = 20.0
 
 
+class Plan(NamedTuple):
+    """What is to be done: models to check, reports on files without any, and the models that each builds, if it fails."""
+
+    targets: list[Target]
+    unchecked: list[Report]
+    parts: Mapping[Target, Sequence[Target]]
+
+
 def plan(names: Sequence[str], settings: Settings | None = None) -> tuple[list[Target], list[Report]]:
     """The models that files, folders and modules hold, and a report on each file without any; without torch.
+
+    Raises:
+        UsageError: a name stands for nothing.
+    """
+    return planned(names, settings)[:2]
+
+
+def planned(names: Sequence[str], settings: Settings | None = None) -> Plan:
+    """The same, and what to check in the place of a model that cannot be.
 
     Raises:
         UsageError: a name stands for nothing.
@@ -66,7 +83,7 @@ def plan(names: Sequence[str], settings: Settings | None = None) -> tuple[list[T
             error = LoadError(f"{os.path.basename(skipped.file)} {skipped.reason}", help=help, location=place)
             report.findings.append(failure(error))
         unchecked.append(report)
-    return list(found.targets), unchecked
+    return Plan(list(found.targets), unchecked, found.parts)
 
 
 @dataclass(frozen=True)

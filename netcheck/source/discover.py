@@ -21,6 +21,7 @@ from typing import Literal
 from netcheck.source import models
 from netcheck.source.builders import family, file_index
 from netcheck.source.imports import definitions
+from netcheck.source.needed import root_name
 from netcheck.source.parse import SIZE_LIMIT, Unreadable, parse, read
 from netcheck.source.scopes import FileIndex, FunctionNode, Scope, assignments, index_file
 from netcheck.source.walk import python_files
@@ -36,15 +37,17 @@ LIBRARIES = (
 )
 LARGEST = 64 * 2**20  # bytes; of a file larger than this not even a mention is looked for
 MAY_DEFINE = re.compile(
-    rb"^[ \t]*class\s+\w+\s*\("  # a class with a base
-    rb"|^\w+[^=\n(]*=\s*[\w.]*\("  # a variable made by a call
-    rb"|->\s*[\"']?[\w.]*[A-Z]|^\s+return\s+[\w.]+\("  # a function that returns what it makes
+    rb"^[ \t]*class\s+[\w\x80-\xff]+\s*\("  # a class with a base
+    rb"|^[\w\x80-\xff]+[^=\n(]*=\s*[\w.\x80-\xff]*\("  # a variable made by a call
+    rb"|->\s*[\"']?[\w.]*[A-Z\x80-\xff]|^\s+return\s+[\w.\x80-\xff]+\("  # a function that returns what it makes
     rb"|\"cells\"",  # a notebook
     re.MULTILINE,
 )
 
 WORD = re.compile(rb"[\w\x80-\xff]+")
 
+Code = list[tuple[ast.AST, frozenset[str]]]  # with the names that are local there
+NONE: frozenset[str] = frozenset()
 Kind = Literal["class", "instance", "factory"]
 
 
@@ -72,10 +75,11 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What `discover` found, both in the order of the files."""
+    """What `discover` found, both in the order of the files; and what each model that was found, root or not, builds itself."""
 
     candidates: tuple[Candidate, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    parts: dict[Candidate, tuple[Candidate, ...]] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -126,7 +130,8 @@ def discovered(paths: Sequence[str], left_out: Callable[[str], bool]) -> Discove
     definitions_found = [
         one for files_index in indexes for one in sorted(defined_in(files_index, shown), key=lambda one: one.candidate.line)
     ]
-    roots = roots_of(definitions_found)
+    built = parts_built(definitions_found)
+    roots = roots_of(definitions_found, built)
     order = {file: number for number, file in enumerate(files)}
     answered = {one.file for one in skipped} | {root.candidate.file for root in roots}
     everything = {one.candidate.file for one in definitions_found}
@@ -134,7 +139,9 @@ def discovered(paths: Sequence[str], left_out: Callable[[str], bool]) -> Discove
         inside = file in everything
         skipped.append(Skipped(file, "defines only models that others contain" if inside else "defines no model"))
     candidates = sorted((root.candidate for root in roots), key=lambda c: (order[c.file], c.line))
-    return Discovery(tuple(candidates), tuple(sorted(skipped, key=lambda s: order[s.file])))
+    known = {id(one): one.candidate for one in definitions_found}
+    parts = {one.candidate: tuple(known[part] for part in known if part in built[id(one)]) for one in definitions_found}
+    return Discovery(tuple(candidates), tuple(sorted(skipped, key=lambda s: order[s.file])), parts)
 
 
 def parsed(files: Sequence[str], named: Iterable[str], skipped: list[Skipped]) -> Iterator[FileIndex]:
@@ -253,12 +260,17 @@ def instances(module: Scope, path: str, statements: Iterable[ast.stmt]) -> Itera
     yield from found.values()
 
 
-def roots_of(found: list[Definition]) -> list[Definition]:
-    """The definitions that no other one builds; of a ring of classes that build each other, the first."""
+def parts_built(found: list[Definition]) -> dict[int, set[int]]:
+    """The ids of the definitions that each one builds, by its id."""
     by_node = {id(one.scope.node): one for one in found if one.candidate.kind != "instance"}
     by_variable = {(one.candidate.file, one.candidate.symbol): one for one in found if one.candidate.kind == "instance"}
     symbols = frozenset(one.candidate.symbol for one in by_node.values())
-    built = {id(one): set(parts_of(one, by_node, by_variable, symbols)) - {id(one)} for one in found}
+    return {id(one): set(parts_of(one, by_node, by_variable, symbols)) - {id(one)} for one in found}
+
+
+def roots_of(found: list[Definition], built: dict[int, set[int]]) -> list[Definition]:
+    """The definitions that no other one builds; of a ring of classes that build each other, the first."""
+    by_node = {id(one.scope.node): one for one in found if one.candidate.kind != "instance"}
     inside = set().union(*built.values()) if built else set()
     inside |= {id(by_node[base]) for base in bases_of(found) if base in by_node and needs_arguments(by_node[base])}
     roots = [one for one in found if id(one) not in inside]
@@ -305,18 +317,20 @@ def parts_of(
 ) -> Iterator[int]:
     """The definitions that the code of one definition uses to build something; `symbols` are the names of all."""
     scope = one.scope
-    code: list[ast.AST] = list(one.values) if one.candidate.kind == "instance" else building_code(scope.node)
+    values: Code = [(value, NONE) for value in one.values]
+    code = values if one.candidate.kind == "instance" else building_code(scope.node)
     module = file_index(scope).scopes[""][0]
     local, imported = file_index(scope).top_names, file_index(scope).imports
     followed: set[str] = set()
     helpers: set[int] = set()
     while code:
-        for node in ast.walk(code.pop()):
-            if not isinstance(node, ast.Name | ast.Attribute):
+        part, own = code.pop()
+        for node in ast.walk(part):
+            if not isinstance(node, ast.Name | ast.Attribute) or root_name(node) in own:
                 continue
             if isinstance(node, ast.Name) and node.id in module.assigned and node.id not in followed:
                 followed.add(node.id)  # BLOCKS = {"basic": BasicBlock}
-                code += module.assigned[node.id]
+                code += [(value, NONE) for value in module.assigned[node.id]]
                 variable = by_variable.get((scope.file.path, node.id))
                 if variable is not None:
                     yield id(variable)
@@ -330,13 +344,26 @@ def parts_of(
                         code += building_code(found.node)
 
 
-def building_code(node: ast.AST) -> list[ast.AST]:
-    """The code of a class or function without its bases, decorators and annotations."""
+def building_code(node: ast.AST, own: frozenset[str] = NONE) -> Code:
+    """The code of a class or function without its bases, decorators and annotations; `own` are the names around it."""
     if isinstance(node, ast.ClassDef):
-        return [part for statement in node.body for part in building_code(statement)]
+        return [part for statement in node.body for part in building_code(statement, own)]
     if isinstance(node, FunctionNode):
-        defaults = [default for default in (*node.args.defaults, *node.args.kw_defaults) if default is not None]
-        return [*defaults, *(part for statement in node.body for part in building_code(statement))]
+        defaults = [(default, own) for default in (*node.args.defaults, *node.args.kw_defaults) if default is not None]
+        return [*defaults, *(part for statement in node.body for part in building_code(statement, own | local_names(node)))]
     if isinstance(node, ast.AnnAssign):
-        return [node.value] if node.value is not None else []
-    return [node]
+        return [(node.value, own)] if node.value is not None else []
+    return [(node, own)]
+
+
+def local_names(function: FunctionNode) -> frozenset[str]:
+    """The names that a function binds for itself, but for what it imports: a `v` in it is not the module's `v = Net()`."""
+    found: set[str] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    for node in ast.walk(function):
+        found -= set(node.names) if isinstance(node, ast.Global) else set()
+    return frozenset(found)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from netcheck.source.discover import Candidate, Skipped, discover
 from netcheck.source.imports import file_in
@@ -44,10 +44,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The models to check, and what was named but cannot be."""
+    """The models to check, what was named but cannot be, and by model what it builds: to be checked where it cannot be."""
 
     targets: tuple[Target, ...]
     skipped: tuple[Skipped, ...]
+    parts: Mapping[Target, tuple[Target, ...]] = field(default_factory=dict)
 
 
 def expand(
@@ -89,7 +90,8 @@ def expand(
     for target in targets:
         once.setdefault(f"{target.file}:{target.symbol}", target)
     answered = {target.file for target in once.values()}
-    return Targets(tuple(once.values()), (*skipped, *(one for one in found.skipped if one.file not in answered)))
+    built = {discovered(one): tuple(map(discovered, inside)) for one, inside in found.parts.items()}
+    return Targets(tuple(once.values()), (*skipped, *(one for one in found.skipped if one.file not in answered)), built)
 
 
 def relative(file: str, path: str) -> str:

@@ -15,13 +15,13 @@ ends with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 
 from netcheck import baseline, engine
 from netcheck import progress as watching
 from netcheck.errors import UsageError
-from netcheck.findings import INTERRUPTED, Report
+from netcheck.findings import INTERRUPTED, Location, Report
 from netcheck.launch import launched
 from netcheck.load.specs import parse_spec
 from netcheck.rules.base import require_settings
@@ -62,10 +62,10 @@ def check_targets(settings: Settings, progress: Callable[[Event], None] | None =
     require_settings(settings)
     for text in settings.inputs:
         parse_spec(text)
-    targets, unchecked = engine.plan(settings.targets, settings)
+    targets, unchecked, parts = engine.planned(settings.targets, settings)
     require_one(targets, settings)
     try:
-        reports = [*checked(targets, settings, progress), *unchecked]
+        reports = [*with_parts(targets, parts, settings, progress), *unchecked]
     except Interrupted as stop:
         stop.reports += unchecked
         raise
@@ -76,20 +76,76 @@ def check_targets(settings: Settings, progress: Callable[[Event], None] | None =
 
 
 class Finished:
-    """Tells of reports in their order, each when all before it are there."""
+    """Tells of reports in their order, each when all before it are there; of what several say, the first in full."""
 
     def __init__(self) -> None:
         """Begin with none told of."""
+        self.before = 0  # reports that an earlier call told of, of other targets
         self.count = 0
+        self.said: dict[tuple[str, Location | None], Report] = {}  # imports that failed
 
     def __call__(self, reports: Sequence[Report | None]) -> None:
         """Tell of those of `reports` that it has not told of, up to the first that is not there yet."""
-        while self.count < len(reports) and (report := reports[self.count]) is not None:
+        while (place := self.count - self.before) < len(reports) and (report := reports[place]) is not None:
             self.count += 1
-            watching.finished(report, len(reports))
+            self.shorten(report)
+            watching.finished(report, self.before + len(reports))
+
+    def shorten(self, report: Report) -> None:
+        """Say of an import that failed before only that it did."""
+        found = next((one for one in report.findings if one.code == "NC001" and one.message.startswith("importing ")), None)
+        if found is None:
+            return
+        what, _, raised = found.message.partition(" raised ")
+        first = self.said.setdefault((raised or what, found.location), report)
+        if first is not report:
+            report.findings.remove(found)
+            report.skipped.append(f"{what} failed, as is said of {first.target}")
 
 
-def checked(targets: Sequence[Target], settings: Settings, progress: Callable[[Event], None] | None) -> list[Report]:
+def with_parts(
+    targets: list[Target],
+    parts: Mapping[Target, Sequence[Target]],
+    settings: Settings,
+    progress: Callable[[Event], None] | None,
+) -> list[Report]:
+    """A report for each target; and for each part of one that could not be checked, if it stands in none that was.
+
+    Raises:
+        Interrupted: the run is to end now.
+    """
+    finished = Finished()
+    wave, reports = targets, list[Report]()
+    failed: list[Target] = []
+    sound: list[Target] = []
+    while wave:
+        try:
+            new = checked(wave, settings, progress, finished)
+        except Interrupted as stop:
+            stop.reports = [*reports, *stop.reports]
+            raise
+        reports += new
+        for target, report in zip(wave, new, strict=True):
+            (failed if report.summary is None else sound).append(target)
+        wave = untried(failed, sound, parts)
+    return reports
+
+
+def untried(failed: Sequence[Target], sound: Sequence[Target], parts: Mapping[Target, Sequence[Target]]) -> list[Target]:
+    """The parts of models that failed which stand in no sound one and were not tried themselves."""
+    known = {*failed, *sound}
+    pending = list(sound)
+    while pending:
+        inside = [one for one in parts.get(pending.pop(), ()) if one not in known]
+        known.update(inside)
+        pending += inside
+    every = (one for target in failed if target.discovered for one in parts.get(target, ()))
+    return [one for one in dict.fromkeys(every) if one not in known]
+
+
+def checked(
+    targets: Sequence[Target], settings: Settings, progress: Callable[[Event], None] | None, finished: Finished
+) -> list[Report]:
     """A report for each target: from the cache where there is one, else from a child process.
 
     Raises:
@@ -97,28 +153,29 @@ def checked(targets: Sequence[Target], settings: Settings, progress: Callable[[E
     """
     cache = None if launched() else opened(settings)
     reports: list[Report | None] = [None] * len(targets)
-    finished = Finished()
     try:
         keys = [cache.key(target, settings) if cache else "" for target in targets]
         reports[:] = [cache.load(key) if cache and key else None for key in keys]
-        finished(reports)
         missing = [number for number, report in enumerate(reports) if report is None]
+        finished(reports)
         memory = settings.memory or Limits().memory // settings.jobs
         limits = Limits(seconds=settings.timeout, memory=memory)
         left = [targets[number] for number in missing]
         fresh = check_all(left, settings, jobs=settings.jobs, limits=limits, progress=progress) if left else ()
         with closing(one_by_one(fresh)) as coming:
             for number, report in zip(missing, coming, strict=True):
-                reports[number] = report
                 # Not under a key that no longer holds: the file may have changed while it was checked.
                 if cache and keys[number] == cache.key(targets[number], settings):
                     cache.store(keys[number], report)
+                reports[number] = report
                 finished(reports)
     except KeyboardInterrupt as stop:
         raise Interrupted([report or unfinished(target) for target, report in zip(targets, reports, strict=True)]) from stop
     if cache:
         cache.prune()
-    return [report for report in reports if report is not None]
+    done = [report for report in reports if report is not None]
+    finished.before += len(done)
+    return done
 
 
 def one_by_one(reports: Iterable[Report]) -> Generator[Report, None, None]:

@@ -17,6 +17,7 @@ import glob
 import hashlib
 import os
 import pickle
+import re
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -25,7 +26,7 @@ from pathlib import Path
 
 import netcheck
 from netcheck.atomic import replace_file
-from netcheck.findings import Report
+from netcheck.findings import Finding, Report
 from netcheck.load.guard import is_installed
 from netcheck.settings import OPTIONS, Settings
 from netcheck.source.construction.ways import evidence
@@ -37,6 +38,7 @@ MAGIC = b"netcheck report 1\n"
 DIGEST = 32  # bytes
 MOST_FILES = 4096
 MOST_BYTES = 256 * 2**20
+CHANGING = re.compile(r"File|Directory|OSError|IOError|Permission|Connection|URLError|Timeout|Memory|stopped|left out")
 PASSING = ("NC006", "NC007", "NC008")  # with one of these another run may say something else
 ENVIRONMENT = ("PYTHONPATH", "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "PYTORCH_ENABLE_MPS_FALLBACK")
 
@@ -118,11 +120,19 @@ def default_folder() -> Path:
 
 
 def is_lasting(report: Report) -> bool:
-    """Whether another run would say the same: a model that was checked, or that only needs arguments."""
+    """Whether another run would say the same: a model that was checked, or that only needs arguments, or a file that cannot be
+    imported for a reason that has nothing to do with other files, the network or memory.
+    """
     codes = {found.code for found in report}
     if report.summary is not None:
         return not codes.intersection(PASSING)
-    return bool(codes or report.skipped) and codes <= {"NC002"}
+    return bool(codes or report.skipped) and all(found.code == "NC002" or is_lasting_failure(found) for found in report)
+
+
+def is_lasting_failure(found: Finding) -> bool:
+    """Whether an import will fail in the same way as long as no file and no package has changed."""
+    is_import = found.code == "NC001" and (found.message.startswith("importing ") or "is not installed" in found.message)
+    return is_import and not CHANGING.search(f"{found.message} {found.evidence.text}")
 
 
 def asked(target: Target, settings: Settings) -> Iterable[bytes]:

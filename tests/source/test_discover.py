@@ -349,3 +349,39 @@ def test_a_thousand_branches_and_a_class_that_hundreds_of_files_share(tmp_path):
     assert ("base.py", "Part", "class") not in found
     assert {("base.py", "make", "factory"), ("base.py", "model", "instance"), ("zz.py", "All0", "class")} <= found
     assert len(found) == 605
+
+
+def test_names_are_those_of_their_scope(tmp_path):
+    write(
+        tmp_path,
+        {
+            "m.py": """
+                import torch.nn as nn
+                class Attention(nn.Module):
+                    def forward(self, x):
+                        q, k, v = x.chunk(3)
+                        return [_ for _ in (q, k, v)]
+                class Net(nn.Module):
+                    def __init__(self):
+                        super().__init__()
+                        self.attention = Attention()
+                    def forward(self, x): return self.attention(x)
+                class Outer(nn.Module):
+                    def __init__(self):
+                        super().__init__()
+                        global shared
+                        self.made = shared
+                    def forward(self, x): return self.made(x)
+                class Shared(nn.Module):
+                    def forward(self, x): return x
+                v, _ = Net(), 3
+                shared = Shared()
+                """
+        },
+    )
+    assert {symbol for _, symbol, _ in found_in(tmp_path)} == {"v", "Outer"}
+
+
+def test_names_may_be_written_in_any_alphabet(tmp_path):
+    write(tmp_path, {"réseau.py": "from torch import nn\nclass Réseau(nn.Module):\n    def forward(self, x): return x\n"})
+    assert {symbol for _, symbol, _ in found_in(tmp_path)} == {"Réseau"}

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,10 @@ def test_what_another_run_may_see_otherwise_is_not_kept(project: Path, checks: C
     target = Target("a.py", "Net")
     assert is_lasting(Report("x", report(target, "NC002").findings))
     assert is_lasting(Report("x", skipped=["is no model"]))
+    (found,) = report(target, "NC001").findings
+    assert is_lasting(Report("x", [replace(found, message="importing a.py raised SyntaxError: no")]))
+    assert is_lasting(Report("x", [replace(found, message="building Net: absent.x is needed, and absent is not installed")]))
+    assert not is_lasting(Report("x", [replace(found, message="importing a.py raised FileNotFoundError: no b.txt")]))
 
 
 def test_a_folder_that_cannot_be_written_is_no_cache(project: Path, checks: Checks) -> None:

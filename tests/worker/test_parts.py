@@ -1,0 +1,76 @@
+"""What a model holds is checked where the model itself cannot be; an import that fails is told of once."""
+
+from __future__ import annotations
+
+import textwrap
+
+from netcheck.settings import Settings
+from netcheck.source.targets import Target
+from netcheck.worker import check_targets, untried
+
+MODELS = """
+import torch
+from torch import nn
+
+class Inner(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 3)
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Inner()
+
+    def forward(self, x):
+        return self.inner(x)
+
+class Other(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 3)
+
+class Fails(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.block, self.other = Block(), Other()
+        raise ValueError("no")
+
+    def forward(self, x):
+        return self.other(self.block(x))
+
+class Sound(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.other = Other()
+
+    def forward(self, x):
+        return self.other(x)
+"""
+
+
+def test_parts_of_what_cannot_be_built_are_checked(tmp_path, monkeypatch):
+    (tmp_path / "models.py").write_text(MODELS)
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.py").write_text(
+            f"import broken\nfrom torch import nn\nclass Net{name}(broken.Base, nn.Linear): pass\n"
+        )
+    (tmp_path / "broken.py").write_text(textwrap.dedent("class Base:\n    pass\ndef f(:\n"))
+    monkeypatch.chdir(tmp_path)
+    reports = {report.target: report for report in check_targets(Settings(targets=(".",), probe=False, cache=False))}
+    traced = {target for target, report in reports.items() if report.summary is not None}
+    assert {target.removeprefix("./") for target in traced} == {"models.py:Sound", "models.py:Block"}
+    first, second = (
+        next(one for target, one in reports.items() if target.endswith(f":Net{name}")) for name in ("first", "second")
+    )
+    assert [one.code for one in first.findings] == ["NC001"]
+    assert second.findings == []
+    assert "failed, as is said of" in second.skipped[0]
+    assert "first.py:Netfirst" in second.skipped[0]
+
+
+def test_rings_and_shared_parts_end():
+    a, b, c, d = (Target("m.py", name, discovered=True) for name in "abcd")
+    parts = {a: (b, c), b: (a, d), c: (d,), d: ()}
+    assert untried([a], [], parts) == [b, c]
+    assert untried([a, b], [c], parts) == []
+    assert untried([Target("m.py", "a")], [], {Target("m.py", "a"): (b,)}) == []
+    assert untried([], [a], parts) == []
