@@ -194,7 +194,8 @@ def found_arguments(
     from netcheck.load.construction.answer import constructed
 
     def prepare(make: Callable[[], Any]) -> Any:
-        with preserved_random_state(), fence.building(), silent():
+        around = own_command_line(target.file or target.module)
+        with preserved_random_state(), fence.building(), around, silent():
             return past_refusals(make)
 
     answer = constructed(callee, defined, namespace, prepare)
