@@ -38,6 +38,7 @@ from netcheck.engine.measuring import costed, mended, probed, split_up
 from netcheck.engine.subjects import (
     Built,
     Source,
+    alike,
     built_from,
     example_inputs,
     from_seed,
@@ -136,6 +137,7 @@ def check(
     source = Source(
         lambda: built_from(model, origin_of(model), seed),
         lambda module: example_inputs(module, inputs, seeds),
+        given=inputs is not None,
     )
     with untouched():
         examine(report, source, settings)
@@ -147,10 +149,11 @@ def check_target(target: Target, settings: Settings) -> Report:
     """Load the model that `target` names and check it."""
     from netcheck.load import target as loading
     from netcheck.load.randomness import seeded
+    from netcheck.load.ways import NoForward
 
     settings, entry = settings.of_model(target.file, target.symbol, target.module)
     # A class that netcheck came upon by itself may need arguments, or be no model: nobody asked for it.
-    harmless = (NeedsArguments, loading.NotAModel) if target.discovered and not entry else ()
+    harmless = (NeedsArguments, loading.NotAModel, NoForward) if target.discovered and not entry else ()
 
     def build() -> Built:
         weights = None if settings.weights is None else str(settings.weights)
@@ -163,7 +166,8 @@ def check_target(target: Target, settings: Settings) -> Report:
             raise
         return Built(loaded.model, loaded.defined, from_seed(None if weights else loaded.factory), loaded.construction)
 
-    source = Source(build, lambda module: specified_inputs(module, settings))
+    given = bool(settings.inputs or settings.input_from)
+    source = Source(build, lambda module: specified_inputs(module, settings), given=given)
     report = Report(model=target.symbol, target=target.name)
     with thresholds.chosen(base.thresholds_in(settings)):
         return examine(report, source, settings, harmless=harmless)
@@ -190,6 +194,7 @@ def examine(
 def examined(report: Report, source: Source, settings: Settings, harmless: tuple[type[NetcheckError], ...]) -> Report:
     """`report`, filled in."""
     from netcheck.load.untouched import untouched
+    from netcheck.load.ways import entered
 
     start = time.perf_counter()
     findings: list[Finding] = []
@@ -198,8 +203,9 @@ def examined(report: Report, source: Source, settings: Settings, harmless: tuple
             built = source.build()
         report.model = type(built.model).__name__
         report.construction = built.construction
-        with untouched(), in_training(built.model):
-            example, graph = prepared(report, source, built, settings)
+        with untouched(), in_training(built.model), entered(built.model) as ways:
+            built = alike(built)
+            example, graph = prepared(report, source, built, settings, ways)
             findings += contained(report, "telling what forward read", lambda: list(readings(graph)), [])
             so_far(report, findings, settings, start)
             if splits_batches(settings) or batch_rules(settings):
@@ -216,24 +222,31 @@ def examined(report: Report, source: Source, settings: Settings, harmless: tuple
     return finish(report, findings, settings)
 
 
-def prepared(report: Report, source: Source, built: Built, settings: Settings) -> tuple[ExampleInputs, ModelGraph]:
-    """Inputs and the graph of a model; fills in what the report says of them.
+def prepared(
+    report: Report, source: Source, built: Built, settings: Settings, ways: list[str]
+) -> tuple[ExampleInputs, ModelGraph]:
+    """Inputs and the graph of a model; fills in what the report says of them. `ways` are the methods that stand for forward.
 
     Raises:
         InputError: there are no inputs.
         TraceError: forward does not run.
     """
     from netcheck.load.omit import past_refusals
+    from netcheck.load.ways import inputs_by, later
 
     progress.phase("inputs")
     with stage(InputError, f"finding inputs for {report.model}"):
-        example = past_refusals(partial(source.inputs_for, built.model))
+        if ways and not source.given:
+            example, said = past_refusals(partial(inputs_by, built.model, ways, source.inputs_for))
+            report.skipped += said
+        else:
+            example = past_refusals(partial(source.inputs_for, built.model))
         report.inputs = example.description.removeprefix("inputs: ")
     progress.phase("trace")
     with stage(TraceError, f"tracing {report.model}"):
         graph = report.graph = past_refusals(partial(traced, built.model, example.args, example.kwargs))
-    report.measure_batches = partial(split_up, report, graph, example, settings)
-    report.measure_cost = partial(costed, report, graph, example, settings)
+    report.measure_batches = later(built.model, partial(split_up, report, graph, example, settings))
+    report.measure_cost = later(built.model, partial(costed, report, graph, example, settings))
     graph.origin = built.origin
     report.summary = contained(report, "telling the layers", graph.summary, Summary(len(getattr(graph, "nodes", ())), 0, 0, 0, 0))
     report.skipped += unseen(graph)

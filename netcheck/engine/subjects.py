@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netcheck.engine.faults import failure
@@ -102,6 +102,23 @@ class Source:
 
     build: Callable[[], Built]
     inputs_for: Callable[[nn.Module], ExampleInputs]
+    given: bool = False  # whether these are the user's
+
+
+def alike(built: Built) -> Built:
+    """`built`, with a factory whose models have the class that the model has got since."""
+    from netcheck.load.ways import become, has_forward
+
+    factory, model = built.factory, built.model
+
+    def build(seed: int) -> nn.Module:
+        assert factory is not None
+        other = factory(seed)
+        if not has_forward(other):
+            become(other, type(model))
+        return other
+
+    return built if factory is None else replace(built, factory=build)
 
 
 def built_from(model: Any, origin: Definition | None, seed: int) -> Built:

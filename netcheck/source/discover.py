@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from netcheck.source import models
+from netcheck.source import models, ways
 from netcheck.source.builders import family, file_index
 from netcheck.source.imports import definitions
 from netcheck.source.needed import root_name
@@ -89,6 +89,7 @@ class Definition:
     candidate: Candidate
     scope: Scope  # the class, the function, or the module of a variable
     values: list[ast.expr] = field(default_factory=list)  # what a variable is assigned
+    can_run: bool = True  # a class without forward, and without methods in its place, is named and hides nothing
 
 
 def discover(paths: Sequence[str], left_out: Callable[[str], bool] = lambda file: False) -> Discovery:
@@ -229,8 +230,9 @@ def defined_in(files: FileIndex, shown: dict[str, str]) -> Iterator[Definition]:
         assert not isinstance(scope.node, ast.Module)
         line, name = scope.node.lineno, scope.node.name
         if isinstance(scope.node, ast.ClassDef):
-            if models.is_model(scope) and models.can_run(scope):
-                yield Definition(Candidate(path, name, "class", line), scope)
+            if models.is_model(scope) and not models.is_abstract(scope):
+                entry = models.can_run(scope) or bool(ways.ways_in(scope))
+                yield Definition(Candidate(path, name, "class", line), scope, can_run=entry)
         elif models.is_addressable_factory(scope):
             yield Definition(Candidate(path, name, "factory", line), scope)
     yield from instances(module, path, blocks.values())
@@ -265,16 +267,18 @@ def parts_built(found: list[Definition]) -> dict[int, set[int]]:
     by_node = {id(one.scope.node): one for one in found if one.candidate.kind != "instance"}
     by_variable = {(one.candidate.file, one.candidate.symbol): one for one in found if one.candidate.kind == "instance"}
     symbols = frozenset(one.candidate.symbol for one in by_node.values())
-    return {id(one): set(parts_of(one, by_node, by_variable, symbols)) - {id(one)} for one in found}
+    return {id(one): set(parts_of(one, by_node, by_variable, symbols)) - {id(one)} if one.can_run else set() for one in found}
 
 
 def roots_of(found: list[Definition], built: dict[int, set[int]]) -> list[Definition]:
     """The definitions that no other one builds; of a ring of classes that build each other, the first."""
     by_node = {id(one.scope.node): one for one in found if one.candidate.kind != "instance"}
     inside = set().union(*built.values()) if built else set()
-    inside |= {id(by_node[base]) for base in bases_of(found) if base in by_node and needs_arguments(by_node[base])}
+    bases = [by_node[base] for base in bases_of(found) if base in by_node]
+    headless = {id(base) for base in bases if not models.can_run(base.scope)}
+    inside |= {id(base) for base in bases if needs_arguments(base)} | headless
     roots = [one for one in found if id(one) not in inside]
-    reached: set[int] = set()
+    reached = set(headless)
     reach(roots, built, reached)
     for one in found:
         if id(one) not in reached:

@@ -154,7 +154,9 @@ def test_parts_of_a_class_that_cannot_run_are_roots(tmp_path):
                 self.g = Generator()
             def training_step(self, batch): ...
         """)
-    assert symbols(tmp_path, text) == {("Generator", "class")}
+    assert symbols(tmp_path, text) == {("Generator", "class"), ("Gan", "class")}
+    trained = text.replace("training_step(self, batch): ...", "training_step(self, batch): return self.g(batch)")
+    assert symbols(tmp_path, trained) == {("Gan", "class")}
 
 
 @pytest.mark.parametrize(
@@ -203,7 +205,7 @@ def test_factories(tmp_path, text, is_found):
     assert (("make", "factory") in found) == is_found
 
 
-def test_abstract_and_headless_classes_are_no_candidates(tmp_path):
+def test_abstract_classes_and_headless_bases_are_no_candidates(tmp_path):
     text = TORCH + textwrap.dedent("""
         from abc import abstractmethod
         class Abstract(nn.Module):
@@ -212,8 +214,12 @@ def test_abstract_and_headless_classes_are_no_candidates(tmp_path):
             def forward(self, x): return x
         class Headless(nn.Module):
             pass
+        class Base(nn.Module):
+            pass
+        class Derived(Base):
+            def forward(self, x): return x
         """)
-    assert symbols(tmp_path, text) == set()
+    assert symbols(tmp_path, text) == {("Headless", "class"), ("Derived", "class")}
 
 
 def notebook_json(*cells, indent=1):
