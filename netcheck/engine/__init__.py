@@ -24,7 +24,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netcheck import progress
-from netcheck.engine.faults import contained, failure, stage, unseen, value_dependent
+from netcheck.engine.faults import contained, doubted, failure, stage, unseen, value_dependent
 from netcheck.engine.judging import (
     batch_rules,
     finish,
@@ -215,7 +215,8 @@ def examined(report: Report, source: Source, settings: Settings, harmless: tuple
         findings += contained(report, "judging the cost", lambda: list(judge_cost(report, graph, settings)), [])
         findings += contained(report, "judging the batches", lambda: list(judge_batches(report, graph, settings)), [])
         findings = contained(report, "finding causes", partial(verdicts.unexplained, findings), findings)
-    except MODEL_FAULTS as error:
+    except MODEL_FAULTS as raised:
+        error = doubted(raised, report)
         found = failure(error)
         findings.append(replace(found, severity=Severity.INFO) if isinstance(error, harmless) else found)
     report.seconds = time.perf_counter() - start

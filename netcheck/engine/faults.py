@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from netcheck.errors import BackwardError, Defect, NetcheckError
+from netcheck.errors import BackwardError, Defect, NeedsArguments, NetcheckError, TraceError
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict
 from netcheck.load.guard import describe, place_text
 from netcheck.rules import base
@@ -32,6 +32,20 @@ def failure(error: NetcheckError) -> Finding:
     )
     untrainable = isinstance(error, BackwardError) and error.untrainable
     return replace(found, severity=Severity.ERROR, verdict=Verdict.CONFIRMED) if untrainable else found
+
+
+def doubted(error: NetcheckError, report: Report) -> NetcheckError:
+    """A fault of a model that was built from assumptions: unless a name is missing, they may be what is wrong."""
+    own = isinstance(error.__cause__, NameError | ImportError)
+    if not report.assumptions or own or not isinstance(error, TraceError):
+        return error
+    told = NeedsArguments(
+        f"{report.model} was built as {report.construction}, and {error}",
+        help="give its arguments in [[tool.netcheck.model]]: `netcheck init` writes those that were assumed, to be corrected",
+        location=error.location,
+    )
+    told.__cause__ = error.__cause__
+    return told
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from netcheck.findings import Assumption, Construction, GivenArgument
 from netcheck.load.construction.given import Given, made
 from netcheck.load.construction.plans import Plan, Subject, plans
 from netcheck.load.construction.search import Search
+from netcheck.load.guard import is_installed
 from netcheck.source.construction.values import is_plain
 from netcheck.source.locate import Definition
 
@@ -64,7 +65,8 @@ def subject_of(
     def build_nested(kind: type) -> Given | None:
         return nested(kind, namespace, prepare, depth - 1) if depth else None
 
-    return Subject(callee, os.path.abspath(file) if os.path.isfile(file) else "", qualname, namespace, build_nested)
+    known = os.path.isfile(file) and not is_installed(file)
+    return Subject(callee, os.path.abspath(file) if known else "", qualname, namespace, build_nested)
 
 
 def nested(kind: type, namespace: ModuleType, prepare: Prepare, depth: int) -> Given | None:

@@ -40,10 +40,10 @@ NAMES: tuple[tuple[Any, str], ...] = (  # the first with a pattern that fits the
               n_?words?  (src|trg|tgt|source|target|input|output)_?vocab(_?size)?  n_(src|trg|tgt)_vocab
               alphabet_?size  n_?chars?  num_?chars  num_?(users?|items?|entit(y|ies)|relations?)
               n_?(users?|items?|entities|relations)"""),
-    (0, r"""(src|trg|tgt)?_?pad(_?idx|_?id|_?index|ding_idx)?  (sos|bos|eos|unk|mask)_?(idx|id|token|index)"""),
+    (0, r"""(\w+_)?(pad|sos|bos|eos|unk|mask|padding)(_?(idx|id|token|index))?  (\w+_)?(idx|index)"""),
     (4, r"""(?!.*drop).*heads?(_num)?  n_?head  num_?head"""),
     (2, r"""
-            (num|n)_?(hidden_|encoder_|decoder_|conv_|rnn_|lstm_|enc_|dec_|mlp_)?(layers?|blocks?|stages?|levels?|flows?|steps?|stacks?)
+            (num|n)_?(\w+_)?(layers?|blocks?|stages?|levels?|flows?|steps?|stacks?)
             .*depth  e_layers  d_layers  n_?layers?  layers?  .*_layers?  .*num_?blocks?  repeats?  n_?res(blocks?)?
             block_?num"""),
     (0.1, r"""(.*_)?drop(out|_?rate|_?prob|_?path)?s?(_?(rate|prob|p|ratio))?  p  keep_?prob  .*dropout.*"""),
@@ -52,7 +52,7 @@ NAMES: tuple[tuple[Any, str], ...] = (  # the first with a pattern that fits the
             batch_?size  num_?groups?"""),
     (4, r"""patch_?(size|len)  window_?size"""),
     (32, r"""(img|image|input|crop)_?(size|res|resolution|height|width|h|w)  resolution  im_?size
-             (img|image)?_?(height|width)
+             ((img|image)_?width|height)
              (max_?)?(\w+_)?(seq(uence)?|context|block|sentence|position|memory)_?(len|length|size|window)?s?
              .*len(gth)?  max_?(position(s|_embeddings)?|steps?)  n_?positions?  time_?steps?  horizon  seq  n_?ctx
              n_?frames"""),
@@ -90,7 +90,7 @@ MODULE_PARTS = frozenset(
     "parameters named_parameters modules children named_children state_dict forward out_channels in_channels out_features "
     "in_features weight embedding_dim fc features layer1 layer2 layer3 layer4 conv1 bn1 eval train to requires_grad_".split()
 )
-TENSOR_PARTS = frozenset("shape size dim numel dtype device ndim view reshape float long".split())
+TENSOR_PARTS = frozenset("shape numel ndim view reshape".split())
 ACTIVATIONS = re.compile(r".*(act|nonlin|relu|nl|sigma).*")
 WORD = re.compile(r".*(mode|type|kind|name|activation|method|backbone|arch)")
 NORMS = re.compile(r".*(norm|bn).*")

@@ -152,10 +152,10 @@ class Plan:
         """An object of options about which nothing is known."""
         return opened(self, path, Record({}), f"the code that reads {path}")
 
-    def changed(self, slot: str, given: Given) -> Plan:
-        """The plan with something else in one place."""
+    def changed(self, slot: str, given: Given, *, new: bool = False) -> Plan:
+        """The plan with something else in one place; a `new` one is an argument by name."""
         twin = replace(self, arguments=dict(self.arguments), options=dict(self.options))
-        (twin.arguments if slot in twin.arguments else twin.options)[slot] = given
+        (twin.arguments if new or slot in twin.arguments else twin.options)[slot] = given
         return twin.rebound()
 
     def rebound(self) -> Plan:

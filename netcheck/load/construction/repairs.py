@@ -14,6 +14,7 @@ First come the arguments whose names stand in the line that raised.
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
 import re
 import traceback
@@ -38,6 +39,7 @@ SEQUENCE_WANTED = re.compile(
 NUMBER_WANTED = re.compile(
     r"'(list|tuple)'|multiply sequence|(not|found|got) (list|tuple)|must be (int|float|real)|interpreted as an integer"
 )
+MISSING = re.compile(r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)")
 UNPACKED = re.compile(r"to unpack \(expected (?:at least )?(\d+)")
 NO_ATTRIBUTE = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
 NUMBERS = re.compile(r"(?<![\w.])\d+(?:x\d+)*(?![\w.])")
@@ -48,6 +50,7 @@ def repairs(error: BaseException, plan: Plan) -> Iterator[Plan]:
     """Plans that may do where one raised in the constructor."""
     frames = user_frames(error)
     yield from without_placeholders(plan)
+    yield from with_missing(error, plan)
     suspects = suspected(plan, frames)
     found = [changes(error, name, given, plan, frames) for name, given in suspects.items()]
     rest = [alternatives(given, name) for name, given in suspects.items()]
@@ -67,6 +70,20 @@ def without_placeholders(plan: Plan) -> Iterator[Plan]:
             is_placeholder = value in PLACEHOLDERS and not isinstance(value, bool)
             if is_placeholder and path in plan.subject.uses and (guess := plan.subject.guess(path)) is not None:
                 changed = changed.changed(path, guess)
+    if changed is not plan:
+        yield changed
+
+
+def with_missing(error: BaseException, plan: Plan) -> Iterator[Plan]:
+    """The plan with what a constructor misses that `**kwargs` are handed on to."""
+    missing = MISSING.search(str(error)) if isinstance(error, TypeError) else None
+    variadic = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in plan.subject.parameters.values())
+    names = re.findall(r"'(\w+)'", missing[1]) if missing and variadic else []
+    guesses = {name: plan.subject.guess(name) for name in names if name not in plan.arguments}
+    changed = plan
+    for name, guess in guesses.items():
+        if guess is not None:
+            changed = changed.changed(name, guess, new=True)
     if changed is not plan:
         yield changed
 

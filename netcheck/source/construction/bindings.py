@@ -18,6 +18,8 @@ from netcheck.source.scopes import FunctionNode, Scope
 
 Conditions = tuple[tuple[ast.expr, bool], ...]
 
+MUTATORS = frozenset("append extend insert pop remove clear sort reverse setdefault add discard appendleft".split())
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Binding:
@@ -94,7 +96,7 @@ def changed_by(call: ast.Call, scope: Scope, line: int, conditions: Conditions) 
     """What a call by itself changes: `cfg.update(...)`, `widths.append(3)`, `setattr(args, "n", 3)`."""
     if isinstance(call.func, ast.Attribute):
         how = "updated" if call.func.attr == "update" and call.args else "changed"
-        mutates = call.func.attr in ("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "setdefault")
+        mutates = call.func.attr in MUTATORS
         key = scope.key(call.func.value)
         if key and (how == "updated" or mutates):
             yield Binding(key, line, call.args[0] if call.args else call, conditions, how=how)
@@ -126,5 +128,7 @@ def parts(
         return
     if isinstance(target, ast.Starred):
         target = target.value
+    if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant):
+        target, how = target.value, "changed"  # names[word] = number
     if key := scope.key(target):
         yield Binding(key, line, value, conditions, path, how)

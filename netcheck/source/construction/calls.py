@@ -140,7 +140,7 @@ def outside(evaluator: Evaluator, name: str, call: ast.Call, frame: Frame) -> An
 def done(function: Any, args: list[Any], kwargs: dict[str, Any], fallback: Unknown) -> Any:
     """What a function of plain data gives; of a list with unknown items, still its length."""
     if function is len and args and isinstance(args[0], list | tuple | dict):
-        return len(args[0])
+        return len(args[0]) or fallback  # what is empty where it is made is mostly filled elsewhere
     if function in (list, tuple) and args and isinstance(args[0], list | tuple):
         return function(args[0])
     if function is None or not all(map(is_plain, (*args, *kwargs.values()))):

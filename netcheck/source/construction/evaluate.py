@@ -287,6 +287,8 @@ class Evaluator:
                         found |= fields_of(changed) if isinstance(changed, Record | dict) else {}
                     elif one.key != key:
                         found[one.key.rpartition(".")[2]] = changed
+            if isinstance(value, dict) and any(one.how == "changed" and one.key == key and one.line < line for one in changes):
+                return Unknown((key,))
             return Record(found, value.name or key) if isinstance(value, Record) else found
         if any(one.line < line for one in changes) and not isinstance(value, Made | Named | Module):
             return Unknown((key,))

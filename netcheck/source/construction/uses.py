@@ -217,6 +217,9 @@ class Reader:
 
     def compared(self, use: Uses, node: ast.Compare, child: ast.AST) -> None:
         """A comparison with constants: `act == "relu"`, `norm in ("batch", "layer")`."""
+        if child is not node.left and any(isinstance(one, ast.In | ast.NotIn) for one in node.ops):
+            use.iterated = True  # something is looked for in it
+            return
         for other in (node.left, *node.comparators):
             if other is child:
                 continue

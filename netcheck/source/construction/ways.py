@@ -58,7 +58,7 @@ def ways(file: str, qualname: str) -> tuple[Way, ...]:
         file: the absolute path of its file.
         qualname: its qualified name there.
     """
-    files = index(file)
+    files = index(file) if not is_package(file) else None
     scopes = files.scopes.get(qualname, []) if files else []
     if not scopes:
         return ()
@@ -67,9 +67,14 @@ def ways(file: str, qualname: str) -> tuple[Way, ...]:
     return tuple(sorted(unique(found), key=lambda way: rank(way, file))[:MOST])
 
 
+def is_package(file: str) -> bool:
+    """Whether a file is an installed package's: others than its project are not looked through for calls."""
+    return not {"site-packages", "dist-packages"}.isdisjoint(file.split(os.sep))
+
+
 def evidence(file: str, qualname: str) -> tuple[str, ...]:
     """All that a class which needs arguments is built from, beside its own file: calls, options, configuration files."""
-    files = index(file)
+    files = index(file) if not is_package(file) else None
     scopes = files.scopes.get(qualname, []) if files else []
     if not scopes or not lacks_arguments(scopes[-1]):
         return ()
