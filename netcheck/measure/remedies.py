@@ -131,8 +131,10 @@ def alteration(graph: ModelGraph, cause: Cause, change: Change, seed: int) -> Al
     """What a change of the static estimate is for a real run."""
     made = Alteration()
     generator = torch.Generator().manual_seed(seed)
+    parameters = dict(graph.model.named_parameters(remove_duplicate=False)) if change.layers else {}
+    names = {id(value): name for name, value in reversed(parameters.items())}  # the first of each
     for node in change.layers:
-        made.moved.update(initialized(graph, node, change, generator))
+        made.moved.update(initialized(node, change, generator, parameters, names))
     made.operations.update(dict.fromkeys(change.activation, rectified))
     made.operations.update({node: normalized(node) for node in change.normalized})
     for node in change.skipped if cause is Cause.NO_SKIP else ():
@@ -156,16 +158,24 @@ def chained(first: Alter, second: Alter) -> Alter:
     return lambda args, result: second(args, first(args, result))
 
 
-def initialized(graph: ModelGraph, node: Node, change: Change, generator: torch.Generator) -> dict[str, torch.Tensor]:
-    """By name: a weight that is normal with the gain that the following activation asks for, a bias of zeros."""
-    parameters = dict(graph.model.named_parameters(remove_duplicate=False))
+def initialized(
+    node: Node,
+    change: Change,
+    generator: torch.Generator,
+    parameters: Mapping[str, torch.Tensor],
+    names: Mapping[int, str],
+) -> dict[str, torch.Tensor]:
+    """By name: a weight that is normal with the gain that the following activation asks for, a bias of zeros.
+
+    `parameters` are the model's by name, `names` the first name of each by its id.
+    """
     weight = node.weight
     if weight is None or weight.name not in parameters:
         return {}
     old = parameters[weight.name].detach()
     std = math.sqrt(recommended_square(node, change.activation) / weight.fan_in)
     made = {weight.name: (torch.randn(old.shape, generator=generator) * std).to(old)}
-    bias = next((name for name, value in parameters.items() if value is weight.bias), None)
+    bias = names.get(id(weight.bias)) if weight.bias is not None else None
     if bias is not None:
         made[bias] = torch.zeros_like(parameters[bias])
     return made

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import importlib
 import os
 import pickle
@@ -64,6 +65,8 @@ def serve(pipes: Pipes, check_name: str, folder: str, *, forks: bool) -> None:
     check = find_check(check_name, folder)
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    gc.collect()
+    gc.freeze()  # the million objects of torch need not be looked at, nor copied, in each child
     send(pipes.control, ("ready", 0))
     for command in receive(pipes.commands):
         scratch[:] = [folder, command.scratch]

@@ -61,7 +61,7 @@ class Run:
     """A run of the command over the current folder, whose output can be waited for."""
 
     def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "netcheck", ".", "--isolated", "--no-cache", *arguments]
+        command = [sys.executable, "-P", "-m", "netcheck", ".", "--isolated", "--no-cache", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.lines: SimpleQueue[str] = SimpleQueue()
         self.written = ""

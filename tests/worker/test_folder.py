@@ -1,0 +1,104 @@
+"""One folder with everything that goes wrong in it: one run finds all of it, changes nothing and leaves nothing.
+
+The files of tests/hostile/, models that are hard to show or to walk, and healthy ones, through the command line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .test_ended import GOOD, HEAD, Run, hashes, scratch, write
+from .test_hostile import CORPUS, generated
+from .test_worker import wait_until
+
+pytestmark = pytest.mark.slow
+__all__ = ["scratch"]  # a fixture
+
+OURS = {  # file -> (its model, a code that it must have, or "" for none)
+    "ours_nan": ("self.c(torch.exp(torch.relu(self.a(x)) * 1e6) - torch.exp(torch.relu(self.b(x)) * 1e6))", "NC609"),
+    "ours_doubled": ("self.b(reduce(lambda y, _: y + y, range(60), self.a(x)))", "NC404"),
+    "ours_sum": ("self.b(reduce(lambda y, i: y + torch.relu(x * (i + 1)), range(1400), self.a(x)))", ""),
+    "ours_pairs": ("reduce(lambda y, _: (y, y), range(40), self.b(torch.relu(self.a(x))))", ""),
+    "ours_deep": ("reduce(lambda y, _: [y], range(300), self.b(torch.relu(self.a(x))))", ""),
+    "ours_zeros": ("self.b(torch.relu(self.a(x * 0 + 1)))", ""),
+}
+NET = """from functools import reduce
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x):
+        return {}
+"""
+
+
+def fill(folder: Path) -> None:
+    """Everything into one folder."""
+    shutil.copytree(CORPUS, folder, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    for name, (_, content) in generated().items():
+        (folder / name).write_bytes(content)
+    write(**{name: HEAD + NET.format(result) for name, (result, _) in OURS.items()}, a_healthy=GOOD, z_healthy=GOOD)
+
+
+def by_file(document: Any) -> dict[str, list[Any]]:
+    """The models of a JSON report by the file that they are in."""
+    found: dict[str, list[Any]] = {}
+    for model in document["models"]:
+        found.setdefault(model["target"].rpartition(":")[0] or model["model"], []).append(model)
+    return found
+
+
+def test_everything_in_one_run() -> None:
+    here = Path.cwd()
+    fill(here)
+    before = hashes(here)
+    code, text, errors = Run("--format", "json", "--timeout", "60", "--memory", "1GiB", "--jobs", "2").end()
+    assert (code, errors) == (1, "")
+    assert hashes(here) == before
+    document = json.loads(text)
+    models = by_file(document)
+    for name, (_, expected) in OURS.items():
+        (model,) = models[f"{name}.py"]
+        codes = [found["code"] for found in model["findings"]]
+        assert model["summary"] is not None, name
+        assert model["unshown"] == ""
+        assert "NC008" not in codes, (name, model["findings"])
+        assert not expected or expected in codes
+    for name in ("a_healthy.py", "z_healthy.py"):
+        (model,) = models[name]
+        assert model["findings"] == []
+        assert model["gradients"] is not None
+    for path in CORPUS.rglob("*.py"):
+        name = str(path.relative_to(CORPUS))
+        expected = re.match(r"# expect: (NC00[127]): ", path.read_text() or " ")
+        if expected is not None and name != "exits_in_forward.py":  # which the search for inputs meets first
+            assert {"NC001", "NC002", "NC007"} & {f["code"] for model in models[name] for f in model["findings"]}, name
+    told = {error.partition(":")[0] for error in document["errors"]}
+    assert {"segfault.py", "recursion.py", "loop_in_init.py", "syntax_error.py"} <= told
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_end_in_the_middle(number: int, code: int) -> None:
+    here = Path.cwd()
+    fill(here)
+    before = hashes(here)
+    run = Run("--timeout", "60", "--memory", "1GiB", "--jobs", "2")
+    run.wait_for("Sequential (a_healthy.py:model): no findings\n")
+    run.wait_for("closes_stdout.py")
+    time.sleep(1.0)  # into whatever comes next
+    returned, text, errors = run.end(number)
+    assert returned == code
+    assert "Checked" in text
+    assert "not checked: the run was ended before" in text
+    assert re.fullmatch(r"netcheck: ended before all was done: \d+ of \d+ are checked\n", errors)
+    wait_until(lambda: hashes(here) == before)
