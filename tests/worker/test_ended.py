@@ -85,8 +85,7 @@ class Run:
         errors = self.process.stderr.read()
         self.process.wait(PATIENCE)
         self.reader.join()
-        while not self.lines.empty():
-            self.written += self.lines.get()
+        self.written += "".join(self.lines.get() for _ in range(self.lines.qsize()))  # a document may be a million lines
         return self.process.returncode, self.written, errors
 
 
