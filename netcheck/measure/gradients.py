@@ -78,6 +78,7 @@ def probe(
     example = Example.of(graph, tuple(args), dict(kwargs or {}), batches)
     wires = Wires.of(graph)
     first: Failure | None = None
+    untrainable: tuple[Stage, BackwardError] | None = None
     for plan in planning.plans(graph, example, device, passes, dtype):
         attempt: Plan | None = plan
         own = wires.without_inputs(graph) if plan.plain else wires
@@ -87,14 +88,14 @@ def probe(
             if not isinstance(found, Failure):
                 done, numbers, broken = found
                 return summarized(graph, done.stage, numbers, broken, rebuilds=done.rebuild is not None)
-            if isinstance(found.error, BackwardError) and attempt.plain and attempt.own_types:  # as in training
-                raise explained(stage, found.error)
             first = first or found
+            if isinstance(found.error, BackwardError) and attempt.plain and attempt.own_types:  # as in training
+                untrainable = stage, found.error
             attempt = attempt.halved() if found.out_of_memory else None
             if found.out_of_memory or plan.device.type != "cpu":  # looking for what is left takes longer than a small net
                 planning.release_memory(plan.device)
     assert first is not None  # there is always a plan
-    raise first.error
+    raise first.error if untrainable is None else explained(*untrainable)
 
 
 @dataclass(frozen=True)

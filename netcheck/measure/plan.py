@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -102,21 +102,26 @@ def plans(graph: ModelGraph, example: Example, device: str, passes: int = PASSES
         )
     types = (OWN_TYPES,) if mixed else ()
     first = Plan(chosen, fitting[0], samples, passes, (*remarks, *types), not remarks, mixed)
-    for precision in fitting:
-        yield replace(first, dtype=precision)
-    if samples != example.samples:  # forward may know its batch size
-        yield replace(first, dtype=fitting[-1], samples=None)
+    yield from ways(first, fitting, [] if asked else own, reshaped=samples != example.samples)
     if chosen.type != "cpu":
         slower = f"it does not run on {chosen}: measured on cpu"
         with suppress(ProbeError):  # where that would take too long, why it did not run on the device is what counts
             cpu, samples = torch.device("cpu"), example.samples
             if work * (samples or 1) > CPU_WORK:
                 samples, passes, remarks = capped(work / passes, samples, passes)
-            yield Plan(cpu, dtypes[-1], samples, passes, (*remarks, *types, slower), not remarks, mixed)
-    if not asked:
-        first = replace(first, dtype=own[0], own_types=True, remarks=(*first.remarks, *((OWN_TYPES,) if not mixed else ())))
-        if not mixed:
-            yield first
+            first = Plan(cpu, dtypes[-1], samples, passes, (*remarks, *types, slower), not remarks, mixed)
+            yield from ways(first, dtypes[-1:], [] if asked else own, reshaped=False)
+
+
+def ways(first: Plan, precisions: Sequence[torch.dtype], own: Sequence[torch.dtype], *, reshaped: bool) -> Iterator[Plan]:
+    """Those on one device: in each precision, with the example's own shapes, in the model's own types, and as in training."""
+    for precision in precisions:
+        yield replace(first, dtype=precision)
+    if reshaped:  # forward may know its batch size
+        yield replace(first, dtype=precisions[-1], samples=None)
+    if own and not first.own_types:
+        first = replace(first, dtype=own[0], own_types=True, remarks=(*first.remarks, OWN_TYPES))
+        yield first
     yield replace(first, plain=True, remarks=(*first.remarks, PLAIN))
 
 
