@@ -43,7 +43,7 @@ def run(build: Build, *, training: bool) -> Eager:
 
 
 def run_on(model: nn.Module, args: Any, kwargs: Any) -> Eager:
-    """The same for a net that stands."""
+    """The same for a net that stands; its parameters have gradients afterwards."""
     seed_all()
     try:
         result = called(model, args, kwargs)
@@ -55,14 +55,14 @@ def run_on(model: nn.Module, args: Any, kwargs: Any) -> Eager:
     sums = [(y.abs() if y.is_complex() else y).double().sum() for y in results]
     if not (sums and learning):
         return Eager(kept)
-    failures = [failure for y in sums if (failure := backward_failure(y, learning))]
-    return Eager(kept, backward=backward_failure(sum(sums), learning), untrainable=len(failures) == len(sums))
+    failures = [failure for y in sums if (failure := backward_failure(y))]
+    return Eager(kept, backward=backward_failure(sum(sums)), untrainable=len(failures) == len(sums))
 
 
-def backward_failure(y: Any, learning: list[nn.Parameter]) -> str:
-    """What backward from `y` raises; "" for nothing."""
+def backward_failure(y: Any) -> str:
+    """What backward from `y` raises, as in training; "" for nothing."""
     try:
-        torch.autograd.grad(y, learning, allow_unused=True, retain_graph=True)
+        y.backward(retain_graph=True)
     except Exception as error:
         return said(error)
     return ""
@@ -101,6 +101,24 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value.logits  # type: ignore[attr-defined]
     else:
         yield value
+
+
+def is_repeatable(build: Build, *, training: bool) -> bool:
+    """Whether a net gives the same each time, bit for bit: LAPACK's sums hang on where in memory their operands lie."""
+    first, *others = (run(build, training=training).result for _ in range(6))
+    return all(agree(first, other) for other in others)
+
+
+def agree(given: list[Any], expected: list[Any], alike: Callable[[Any, Any], bool] | None = None) -> bool:
+    """Whether two lists of leaves are the same, or `alike` one by one."""
+    return len(given) == len(expected) and all(map(alike or same, given, expected))
+
+
+def close(a: Any, b: Any) -> bool:
+    """Whether two leaves are the same but for rounding."""
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and a.shape == b.shape and a.dtype == b.dtype:
+        return torch.allclose(a.detach(), b.detach(), rtol=1e-3, atol=1e-4, equal_nan=True)
+    return same(a, b)
 
 
 def same(a: Any, b: Any) -> bool:
