@@ -35,6 +35,7 @@ from netcheck.trace.calls import (
     gradient_of,
     holds_tensor,
     in_place,
+    referenced,
     run_backward,
     set_attribute,
     set_item,
@@ -151,8 +152,17 @@ class Follower(TorchFunctionMode):
         self._leaves.forget(one)
         self._leaves.forget(other)
 
-    def constant(self, tensor: torch.Tensor) -> None:
-        """`torch.from_numpy` has made this tensor: nothing that a follower listens for."""
+    def from_numpy(self, array: Any, run: Callable[..., torch.Tensor]) -> torch.Tensor:
+        """What `torch.from_numpy(array)` does: nothing that a follower listens for."""
+        return run(array)
+
+    def shallow_copy(self, tensor: torch.Tensor) -> torch.Tensor:
+        """What `copy.copy(tensor)` does."""
+        self._paused = True
+        try:
+            return self._recognize((self._scope, "call_function", referenced), (tensor,), {}, referenced(tensor))  # type: ignore[no-any-return]
+        finally:
+            self._paused = False
 
     def backward(self, tensors: Any, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[..., Any]) -> None:
         """What `torch.autograd.backward(tensors, *args, **kwargs)` does."""

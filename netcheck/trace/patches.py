@@ -43,8 +43,8 @@ class Hearer(Protocol):
     def shallow_copy(self, tensor: torch.Tensor) -> torch.Tensor:
         """What `copy.copy(tensor)` does."""
 
-    def constant(self, tensor: torch.Tensor) -> None:
-        """`torch.from_numpy` has made this tensor."""
+    def from_numpy(self, array: Any, run: Callable[..., torch.Tensor]) -> torch.Tensor:
+        """What `torch.from_numpy(array)` does; `run` is PyTorch's own."""
 
     def backward(self, tensors: Any, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[..., Any]) -> None:
         """What `torch.autograd.backward(tensors, *args, **kwargs)` does, and `tensor.backward()`; `run` is PyTorch's own."""
@@ -142,10 +142,7 @@ def _swap(hearer: Hearer, run: Callable[..., None]) -> Callable[..., None]:
 def _from_numpy(hearer: Hearer, run: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     @wraps(run)
     def from_numpy(array: Any) -> torch.Tensor:
-        tensor = run(array)
-        if hearer.listens():
-            hearer.constant(tensor)
-        return tensor
+        return hearer.from_numpy(array, run) if hearer.listens() else run(array)
 
     return from_numpy
 

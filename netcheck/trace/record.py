@@ -27,7 +27,14 @@ import torch
 from torch import fx, nn
 
 from netcheck.load.held import Census
-from netcheck.torch_versions import DataDependentOutputException, DispatchMode, TorchFunctionMode, mode_popped, uncompiled
+from netcheck.torch_versions import (
+    DataDependentOutputException,
+    DispatchMode,
+    TorchFunctionMode,
+    mode_popped,
+    uncompiled,
+    unset_fake_temporarily,
+)
 from netcheck.trace import structure
 from netcheck.trace.calls import (
     EXPOSING,
@@ -264,10 +271,16 @@ class Recorder(TorchFunctionMode):
             self._leaves.forget(one)
             self._leaves.forget(other)
 
-    def constant(self, tensor: torch.Tensor) -> None:
-        """`torch.from_numpy` has made this tensor: a constant of the graph, as are the numbers in `torch.tensor([1.0])`."""
-        if self._touched is None:
-            self._scribe.hold(tensor)
+    def from_numpy(self, array: Any, run: Callable[..., torch.Tensor]) -> torch.Tensor:
+        """`torch.from_numpy(array)`: a constant of the graph, as are the numbers in `torch.tensor([1.0])`."""
+        if self._touched is not None:
+            return run(array)
+        with self._scribe.pausing():
+            tensor = run(array)  # a fake one, where forward runs on fake tensors
+            with unset_fake_temporarily():
+                real = run(array)
+        self._scribe.hold(tensor, real)
+        return tensor
 
     def backward(self, tensors: Any, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[..., Any]) -> None:
         """What `torch.autograd.backward(tensors, ...)` does while recording; `run` is PyTorch's own."""

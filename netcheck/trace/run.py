@@ -214,7 +214,10 @@ def cannot_run(model: nn.Module, error: BaseException, failure: Failure | None) 
 
 
 def materialized(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> nn.Module:
-    """The model itself; of a model with lazy layers, a copy whose parameters have taken their shapes from the input."""
+    """The model itself; of a model with lazy layers, a copy whose parameters have taken their shapes from the input.
+
+    Those of layers that forward does not come to are empty in the copy: nothing can be asked of a tensor without a shape.
+    """
     members = (*model.parameters(), *model.buffers())
     if not any(nn.parameter.is_lazy(member) for member in members):
         return model
@@ -227,6 +230,9 @@ def materialized(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
             twin(*structure.rebuild(args, torch.clone), **structure.rebuild(kwargs, torch.clone))
         except (Exception, SystemExit) as error:
             raise cannot_run(model, error, None) from error
+        for member in (*twin.parameters(), *twin.buffers()):
+            if nn.parameter.is_lazy(member):
+                member.materialize((0,))
     return twin
 
 

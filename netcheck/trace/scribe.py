@@ -272,9 +272,9 @@ class Scribe:
         node = self.recording.graph.call_function(structure.assemble, (template, parts))
         return self._note(node, None, value).node
 
-    def hold(self, tensor: torch.Tensor) -> None:
-        """Take a tensor that no torch call made for a constant."""
-        self._bind(self._lift(tensor), tensor)
+    def hold(self, tensor: torch.Tensor, real: torch.Tensor) -> None:
+        """Take a tensor that no torch call made for a constant: the one that has its values."""
+        self._bind(self._lift(real), tensor)
 
     def _lift(self, value: Any) -> fx.Node:
         """Keep `value` as a constant of the graph."""

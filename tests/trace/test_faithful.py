@@ -294,6 +294,11 @@ def through_numpy(self: Any, x: torch.Tensor) -> torch.Tensor:
     return self.linear(x) + torch.from_numpy(np.sin(x.detach().numpy()))
 
 
+def constants_of_numpy(self: Any, x: torch.Tensor) -> torch.Tensor:
+    rows = torch.from_numpy(np.arange(len(x))[::-1].copy())
+    return self.linear(x)[rows] + torch.from_numpy(np.arange(8))
+
+
 # ---- one tensor, and other references to it --------------------------------------------------------------------
 
 
@@ -360,6 +365,7 @@ SAME: list[tuple[Forward, dict[str, Any]]] = [
     (functional_jacobian, {}),
     (functional_hvp, {}),
     (through_numpy, {}),
+    (constants_of_numpy, {}),
     (shallow_copy, {}),
     (transposed_in_place, {}),
     (given_other_memory, {}),

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 from torch.nn.utils import weight_norm as old_weight_norm
 
+import netcheck
 from netcheck.trace import trace
 from netcheck.trace.kinds import Kind
 from tests.trace.replay import call, calls, feeds, line, module, require_replay, traced
@@ -285,6 +286,25 @@ def test_lazy_modules() -> None:
     assert nn.parameter.is_lazy(model[4].weight)
     assert graph.outputs[0].depends
     assert graph.module(PICTURE).shape == (2, 2)
+
+
+class LazyBeside(nn.Module):
+    """A net with a lazy layer that forward does not come to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used, self.unused = nn.LazyLinear(4), nn.LazyLinear(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.used(x) if len(x) else self.unused(x)  # type: ignore[no-any-return]
+
+
+def test_a_lazy_layer_that_never_runs() -> None:
+    model = LazyBeside()
+    graph = trace(model, (X,))
+    assert nn.parameter.is_lazy(model.unused.weight)
+    assert graph.module(X).shape == (len(X), 4)
+    assert "NC008" not in {finding.code for finding in netcheck.check(model, (X,), seeds=1).findings}
 
 
 # ---- wrappers and compilers --------------------------------------------------------------------------------
