@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sysconfig
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 
 from netcheck.errors import LoadError, NetcheckError
 from netcheck.findings import Location
 from netcheck.load import removed
-
-INSTALLED = tuple(
-    os.path.realpath(path) + os.sep
-    for path in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    if path
-)
-OWN = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
-
+from netcheck.load.absent import lack
+from netcheck.load.fence.state import excuse, refused_place, unbound_by
+from netcheck.load.raised import describe, user_line
 
 WITHOUT = (
     "netcheck lets the code that it checks write, send, start and train nothing: build the model without that, "
-    "or allow all but training (--allow-writes, or allow_writes=True)"
+    "or allow all of it (--allow-writes, or allow_writes=True)"
 )
 
 
@@ -58,9 +49,6 @@ def user_code(doing: str, file: str, line: int = 1) -> Iterator[None]:
 
 def load_error(doing: str, error: BaseException, file: str, line: int) -> LoadError:
     """The LoadError for what user code raised."""
-    from netcheck.load.absent import lack
-    from netcheck.load.fence.state import excuse, refused_place, unbound_by
-
     refusal = excuse(error)
     if refusal is None and (lacking := lack(error)) is not None:
         place = user_line(error) or Location(file, line)
@@ -74,43 +62,6 @@ def load_error(doing: str, error: BaseException, file: str, line: int) -> LoadEr
         return LoadError(f"{doing} raised {describe(error)}", help=advice(error), location=place)
     place = refused_place() or user_line(refusal) or Location(file, line)
     return LoadError(f"{doing} was stopped: {refusal}", help=WITHOUT, location=place)
-
-
-def describe(error: BaseException) -> str:
-    """The type and first line of an exception, whatever its `__str__` does."""
-    try:
-        text = str(error).strip()
-    except BaseException:
-        text = ""
-    first = text.splitlines()[0] if text else ""
-    if len(first) > 300:
-        first = first[:300] + " ..."
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
-def place_text(error: BaseException) -> str:
-    """The innermost place that an exception passed: "poor_init.py:57"."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "an unknown place"
-
-
-def user_line(error: BaseException) -> Location | None:
-    """The last line of user code in a traceback: not of an installed package, not of netcheck."""
-    if isinstance(error, SyntaxError) and error.filename and error.lineno:
-        return Location(error.filename, error.lineno, max(1, error.offset or 1))
-    found = None
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        path = frame.f_code.co_filename
-        if not path.startswith("<") and not is_installed(path):
-            found = Location(path, line, function=frame.f_code.co_qualname.removesuffix("<module>"))
-    return found
-
-
-@lru_cache(maxsize=8192)
-def is_installed(path: str) -> bool:
-    """Whether a file belongs to Python, an installed package or netcheck."""
-    real = os.path.realpath(path)
-    return real.startswith((*INSTALLED, OWN)) or f"{os.sep}site-packages{os.sep}" in real
 
 
 def advice(error: BaseException) -> str:

@@ -28,8 +28,8 @@ from typing import Any
 from netcheck.load import fence
 from netcheck.load.absent import faulty_import, stand_ins
 from netcheck.load.fence.state import Halted, left_out, state, told
-from netcheck.load.guard import describe
 from netcheck.load.omit import is_consequence, omit
+from netcheck.load.raised import describe
 from netcheck.source.models import training_line
 from netcheck.source.needed import bound, needed_numbers
 from netcheck.source.scopes import FunctionNode, first_line
@@ -64,7 +64,8 @@ class Statements:
         numbers = needed_numbers(tree, symbols) if symbols else set(range(len(tree.body)))
         self.needed = {id(statement) for number, statement in enumerate(tree.body) if number in numbers}
         self.vital = self.needed if symbols else set()  # those whose exceptions are the file's
-        self.training = {id(one): line for one in tree.body if (line := training_line(one, tree))}
+        known = ((id(one), training_line(one, tree)) for one in tree.body if state.closed)
+        self.training = {statement: line for statement, line in known if line}
         self.missing: set[str] = set()  # names that statements which were left out would have bound
         self.failure: BaseException | None = None  # the first for which a statement was left out
         self.spare = SPARE_SECONDS

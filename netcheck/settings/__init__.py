@@ -85,7 +85,7 @@ class Settings:
         jobs: how many targets are checked at a time.
         cache: whether to take over what an earlier run found; the command does so unless it is told not to.
         cache_dir: where that is kept; None means this user's folder for caches.
-        allow_writes: whether the code that is checked may write files, start processes and use the network.
+        allow_writes: whether the code that is checked may write files, start processes, use the network and train.
         seed: what the random number generators start from where models are built and probed, from 0 to 2**32 - 1 (the most
             that numpy takes).
 
@@ -281,7 +281,7 @@ class Settings:
     allow_writes: bool = option(
         False,
         Switch(off="--no-allow-writes"),
-        "Let the code that is checked write files, start processes and use the network, or do not. Default: --no-allow-writes.",
+        "Let the code that is checked write files, start processes, use the network and train. Default: --no-allow-writes.",
     )
     verbose: bool = option(
         False,

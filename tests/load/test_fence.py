@@ -141,15 +141,16 @@ def test_training_of_an_imported_file_is_named_with_its_file(looked_at):
     assert "trains_itself.py line 2 (trains: backward(), at line 3)" in str(reports["trains_in_an_import"])
 
 
-def test_with_writes_allowed_all_happens_but_training(tmp_path, monkeypatch):
+def test_with_writes_allowed_all_happens(tmp_path, monkeypatch):
     kept(tmp_path)
     text = HEAD + IMPORTS + NET + "model = Net()\nopen('out.txt', 'w').write('x')\nsubprocess.run(['touch', 'run.txt'])\n"
-    (tmp_path / "net.py").write_text(text + "for _ in range(10**9):\n    model(torch.ones(1, 4)).sum().backward()\n")
+    (tmp_path / "net.py").write_text(text + "model(torch.ones(1, 4)).sum().backward()\nopen('trained.txt', 'w').close()\n")
     reports, same = check(tmp_path, monkeypatch, "net.py", allow_writes=True)
     assert not same
     assert (tmp_path / "out.txt").read_text() == "x"
     assert (tmp_path / "run.txt").exists()
-    assert [one.reason for one in reports["net"].left_out] == ["trains, at line 19"]
+    assert (tmp_path / "trained.txt").exists()
+    assert not reports["net"].left_out
 
 
 def test_what_is_written_can_be_read_again(tmp_path, monkeypatch):

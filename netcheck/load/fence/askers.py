@@ -17,7 +17,7 @@ from functools import lru_cache
 from types import FrameType
 
 from netcheck.load.fence.state import note, state
-from netcheck.load.guard import OWN, is_installed
+from netcheck.load.raised import OWN, is_installed
 
 PYTHON = tuple(os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib"))
 PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from netcheck.findings import LeftOut, Location
+from netcheck.load.raised import describe, user_line
 
 DENIED = re.compile(r"permission denied|operation not permitted", re.IGNORECASE)
 PATIENCE = 100  # refusals at one line until one is raised that `except Exception` does not catch
@@ -163,8 +164,6 @@ def excuse(error: BaseException) -> Refused | Halted | None:
 
 def denied(error: BaseException) -> Refused | None:
     """The same for what the kernel refused to compiled code, which nobody has noted yet."""
-    from netcheck.load.guard import describe, user_line
-
     denial = next((one for one in chain(error) if isinstance(one, Exception) and DENIED.search(describe(one))), None)
     if denial is None:
         return None

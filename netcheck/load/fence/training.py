@@ -20,13 +20,9 @@ from netcheck.load.fence.state import Halted, state
 
 
 def patches() -> list[Patch]:
-    """Those about training."""
-    return [Patch(torch.autograd, "backward", backward)]
-
-
-def writers() -> list[Patch]:
-    """Those about files and connections that compiled code makes."""
+    """Training, and files and connections that compiled code makes."""
     return [
+        Patch(torch.autograd, "backward", backward),
         Patch(torch, "save", save),
         Patch(torch.distributed, "init_process_group", refusing(lambda *args, **kwargs: "opens connections to other processes")),
         Patch(torch.jit, "save", write_nothing("torch.jit.save")),
