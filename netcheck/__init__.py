@@ -6,22 +6,24 @@
     print(report)
     netcheck.assert_clean(model)        # in a test
 
-Importing netcheck imports neither torch nor click: each public name is imported when it is first used (PEP
-562).
+Importing netcheck imports neither torch nor click: plain data aside, each public name is imported when it is first used
+(PEP 562).
 """
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict
 
 if TYPE_CHECKING:
     from netcheck.api import assert_clean, infer_inputs, rules, trace
     from netcheck.engine import check
     from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError, UsageError
-    from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict
 
 __version__ = "0.1.0"
 
@@ -57,8 +59,8 @@ HOMES = {
         "TraceError",
         "UsageError",
     ),
-    "netcheck.findings": ("Evidence", "Finding", "Location", "Report", "Severity", "Verdict"),
 }
+Report.presentation = staticmethod(partial(import_module, "netcheck.report.presentation"))
 HOME_OF = {name: home for home, names in HOMES.items() for name in names}
 
 

@@ -19,13 +19,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
-if TYPE_CHECKING:
-    from netcheck.measure.batch_figures import Batches
-    from netcheck.measure.cost_figures import Cost
-    from netcheck.trace.graph import ModelGraph
-
+from netcheck.figures.batches import Batches
+from netcheck.figures.cost import Cost
+from netcheck.figures.gradients import Gradients
+from netcheck.location import Location
 
 INTERRUPTED = "not checked: the run was ended before"  # why a model was skipped, after Ctrl-C
 
@@ -61,21 +60,6 @@ class Verdict(StrEnum):
     SUSPECTED = "suspected"  # only the static analysis says so
     CONFIRMED = "confirmed"  # the fact is proven: measured by the probe, or read off the graph or the weights
     CLEARED = "cleared"  # the probe measured that it does no harm here: never fails a run
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """A place in the user's source. Lines and columns count from 1; an end column points past the last character."""
-
-    file: str
-    line: int
-    column: int = 1
-    end_line: int | None = None
-    end_column: int | None = None
-    function: str = ""  # qualified name of the function that holds the line, if known
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +256,15 @@ class Suppression:
     known: bool
 
 
+class Presentation(Protocol):
+    """What shows reports: `netcheck.report.presentation`."""
+
+    def as_text(self, report: Report) -> str: ...
+    def as_html(self, report: Report) -> str: ...
+    def as_dict(self, report: Report) -> dict[str, Any]: ...
+    def as_figure(self, report: Report, axes: Any = None) -> Any: ...
+
+
 @dataclass
 class Report:
     """What one check of one model found.
@@ -290,11 +283,15 @@ class Report:
         unshown: why a part of it is missing where it is shown; "" in every report that is whole.
         left_out: lines that were not let write, send, start or train anything, in the order in which they were met.
         construction: how the model was built, where its class needs arguments that nobody gave.
+        gradients: what the probe measured; None without it.
+        presentation: gives what shows reports; set by the package itself, as that stands above what it shows.
     """
+
+    presentation: ClassVar[Callable[[], Presentation]]
 
     model: str
     findings: list[Finding] = field(default_factory=list)
-    graph: ModelGraph | None = None
+    graph: Any = None  # a netcheck.trace.graph.ModelGraph, which is no plain data
     summary: Summary | None = None
     inputs: str = ""
     skipped: list[str] = field(default_factory=list)
@@ -307,8 +304,7 @@ class Report:
     unshown: str = ""
     construction: Construction | None = None
 
-    # What the measurements of later stages fill in: None where they were not made.
-    gradients: Any = None
+    gradients: Gradients | None = None
     # Cost and batches are worked out when somebody asks for them: what does so, until then.
     measure_cost: Callable[[], Cost | None] | None = field(default=None, repr=False, compare=False)
     known_cost: Cost | None = None
@@ -364,26 +360,18 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-serializable account of the whole report, by the schema that `netcheck.report.json` documents."""
-        from netcheck.report import json as json_report
-
-        return json_report.model_entry(self)
+        return type(self).presentation().as_dict(self)
 
     def plot_gradients(self, axes: Any = None) -> Any:
         """Draw the gradient on its way through the net with matplotlib (extra `plot`); see `netcheck.report.plot`."""
-        from netcheck.report import plot
-
-        return plot.gradients(self, axes)
+        return type(self).presentation().as_figure(self, axes)
 
     def __str__(self) -> str:
-        from netcheck.report import text
-
-        return text.render([self], colour=False)
+        return type(self).presentation().as_text(self)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from netcheck.report import html
-
-        return html.fragment(self)
+        return type(self).presentation().as_html(self)
 
 
 def by_importance(findings: Iterable[Finding]) -> list[Finding]:

@@ -108,8 +108,8 @@ def check(
         ignore: rules to leave out; the longer selector wins over a shorter one.
         seed: what the random number generators start from where a class or function builds the model and where
             it is probed, so that every check judges the same weights and measures the same.
-        allow_writes: whether the model's code may write files, start processes and use the network; else it is not let, and
-            `report.left_out` says which of its lines would have.
+        allow_writes: whether the model's code may write files, start processes, use the network and train; else it is not
+            let, and `report.left_out` says which of its lines would have.
 
     Raises:
         UsageError: a selector matches no rule, the seed is no seed, or an option has no such value.

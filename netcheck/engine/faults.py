@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from netcheck.errors import BackwardError, Defect, NeedsArguments, NetcheckError, TraceError
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict
-from netcheck.load.guard import describe, place_text
+from netcheck.load.raised import describe, place_text
 from netcheck.rules import base
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from netcheck.engine.faults import contained, notice
 from netcheck.findings import Finding, Report, by_importance
 from netcheck.launch import launched
-from netcheck.load.guard import describe, place_text
+from netcheck.load.raised import describe, place_text
 from netcheck.rules import base, suppressions, verdicts
 from netcheck.rules.ignores import is_ignored
 from netcheck.settings import Settings
 
 if TYPE_CHECKING:
-    from netcheck.measure.cost_figures import Cost
-    from netcheck.measure.measurement import Gradients
+    from netcheck.figures.cost import Cost
+    from netcheck.figures.gradients import Gradients
     from netcheck.trace.graph import ModelGraph
 
 

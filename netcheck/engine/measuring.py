@@ -12,17 +12,17 @@ from netcheck.engine.subjects import in_training
 from netcheck.errors import ProbeError
 from netcheck.findings import Finding, Report
 from netcheck.launch import launched
-from netcheck.load.guard import describe, place_text
+from netcheck.load.raised import describe, place_text
 from netcheck.rules import verdicts
 from netcheck.settings import Settings
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from netcheck.figures.batches import Batches
+    from netcheck.figures.cost import Cost
+    from netcheck.figures.gradients import Gradients
     from netcheck.load.inputs import ExampleInputs
-    from netcheck.measure.batch_figures import Batches
-    from netcheck.measure.cost_figures import Cost
-    from netcheck.measure.measurement import Gradients
     from netcheck.trace.graph import ModelGraph
 
 INFERRED = ", inferred"  # in the description of inputs that netcheck made up: their batch size means nothing

@@ -19,7 +19,7 @@ from netcheck.errors import (
 )
 from netcheck.findings import Construction, Location, Report
 from netcheck.load.arguments import listed, required
-from netcheck.load.guard import describe
+from netcheck.load.raised import describe
 from netcheck.settings import Settings, models
 from netcheck.settings.patterns import matches_file
 

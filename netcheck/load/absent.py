@@ -24,7 +24,7 @@ from torch import nn
 
 from netcheck.load import removed
 from netcheck.load.fence.state import chain, excuse
-from netcheck.load.guard import describe, is_installed, user_line
+from netcheck.load.raised import describe, is_installed, user_line
 from netcheck.source.needed import bound, used
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from netcheck.errors import LoadError, NeedsArguments
 from netcheck.findings import Location
-from netcheck.load.guard import describe
+from netcheck.load.raised import describe
 
 CONFIG_ENDINGS = ("Config", "Configuration", "Args", "Arguments", "Options", "HParams", "Settings", "Params")
 EXAMPLES = {int: 64, float: 0.1, bool: True, str: "...", list: [64], tuple: [64], dict: {}}  # shown, never used

@@ -31,7 +31,8 @@ from netcheck.errors import LoadError
 from netcheck.findings import Location
 from netcheck.load import fence
 from netcheck.load.fence.command_line import own_command_line
-from netcheck.load.guard import is_installed, user_code
+from netcheck.load.guard import user_code
+from netcheck.load.raised import is_installed
 from netcheck.load.statements import Statements
 from netcheck.source.dependencies import files_of, imported
 from netcheck.source.imports import folders_above, project_roots

@@ -27,7 +27,8 @@ from torch import nn
 from netcheck.errors import TraceError
 from netcheck.load import fence
 from netcheck.load.fence.state import Halted, chain, state, told
-from netcheck.load.guard import WITHOUT, is_installed, user_line
+from netcheck.load.guard import WITHOUT
+from netcheck.load.raised import is_installed, user_line
 from netcheck.source.needed import bound
 from netcheck.source.parse import Unreadable, parse, parse_bytes
 from netcheck.source.scopes import FunctionNode, first_line

@@ -28,8 +28,8 @@ import torch
 from torch import nn
 
 from netcheck.load.contents import CONTAINERS, restore, saved
-from netcheck.load.guard import is_installed
 from netcheck.load.keeping import PutBack
+from netcheck.load.raised import is_installed
 from netcheck.load.randomness import generator_kept, is_generator
 from netcheck.torch_versions import global_hooks
 

@@ -20,9 +20,10 @@ from netcheck.load import fence
 from netcheck.load.absent import Absent, Base
 from netcheck.load.arguments import fitting, lacking, needs_arguments, required
 from netcheck.load.fence.command_line import own_command_line
-from netcheck.load.guard import NotAModel, describe, user_code
+from netcheck.load.guard import NotAModel, user_code
 from netcheck.load.modules import import_file, import_module
 from netcheck.load.omit import past_refusals
+from netcheck.load.raised import describe
 from netcheck.load.randomness import preserved_random_state
 from netcheck.load.untouched import silent
 from netcheck.load.weights import load_weights

@@ -17,10 +17,11 @@ import torch
 from torch import nn
 
 from netcheck.errors import TraceError
-from netcheck.measure.batch_figures import Input
+from netcheck.figures.batches import Input
 from netcheck.trace import structure
+from netcheck.trace.attempts import argument_names, attempt_fake
 from netcheck.trace.graph import ModelGraph
-from netcheck.trace.run import argument_names, attempt_fake, trace
+from netcheck.trace.run import trace
 
 _MOST_TRIES = 16
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from netcheck.measure.cost_figures import OPTIMIZERS, Cost, LayerCost, Memory
+from netcheck.figures.cost import OPTIMIZERS, Cost, LayerCost, Memory
 from netcheck.measure.peak import working_peak
 from netcheck.measure.replay import Step, Storage, replay
 from netcheck.trace import structure

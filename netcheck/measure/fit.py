@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from netcheck.errors import TraceError
+from netcheck.figures.cost import Cost
 from netcheck.measure.accelerators import drivers_at_rest
 from netcheck.measure.axes import BatchAxes
 from netcheck.measure.cost import total
-from netcheck.measure.cost_figures import Cost
 from netcheck.measure.peak import loads
 from netcheck.measure.replay import Step, replay
 from netcheck.measure.size import Size

@@ -22,11 +22,11 @@ import torch
 from torch import nn
 
 from netcheck.errors import BackwardError, NetcheckError, ProbeError
-from netcheck.load.guard import describe, place_text
+from netcheck.figures.gradients import Gradients, Pass
+from netcheck.load.raised import describe, place_text
 from netcheck.measure import plan as planning
 from netcheck.measure.failing import explained
 from netcheck.measure.inputs import Example
-from netcheck.measure.measurement import Gradients, Pass
 from netcheck.measure.passes import Outcome, Stage, closing
 from netcheck.measure.plan import Plan, is_out_of_memory
 from netcheck.measure.precision import coarsest, part_of, real

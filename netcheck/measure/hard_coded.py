@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from torch import fx
 
 from netcheck.errors import TraceError
-from netcheck.trace.run import attempt_fake
+from netcheck.trace.attempts import attempt_fake
 
 if TYPE_CHECKING:
     from netcheck.measure.axes import BatchAxes

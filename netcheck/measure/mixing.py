@@ -28,8 +28,9 @@ from netcheck.measure.axes import BatchAxes
 from netcheck.measure.chance import Chanceless, chanceless_copy
 from netcheck.measure.replay import callee, evaluated
 from netcheck.trace import structure
+from netcheck.trace.attempts import argument_names
 from netcheck.trace.calls import after
-from netcheck.trace.run import argument_names, trace
+from netcheck.trace.run import trace
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

@@ -18,8 +18,8 @@ import torch
 from torch import nn
 
 from netcheck.errors import BackwardError, ProbeError
-from netcheck.load.guard import describe
 from netcheck.load.held import Census, swapped, take_census
+from netcheck.load.raised import describe
 from netcheck.load.randomness import seed_all
 from netcheck.load.untouched import default_dtype, untouched
 from netcheck.measure.follow import Calls, FlagsOfLeavesOnly, Follower, expected_calls
@@ -29,8 +29,8 @@ from netcheck.measure.precision import converted, narrowest, own_precisions
 from netcheck.measure.watch import Listener, Watch, Wires, parameter_names
 from netcheck.torch_versions import OpOverload
 from netcheck.trace import structure
+from netcheck.trace.attempts import argument_names, run_recorded
 from netcheck.trace.record import Recorder, Unannounced
-from netcheck.trace.run import argument_names, run_recorded
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

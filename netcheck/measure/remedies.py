@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 
 from netcheck.errors import NetcheckError
+from netcheck.figures.gradients import Gradients, Pass, Remedy
 from netcheck.measure.gradients import Experiment
 from netcheck.measure.inputs import Example
-from netcheck.measure.measurement import Gradients, Pass, Remedy
 from netcheck.measure.passes import Alter, Alteration, Stage
 from netcheck.measure.plan import Plan, is_out_of_memory, release_memory
 from netcheck.measure.summary import effective_rank, spectrum
@@ -31,6 +31,7 @@ from netcheck.trace.budget import WARN as BUDGET
 from netcheck.trace.budget import Cause, changes
 from netcheck.trace.gain import Change, Network, following_activation, recommended_square
 from netcheck.trace.kinds import Kind
+from netcheck.trace.weights import weight_of
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -138,7 +139,7 @@ def alteration(graph: ModelGraph, cause: Cause, change: Change, seed: int) -> Al
     made.operations.update(dict.fromkeys(change.activation, rectified))
     made.operations.update({node: normalized(node) for node in change.normalized})
     for node in change.skipped if cause is Cause.NO_SKIP else ():
-        if node.weight is not None:
+        if weight_of(node) is not None:
             made.operations.update(skip_around(node))
     return made
 
@@ -169,7 +170,7 @@ def initialized(
 
     `parameters` are the model's by name, `names` the first name of each by its id.
     """
-    weight = node.weight
+    weight = weight_of(node)
     if weight is None or weight.name not in parameters:
         return {}
     old = parameters[weight.name].detach()

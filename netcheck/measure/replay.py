@@ -21,9 +21,9 @@ from netcheck.load.untouched import silent_fakes
 from netcheck.measure.operation import EQUALLY_COSTLY, Origin, Profile, fake_tensor, like, profiled
 from netcheck.torch_versions import FakeTensor, without_onednn
 from netcheck.trace import structure
+from netcheck.trace.attempts import argument_names, device_of
 from netcheck.trace.calls import after
 from netcheck.trace.fakes import Fakes
-from netcheck.trace.run import argument_names, device_of
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

@@ -19,11 +19,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from netcheck.figures.batches import Comparison, ParallelRun
 from netcheck.load.held import changing_only_itself
 from netcheck.load.randomness import seeded
 from netcheck.load.untouched import default_dtype
 from netcheck.measure.axes import BatchAxes
-from netcheck.measure.batch_figures import Comparison, ParallelRun
 from netcheck.measure.chance import Chanceless, chanceless_copy
 from netcheck.measure.differences import (
     Axes,

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netcheck.errors import TraceError
+from netcheck.figures.batches import Batches
+from netcheck.figures.cost import Memory
 from netcheck.measure.axes import BatchAxes
-from netcheck.measure.batch_figures import Batches
 from netcheck.measure.cost import cost
-from netcheck.measure.cost_figures import Memory
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from netcheck.errors import TraceError
+from netcheck.figures.batches import Batches, Comparison, Operation, Shard
 from netcheck.measure.axes import BatchAxes
-from netcheck.measure.batch_figures import Batches, Comparison, Operation, Shard
 from netcheck.measure.distributed import Ranks
 from netcheck.measure.hard_coded import find_hard_coded, recorded_until
 from netcheck.measure.mixing import WHOLE, UnjudgedError, find_mixing
@@ -26,8 +26,8 @@ from netcheck.measure.scatter import CannotScatterError, chunk_sizes, sampler_sh
 from netcheck.measure.shards import RANDOM, CannotCompareError, compare
 from netcheck.measure.size import EXACT_FLOPS, MOST_BYTES, MOST_FLOPS, PASSES, Size
 from netcheck.trace import structure
+from netcheck.trace.attempts import can_run_for_real
 from netcheck.trace.kinds import Kind
-from netcheck.trace.run import can_run_for_real
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node

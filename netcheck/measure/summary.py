@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from netcheck.measure.measurement import Gradients, NodeProfile, ParameterProfile, Pass, Slope
+from netcheck.figures.gradients import Gradients, NodeProfile, ParameterProfile, Pass, Slope
 from netcheck.measure.passes import Stage
 from netcheck.measure.precision import coarsest, real
 from netcheck.measure.watch import parameter_names

@@ -7,7 +7,7 @@ device 1  forward (25, 10)
 
 from __future__ import annotations
 
-from netcheck.measure.batch_figures import Batches, Comparison, ParallelRun, Shard
+from netcheck.figures.batches import Batches, Comparison, ParallelRun, Shard
 from netcheck.report.cost import counted, size
 
 MOST_ROWS = 16  # devices that are listed without --verbose

@@ -5,7 +5,7 @@ cost: 24.4 GFLOPs and 82.3 MiB of saved activations a step of 2 samples, 516.1 M
 
 from __future__ import annotations
 
-from netcheck.measure.cost_figures import Cost
+from netcheck.figures.cost import Cost
 from netcheck.report.columns import in_columns
 from netcheck.report.terminal import printable, shorten
 

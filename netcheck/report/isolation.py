@@ -18,7 +18,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from netcheck.findings import Finding, Report
-from netcheck.load.guard import describe
+from netcheck.load.raised import describe
 
 Options = ParamSpec("Options")
 Shown = TypeVar("Shown")

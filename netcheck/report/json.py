@@ -149,8 +149,8 @@ from netcheck.report import selection
 from netcheck.report.isolation import isolated, isolated_one
 
 if TYPE_CHECKING:
-    from netcheck.measure.batch_figures import Batches
-    from netcheck.measure.cost_figures import Cost
+    from netcheck.figures.batches import Batches
+    from netcheck.figures.cost import Cost
 
 SCHEMA = 1
 

@@ -13,7 +13,7 @@ from netcheck.report.columns import in_columns
 from netcheck.report.terminal import printable, shorten
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients, NodeProfile
+    from netcheck.figures.gradients import Gradients, NodeProfile
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 WIDTH = 60  # blocks at most: beyond, neighbouring layers share one

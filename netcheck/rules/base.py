@@ -38,9 +38,9 @@ from netcheck.rules.thresholds import Threshold, limit
 from netcheck.settings.options import did_you_mean
 
 if TYPE_CHECKING:
-    from netcheck.measure.batch_figures import Batches, Operation
-    from netcheck.measure.cost_figures import Cost
-    from netcheck.measure.measurement import Gradients
+    from netcheck.figures.batches import Batches, Operation
+    from netcheck.figures.cost import Cost
+    from netcheck.figures.gradients import Gradients
     from netcheck.settings import Settings
     from netcheck.trace.graph import Member, ModelGraph, Node, Submodule
 

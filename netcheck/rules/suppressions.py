@@ -93,7 +93,7 @@ def class_place(graph: ModelGraph) -> Location | None:
 
 def source_files(graph: ModelGraph) -> list[str]:
     """The files of a model's own definition and of its modules' classes, without those of installed packages."""
-    from netcheck.load.guard import is_installed
+    from netcheck.load.raised import is_installed
     from netcheck.source.places import class_file
 
     files = {graph.origin.file} if graph.origin else set()

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from netcheck.figures.decades import held
 from netcheck.findings import Finding, Severity, Verdict
 from netcheck.rules import base
 from netcheck.rules.helpers import depth_budget
-from netcheck.trace.decades import held
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients
+    from netcheck.figures.gradients import Gradients
 
 
 # What the remedies of the depth budget may mend.

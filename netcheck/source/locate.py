@@ -23,14 +23,13 @@ from netcheck.findings import Location
 from netcheck.source.builders import (
     Site,
     called_functions,
-    contents,
     dotted,
     file_index,
     resolve,
     returned,
     values_of,
 )
-from netcheck.source.history import END, class_history, history
+from netcheck.source.contents import END, class_history, contents, history
 from netcheck.source.imports import imported_as
 from netcheck.source.recipe import Item, One, Recipe, ones, parse_items
 from netcheck.source.scopes import SELF, FunctionNode, Scope, index

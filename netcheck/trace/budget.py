@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from netcheck.load.randomness import preserved_random_state
 from netcheck.trace import behaviour
 from netcheck.trace.gain import Change, Layer, Network, following_activation, is_gate, recommended_square
 from netcheck.trace.kinds import Kind, is_weight_layer
+from netcheck.trace.paths import depth, plain_depth
+from netcheck.trace.question import question
 from netcheck.trace.weights import trained_matrices
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import ModelGraph, Node
+    from netcheck.trace.node import Node, Nodes
 
 # Decades of gain, of either sign. On 560 small networks |gain| > 3 has precision 1.00 for "does not train with SGD"; no
 # torchvision model at its own initialization is beyond 3.
@@ -67,7 +70,14 @@ class Diagnosis:
         return self.remedies[self.cause] if self.cause is not None else self.gain
 
 
-def diagnose(graph: ModelGraph) -> Diagnosis:
+@question
+def diagnosis(graph: Nodes) -> Diagnosis:
+    """The static gain of a graph, and what is to blame where it is outside the depth budget."""
+    with preserved_random_state():  # it tries what functions do
+        return diagnose(graph)
+
+
+def diagnose(graph: Nodes) -> Diagnosis:
     """Estimate the gain, and find its cause where it is outside the budget."""
     network = Network(graph)
     constant = constant_layers(network)  # a fault of its own, where it is one
@@ -78,7 +88,7 @@ def diagnose(graph: ModelGraph) -> Diagnosis:
         network.stats.update({node: recommended(node) for node in constant})
         estimate = network.estimate()
     layers = tuple(node for node in network.layers if node is not network.head)
-    budget = WARN + (RESIDUAL_SLACK if graph.plain_depth < graph.depth / 2 else 0.0)
+    budget = WARN + (RESIDUAL_SLACK if plain_depth(graph) < depth(graph) / 2 else 0.0)
     if abs(estimate.gain) <= budget:
         return Diagnosis(estimate.gain, budget, {}, None, layers, network)
     remedies = {cause: network.estimate(change).gain for cause, change in changes(network).items()}

@@ -18,14 +18,14 @@ from netcheck.trace import composites
 from netcheck.trace.kinds import FUNCTIONS, MODULES, Kind
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import ModelGraph, Node
+    from netcheck.trace.node import Node, Nodes
 
 _DRAWS = frozenset(("bernoulli", "dropout", "feature_dropout", "alpha_dropout", "multinomial"))
 _AFFINE = {Kind.ADD: Kind.SHIFT, Kind.GATE: Kind.SCALE}
 _NO_GRADIENT = frozenset((Kind.COMPARE, Kind.DETACH, Kind.CONSTANT, Kind.RANDOM, Kind.PARAMETER))
 
 
-def classify(graph: ModelGraph) -> None:
+def classify(graph: Nodes) -> None:
     """Give every node its `kind`, `detail`, `depends` (on the input) and `carries` (a gradient from the input)."""
     for node in graph.nodes:
         node.kind, node.detail = look_up(node)

@@ -35,13 +35,13 @@ from netcheck.trace.softmaxes import find_log_softmax, find_softmax
 from netcheck.trace.values import TooCostly
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import ModelGraph, Node
+    from netcheck.trace.node import Node, Nodes
 
 _LARGEST = 200_000  # elements of the origin on which a normalization is tried
 _STEEPEST = 30.0  # an activation is no exp: its slope stays moderate on [-6, 6]
 
 
-def find(graph: ModelGraph) -> None:
+def find(graph: Nodes) -> None:
     """Mark the composites of a graph, and measure the behaviour of every activation in it."""
     measured: dict[Any, Activation | None] = {}
     for node in graph.nodes:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from netcheck.figures.decades import held
 from netcheck.trace import paths
-from netcheck.trace.decades import held
 from netcheck.trace.kinds import Kind, is_weight_layer
 from netcheck.trace.moments import (
     STEPS,
@@ -46,7 +46,7 @@ _PASSING = frozenset((
 
 if TYPE_CHECKING:
     from netcheck.trace.behaviour import Activation
-    from netcheck.trace.graph import ModelGraph, Node
+    from netcheck.trace.node import Node, Nodes
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Estimate:
 class Network:
     """One graph, prepared so that many changes to it can be estimated quickly: weights are read once."""
 
-    def __init__(self, graph: ModelGraph) -> None:
+    def __init__(self, graph: Nodes) -> None:
         self.graph = graph
         self.nodes = paths.ways(graph)
         self.layers = [node for node in self.nodes if is_weight_layer(node)]

@@ -8,12 +8,12 @@
     _1       call_module  nn.Tanh     activation   (2, 4)   "1"
     output   output       output      output
 
-`Node` wraps one torch.fx node; `ModelGraph` holds them in the order in which forward ran them.
+`Node` wraps one torch.fx node; `ModelGraph` holds them in the order in which forward ran them, and answers for the whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,20 +21,17 @@ import torch
 from torch import fx, nn
 
 from netcheck.errors import TraceError
-from netcheck.findings import Layer, Location, Summary
-from netcheck.load.randomness import preserved_random_state
-from netcheck.source.places import built_at
-from netcheck.trace import paths, places, residual
+from netcheck.findings import Layer, Summary
+from netcheck.trace import paths
+from netcheck.trace.budget import Diagnosis, diagnosis
 from netcheck.trace.classify import classify
 from netcheck.trace.kinds import Kind, is_weight_layer
 from netcheck.trace.members import Member, Submodule
-from netcheck.trace.node import Node
+from netcheck.trace.node import Node, Nodes
+from netcheck.trace.residual import Residual, residuals
 
 if TYPE_CHECKING:
-    from netcheck.source.locate import Definition
-    from netcheck.trace.budget import Diagnosis
     from netcheck.trace.recording import Recording
-    from netcheck.trace.residual import Residual
 
 _SHOWN = frozenset((
     Kind.LINEAR, Kind.CONV, Kind.EMBEDDING, Kind.RECURRENT, Kind.ATTENTION, Kind.ACTIVATION, Kind.SOFTMAX, Kind.NORM,
@@ -42,19 +39,15 @@ _SHOWN = frozenset((
 ))  # fmt: skip
 
 
-class ModelGraph:
+class ModelGraph(Nodes):
     """What one forward pass of a model does.
 
+    What `Nodes` has, and:
+
     Attributes:
-        model: the user's model (of a lazy model: an initialized copy).
-        nodes: all operations in the order in which forward ran them.
         tensors: "fake" if nothing was computed, "real" if forward needed values.
-        lost: nodes that stand for tensors which no recorded operation made.
-        origin: the function or variable that the model came from, where its class does not tell how it was built.
-        reads: nodes whose values forward looked at: only the recorded path was seen.
-        kept: nodes whose values forward left behind in the model: attributes that it set, buffers that it wrote to.
-        sized: nodes whose shape, type or device forward looked at.
         example: the arguments (args, kwargs) that forward was run on.
+        again: traces the same call in training mode, or in eval mode.
     """
 
     def __init__(
@@ -64,47 +57,14 @@ class ModelGraph:
         *,
         tensors: str,
         example: tuple[tuple[Any, ...], dict[str, Any]] = ((), {}),
+        again: Callable[[ModelGraph, bool], ModelGraph] | None = None,
     ) -> None:
-        self.model = model
-        self.recording = recording
-        self.origin: Definition | None = None
+        super().__init__(model, recording)
         self.tensors = tensors
         self.example = example
+        self._again = again
         self._in_mode: dict[bool, ModelGraph] = {}
-        self.nodes = [Node(self, i, node, recording.calls.get(node)) for i, node in enumerate(recording.graph.nodes)]
-        self.by_fx = {node.fx: node for node in self.nodes}
-        for node in self.nodes:
-            node.inputs = tuple(self.by_fx[fx_input] for fx_input in node.fx.all_input_nodes)
-            node.outdated = tuple(self.by_fx[fx_input] for fx_input in node.call.outdated) if node.call else ()
-        for node in self._find_live():
-            for source in node.inputs:
-                source.users.append(node)
-        self.lost = [self.by_fx[node] for node in recording.lost]
-        self.kept = [self.by_fx[node] for node in dict.fromkeys((*recording.kept, *recording.written))]
-        self.sized = {self.by_fx[node] for node in recording.sized}
         classify(self)
-        reads = dict.fromkeys(self.by_fx[node] for node in recording.reads)
-        self.reads = [node for node in reads if node.depends]
-
-    def _find_live(self) -> list[Node]:
-        """Mark the nodes that the result depends on, and return them in execution order."""
-        for node in reversed(self.nodes):
-            node.live = node.live or node.op == "output"
-            if node.live:
-                for source in node.inputs:
-                    source.live = True
-        return [node for node in self.nodes if node.live]
-
-    def __iter__(self) -> Iterator[Node]:
-        return iter(self.nodes)
-
-    def __len__(self) -> int:
-        return len(self.nodes)
-
-    @property
-    def class_name(self) -> str:
-        """The model's class."""
-        return type(self.model).__name__
 
     @cached_property
     def module(self) -> fx.GraphModule:
@@ -129,42 +89,6 @@ class ModelGraph:
         """Why the graph would compute something else than the model, where it would; a sentence each."""
         lost = ["forward uses tensors that no recorded operation made"] if self.lost else []
         return [*lost, *dict.fromkeys(self.recording.frozen)]
-
-    @property
-    def inputs(self) -> list[Node]:
-        """The arguments of forward."""
-        return [node for node in self.nodes if node.op == "placeholder"]
-
-    @property
-    def outputs(self) -> list[Node]:
-        """The nodes whose values forward returned, in order; those inside a returned object too."""
-        pending, found = list(reversed(self.nodes[-1].inputs)), dict[Node, None]()
-        opened: set[Node] = set()
-        while pending:
-            node = pending.pop()
-            if node.function in ("assemble", "container"):
-                pending += reversed(node.inputs) if node not in opened else ()
-                opened.add(node)
-            elif node.depends:
-                found[node] = None
-        return list(found)
-
-    @property
-    def returned(self) -> list[Node]:
-        """`outputs`, or the constants that forward returned in their place."""
-        return self.outputs or [node for node in self.nodes[-1].inputs if node.shape is not None]
-
-    @cached_property
-    def used(self) -> set[Node]:
-        """The nodes that the result, a value that forward looked at, or anything that it left behind depends on."""
-        pending = [*(node for node in self.nodes if node.op == "output"), *self.reads, *self.kept]
-        used = set(pending)
-        while pending:
-            for source in pending.pop().inputs:
-                if source not in used:
-                    used.add(source)
-                    pending.append(source)
-        return used
 
     @cached_property
     def submodules(self) -> list[Submodule]:
@@ -209,52 +133,28 @@ class ModelGraph:
     def _by_path(self) -> dict[str, Submodule]:
         return {submodule.path: submodule for submodule in self.submodules}
 
-    @cached_property
-    def ways(self) -> list[Node]:
-        """The nodes on any way from the input to the main output, in execution order."""
-        return paths.find_ways(self)
-
-    @cached_property
+    @property
     def depth(self) -> int:
         """The most weight layers on any way from input to output."""
-        return paths.most(self, is_weight_layer)
+        return paths.depth(self)
 
-    @cached_property
+    @property
     def plain_depth(self) -> int:
         """The fewest weight layers on any way from input to output: what a gradient cannot avoid.
 
         Residual connections are ways around. ResNet-50 has 50 weight layers in depth and a plain depth of 6.
         """
-        return paths.fewest(self, is_weight_layer)
+        return paths.plain_depth(self)
 
-    @cached_property
-    def _built(self) -> dict[str, Location]:
-        return built_at(self.model, self.origin)
-
-    def built_at(self, path: str) -> Location | None:
-        """The line that built the submodule `path`; None where no source tells."""
-        return self._built.get(path) or places.built_outside(self.model, path, self.origin)
-
-    @cached_property
+    @property
     def diagnosis(self) -> Diagnosis:
         """The static gain of the graph, and what is to blame where it is outside the depth budget."""
-        from netcheck.trace.budget import diagnose
+        return diagnosis(self)
 
-        with preserved_random_state():  # it tries what functions do
-            return diagnose(self)
-
-    @cached_property
+    @property
     def residuals(self) -> list[Residual]:
         """The residual sums of the graph: for each, its origin, its skip and its branch."""
-        return residual.find(self)
-
-    def residual_at(self, node: Node) -> Residual | None:
-        """The residual sum that a node is; None if it is none."""
-        return self._residual_at.get(node)
-
-    @cached_property
-    def _residual_at(self) -> dict[Node, Residual]:
-        return {found.node: found for found in self.residuals}
+        return residuals(self)
 
     def in_mode(self, *, training: bool) -> ModelGraph:
         """The graph of the same call after `model.train()` or `model.eval()`; traced when first asked for.
@@ -262,12 +162,11 @@ class ModelGraph:
         Raises:
             TraceError: forward raises in that mode.
         """
-        from netcheck.trace.run import trace
-
         if all(module.training is training for module in self.model.modules()):
             return self
         if training not in self._in_mode:
-            twin = trace(self.model, *self.example, training=training)
+            assert self._again is not None, "the graph was traced"
+            twin = self._again(self, training)
             twin.origin = self.origin
             self._in_mode[training] = twin
         return self._in_mode[training]

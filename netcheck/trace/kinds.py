@@ -8,10 +8,7 @@ adds what behaviour tells. What neither explains is `Kind.UNKNOWN`, and reported
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from netcheck.trace.graph import Node
+from typing import Protocol
 
 
 class Kind(StrEnum):
@@ -192,6 +189,13 @@ MODULES = {name: key for key, names in _MODULES.items() for name in names.split(
 FUNCTIONS = {name: key for key, names in _FUNCTIONS.items() for name in names.split()}
 
 
-def is_weight_layer(node: Node) -> bool:
+class Classified(Protocol):
+    """What has a kind: a `netcheck.trace.node.Node`."""
+
+    kind: Kind
+    detail: str
+
+
+def is_weight_layer(node: Classified) -> bool:
     """Whether the operation multiplies activations with trained weights."""
     return node.kind in WEIGHT_LAYERS or (node.kind is Kind.ATTENTION and node.detail == "module")

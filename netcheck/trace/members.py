@@ -11,8 +11,7 @@ from torch import nn
 from netcheck.findings import Location
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import ModelGraph
-    from netcheck.trace.node import Node
+    from netcheck.trace.node import Node, Nodes
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -27,7 +26,7 @@ class Submodule:
         nodes: the operations that are calls of it, if it is a leaf.
     """
 
-    graph: ModelGraph
+    graph: Nodes
     path: str
     module: nn.Module
     registered: bool
@@ -57,7 +56,7 @@ class Member:
         nodes: the operations that read it directly (those of a leaf module are not seen).
     """
 
-    graph: ModelGraph
+    graph: Nodes
     path: str
     tensor: torch.Tensor
     registered: bool

@@ -22,7 +22,7 @@ from netcheck.trace.weights import has_values
 
 if TYPE_CHECKING:
     from netcheck.trace.behaviour import Activation
-    from netcheck.trace.graph import Node
+    from netcheck.trace.node import Node
 
 TINY = 1e-60
 HUGE = 1e60

@@ -1,24 +1,24 @@
-"""One operation of a traced model."""
+"""The operations of one forward pass: `Node` is one, `Nodes` holds them in the order in which forward ran them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import fx
+from torch import fx, nn
 
-from netcheck.findings import Location
-from netcheck.trace import paths, places
+from netcheck.location import Location
+from netcheck.source.places import built_at
+from netcheck.trace import places
 from netcheck.trace.behaviour import Activation
 from netcheck.trace.calls import Transformed
 from netcheck.trace.kinds import Kind
-from netcheck.trace.windows import Window, find_windows
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import ModelGraph
-    from netcheck.trace.recording import Call
-    from netcheck.trace.weights import Weight
+    from netcheck.source.locate import Definition
+    from netcheck.trace.recording import Call, Recording
 
 
 class Node:
@@ -47,15 +47,16 @@ class Node:
     """
 
     __slots__ = (
-        "__dict__", "activation", "call", "carries", "depends", "detail", "dtype", "fx", "graph", "index", "inputs", "kind",
-        "live", "module", "outdated", "over", "path", "pieces", "random", "shape", "users",
+        "__dict__", "activation", "answers", "call", "carries", "depends", "detail", "dtype", "fx", "graph", "index", "inputs",
+        "kind", "live", "module", "outdated", "over", "path", "pieces", "random", "shape", "users",
     )  # fmt: skip
 
-    def __init__(self, graph: ModelGraph, index: int, node: fx.Node, call: Call | None) -> None:
+    def __init__(self, graph: Nodes, index: int, node: fx.Node, call: Call | None) -> None:
         self.graph = graph
         self.index = index
         self.fx = node
         self.call = call
+        self.answers: dict[Callable[..., Any], Any] = {}
         self.kind = Kind.UNKNOWN
         self.detail = ""
         self.depends = False
@@ -131,30 +132,6 @@ class Node:
         """The line that built the module (for a function: the module whose forward called it); None if not found."""
         return self.graph.built_at(self.path) if self.call else None
 
-    @cached_property
-    def sources(self) -> list[Node]:
-        """The inputs that a gradient flows on to; none where a way begins. Known once the graph is classified."""
-        return paths.find_sources(self)
-
-    @cached_property
-    def weight(self) -> Weight | None:
-        """What a weight layer multiplies by; None where it has no values (meta device) or is no single matrix."""
-        from netcheck.trace.weights import read
-
-        return read(self)
-
-    @cached_property
-    def trained_matrices(self) -> list[torch.Tensor]:
-        """Every weight matrix (n_out, fan_in) of a layer that trains and has values."""
-        from netcheck.trace.weights import find_trained_matrices
-
-        return find_trained_matrices(self)
-
-    @cached_property
-    def windows(self) -> tuple[Window, ...] | None:
-        """The windows of a convolution or a pooling, outer dimension first; None for anything else."""
-        return find_windows(self)
-
     def member(self, name: str) -> torch.Tensor | None:
         """A tensor that the module holds under that name; None without one (a quantized layer's weight is a method)."""
         value = getattr(self.module, name, None)
@@ -168,6 +145,109 @@ class Node:
     def option(self, name: str, position: int, default: Any = None) -> Any:
         """A setting that a module has as an attribute and a function as an argument (`p` of dropout)."""
         return getattr(self.module, name, default) if self.module is not None else self.argument(position, name, default)
+
+
+class Nodes:
+    """All operations of one forward pass.
+
+    Attributes:
+        model: the user's model (of a lazy model: an initialized copy).
+        recording: what the recorder heard.
+        nodes: the operations, in the order in which forward ran them.
+        by_fx: the same, by their torch.fx nodes.
+        lost: nodes that stand for tensors which no recorded operation made.
+        origin: the function or variable that the model came from, where its class does not tell how it was built.
+        kept: nodes whose values forward left behind in the model: attributes that it set, buffers that it wrote to.
+        sized: nodes whose shape, type or device forward looked at.
+        answers: to what was asked about it; see `netcheck.trace.question`.
+    """
+
+    def __init__(self, model: nn.Module, recording: Recording) -> None:
+        self.model = model
+        self.recording = recording
+        self.origin: Definition | None = None
+        self.answers: dict[Callable[..., Any], Any] = {}
+        self.nodes = [Node(self, i, node, recording.calls.get(node)) for i, node in enumerate(recording.graph.nodes)]
+        self.by_fx = {node.fx: node for node in self.nodes}
+        for node in self.nodes:
+            node.inputs = tuple(self.by_fx[fx_input] for fx_input in node.fx.all_input_nodes)
+            node.outdated = tuple(self.by_fx[fx_input] for fx_input in node.call.outdated) if node.call else ()
+        for node in self._find_live():
+            for source in node.inputs:
+                source.users.append(node)
+        self.lost = [self.by_fx[node] for node in recording.lost]
+        self.kept = [self.by_fx[node] for node in dict.fromkeys((*recording.kept, *recording.written))]
+        self.sized = {self.by_fx[node] for node in recording.sized}
+
+    def _find_live(self) -> list[Node]:
+        """Mark the nodes that the result depends on, and return them in execution order."""
+        for node in reversed(self.nodes):
+            node.live = node.live or node.op == "output"
+            if node.live:
+                for source in node.inputs:
+                    source.live = True
+        return [node for node in self.nodes if node.live]
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def class_name(self) -> str:
+        """The model's class."""
+        return type(self.model).__name__
+
+    @property
+    def inputs(self) -> list[Node]:
+        """The arguments of forward."""
+        return [node for node in self.nodes if node.op == "placeholder"]
+
+    @property
+    def outputs(self) -> list[Node]:
+        """The nodes whose values forward returned, in order; those inside a returned object too."""
+        pending, found = list(reversed(self.nodes[-1].inputs)), dict[Node, None]()
+        opened: set[Node] = set()
+        while pending:
+            node = pending.pop()
+            if node.function in ("assemble", "container"):
+                pending += reversed(node.inputs) if node not in opened else ()
+                opened.add(node)
+            elif node.depends:
+                found[node] = None
+        return list(found)
+
+    @property
+    def returned(self) -> list[Node]:
+        """`outputs`, or the constants that forward returned in their place."""
+        return self.outputs or [node for node in self.nodes[-1].inputs if node.shape is not None]
+
+    @cached_property
+    def reads(self) -> list[Node]:
+        """The nodes whose values forward looked at: only the recorded path was seen. Known once the graph is classified."""
+        reads = dict.fromkeys(self.by_fx[node] for node in self.recording.reads)
+        return [node for node in reads if node.depends]
+
+    @cached_property
+    def used(self) -> set[Node]:
+        """The nodes that the result, a value that forward looked at, or anything that it left behind depends on."""
+        pending = [*(node for node in self.nodes if node.op == "output"), *self.reads, *self.kept]
+        used = set(pending)
+        while pending:
+            for source in pending.pop().inputs:
+                if source not in used:
+                    used.add(source)
+                    pending.append(source)
+        return used
+
+    @cached_property
+    def _built(self) -> dict[str, Location]:
+        return built_at(self.model, self.origin)
+
+    def built_at(self, path: str) -> Location | None:
+        """The line that built the submodule `path`; None where no source tells."""
+        return self._built.get(path) or places.built_outside(self.model, path, self.origin)
 
 
 def class_name(cls: type) -> str:

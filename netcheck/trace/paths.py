@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from netcheck.trace.kinds import Kind
+from netcheck.trace.kinds import Kind, is_weight_layer
+from netcheck.trace.question import question
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import ModelGraph, Node
+    from netcheck.trace.node import Node, Nodes
 
 Test = Callable[["Node"], bool]
 
@@ -24,31 +25,23 @@ Test = Callable[["Node"], bool]
 _LIKE = frozenset(("view_as", "reshape_as", "expand_as", "type_as", "to"))
 
 
+@question
 def sources(node: Node) -> list[Node]:
-    """The nodes that a gradient flows on to from `node`; none where a way begins."""
-    return node.sources
-
-
-def find_sources(node: Node) -> list[Node]:
-    """What `Node.sources` holds."""
+    """The nodes that a gradient flows on to from `node`; none where a way begins. Known once the graph is classified."""
     if node.kind in (Kind.INPUT, Kind.EMBEDDING):
         return []
     found = [source for source in node.inputs if source.carries]
     return [source for source in found if source is node.inputs[0]] if node.function in _LIKE else found
 
 
-def main_output(graph: ModelGraph) -> Node | None:
+def main_output(graph: Nodes) -> Node | None:
     """The first result of forward that a gradient flows into: the logits, not the auxiliary outputs after them."""
     return next((node for node in graph.outputs if node.carries), None)
 
 
-def ways(graph: ModelGraph) -> list[Node]:
+@question
+def ways(graph: Nodes) -> list[Node]:
     """The nodes on any way from the input to the main output, in execution order."""
-    return graph.ways
-
-
-def find_ways(graph: ModelGraph) -> list[Node]:
-    """What `ModelGraph.ways` holds."""
     end = main_output(graph)
     if end is None:
         return []
@@ -62,26 +55,41 @@ def find_ways(graph: ModelGraph) -> list[Node]:
     return sorted(reached, key=lambda node: node.index)
 
 
-def _count(graph: ModelGraph, test: Test, choose: Callable[..., int]) -> dict[Node, int]:
+def _count(graph: Nodes, test: Test, choose: Callable[..., int]) -> dict[Node, int]:
     counts: dict[Node, int] = {}
     for node in ways(graph):
         counts[node] = choose((counts[source] for source in sources(node)), default=0) + test(node)
     return counts
 
 
-def fewest(graph: ModelGraph, test: Test) -> int:
+def fewest(graph: Nodes, test: Test) -> int:
     """The number of nodes that pass `test` on the way from input to main output that has fewest of them."""
     counts = _count(graph, test, min)
     return next(reversed(counts.values()), 0)
 
 
-def most(graph: ModelGraph, test: Test) -> int:
+def most(graph: Nodes, test: Test) -> int:
     """The number of nodes that pass `test` on the way from input to main output that has most of them."""
     counts = _count(graph, test, max)
     return next(reversed(counts.values()), 0)
 
 
-def longest_run(graph: ModelGraph, test: Test, reset: Test) -> list[Node]:
+@question
+def depth(graph: Nodes) -> int:
+    """The most weight layers on any way from input to output."""
+    return most(graph, is_weight_layer)
+
+
+@question
+def plain_depth(graph: Nodes) -> int:
+    """The fewest weight layers on any way from input to output: what a gradient cannot avoid.
+
+    Residual connections are ways around. ResNet-50 has 50 weight layers in depth and a plain depth of 6.
+    """
+    return fewest(graph, is_weight_layer)
+
+
+def longest_run(graph: Nodes, test: Test, reset: Test) -> list[Node]:
     """The longest sequence of nodes that pass `test` on one way, with no node that passes `reset` between them."""
     best: list[Node] = []
     length: dict[Node, int] = {}
@@ -105,7 +113,7 @@ def _trail(end: Node, before: dict[Node, Node | None], test: Test) -> list[Node]
     return trail[::-1]
 
 
-def fewest_way(graph: ModelGraph, test: Test, also: Test = lambda node: False) -> list[Node]:
+def fewest_way(graph: Nodes, test: Test, also: Test = lambda node: False) -> list[Node]:
     """The nodes that pass `test` on the way that has fewest of them, in order; with those that pass `also` between them."""
     counts: dict[Node, int] = {}
     before: dict[Node, Node | None] = {}
@@ -118,7 +126,7 @@ def fewest_way(graph: ModelGraph, test: Test, also: Test = lambda node: False) -
     return _trail(end, before, lambda node: test(node) or also(node)) if end is not None else []
 
 
-def unavoidable(graph: ModelGraph, test: Test) -> list[Node]:
+def unavoidable(graph: Nodes, test: Test) -> list[Node]:
     """The nodes that pass `test` and stand on every way from input to main output."""
     found: list[Node] = []
     passed: dict[Node, int] = {}  # a bit for each of `found` that every way to this node passes

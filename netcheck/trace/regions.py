@@ -13,7 +13,7 @@ from netcheck.trace.kinds import Kind
 from netcheck.trace.values import TooCostly, ancestors, evaluate
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import Node
+    from netcheck.trace.node import Node
 
 ELEMENTWISE = frozenset(
     (Kind.ACTIVATION, Kind.POINTWISE, Kind.ADD, Kind.GATE, Kind.SHIFT, Kind.SCALE, Kind.CAST, Kind.IDENTITY, Kind.COMPARE)

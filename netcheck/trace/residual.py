@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING
 from torch import fx
 
 from netcheck.trace.kinds import Kind, is_weight_layer
+from netcheck.trace.question import question
 from netcheck.trace.regions import constant_value
 from netcheck.trace.values import TooCostly
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import ModelGraph, Node
+    from netcheck.trace.node import Node, Nodes
 
 _FARTHEST = 600  # nodes that are searched for the origin of one sum: a block, a stage, a small U-Net
 _SAME_NUMBERS = frozenset((
@@ -118,10 +119,21 @@ def was_called_by(node: Node, reader: Node) -> bool:
     return inner is not None and outer is not None and inner is not outer and any(part is inner for part in outer.modules())
 
 
-def find(graph: ModelGraph) -> list[Residual]:
+@question
+def residuals(graph: Nodes) -> list[Residual]:
     """Every residual sum that the result depends on, in execution order."""
     found = (residual_of(node) for node in graph if node.kind is Kind.ADD and node.live and node.carries)
     return [residual for residual in found if residual is not None]
+
+
+def residual_at(node: Node) -> Residual | None:
+    """The residual sum that a node is; None if it is none."""
+    return _by_node(node.graph).get(node)
+
+
+@question
+def _by_node(graph: Nodes) -> dict[Node, Residual]:
+    return {found.node: found for found in residuals(graph)}
 
 
 def overwritten_operand(node: Node) -> Node | None:

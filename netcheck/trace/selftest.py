@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from netcheck.torch_versions import lacking
+from netcheck.trace.attempts import attempt_fake
 
 
 class Doubled(torch.autograd.Function):
@@ -53,8 +54,6 @@ def require_hearing() -> None:
     Raises:
         UsageError: it does not, in this torch.
     """
-    from netcheck.trace.run import attempt_fake
-
     recorder = attempt_fake(Sample(), (torch.empty(2, 2, device="meta"),), {})
     nodes = recorder.recording.graph.nodes
     heard = [node.name for node in nodes if node.op.startswith("call_")]

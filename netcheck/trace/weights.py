@@ -18,11 +18,12 @@ from torch import nn
 
 from netcheck.torch_versions import FakeTensor, TransposedConvolution
 from netcheck.trace.kinds import Kind
+from netcheck.trace.question import question
 from netcheck.trace.regions import constant_value
 from netcheck.trace.values import TooCostly
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import Node
+    from netcheck.trace.node import Node
 
 _SMALL = 65_536  # elements of a tensor that is read together with others
 _READ = (32, 256)  # pieces of a weight, and elements in each, that are read for its statistics
@@ -142,13 +143,9 @@ def is_isometric(weight: Weight) -> bool:
     return bool((gram - size * torch.eye(len(gram), dtype=gram.dtype)).abs().max() <= _NEARLY * size)
 
 
+@question
 def weight_of(node: Node) -> Weight | None:
     """The weights that a weight layer multiplies by; None where they have no values (meta device) or no single matrix."""
-    return node.weight
-
-
-def read(node: Node) -> Weight | None:
-    """What `Node.weight` holds."""
     try:
         if node.module is not None:
             return _of_module(node)
@@ -220,13 +217,9 @@ def _weight(
     return Weight(weight.transpose(0, 1).flatten(1), weight.shape[0] / groups * kernel / stride, known_bias, name)
 
 
+@question
 def trained_matrices(node: Node) -> list[torch.Tensor]:
     """Every weight matrix (n_out, fan_in) of a layer that trains and has values: one, or those of an RNN or attention."""
-    return node.trained_matrices
-
-
-def find_trained_matrices(node: Node) -> list[torch.Tensor]:
-    """What `Node.trained_matrices` holds."""
     if node.module is not None and node.kind in (Kind.RECURRENT, Kind.ATTENTION):
         members = [p for name, p in node.module.named_parameters() if "weight" in name and p.dim() > 1]
         return [p.detach().flatten(1) for p in members if has_values(p) and p.requires_grad]

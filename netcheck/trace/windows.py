@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from netcheck.trace.question import question
+
 if TYPE_CHECKING:
-    from netcheck.trace.graph import Node
+    from netcheck.trace.node import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,9 @@ def live_taps(window: Window, size: int) -> int:
     return sum(any(0 <= s + t * window.dilation < size for s in starts) for t in range(window.kernel))
 
 
+@question
 def windows_of(node: Node) -> tuple[Window, ...] | None:
     """The windows of a convolution (not a transposed one) or a pooling, outer dimension first; None for anything else."""
-    return node.windows
-
-
-def find_windows(node: Node) -> tuple[Window, ...] | None:
-    """What `Node.windows` holds."""
     if node.kind not in ("conv", "pool") or node.detail == "transpose" or not node.inputs:
         return None
     if "adaptive" in node.target.lower() or "fractional" in node.target.lower():

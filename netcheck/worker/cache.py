@@ -27,7 +27,7 @@ from pathlib import Path
 import netcheck
 from netcheck.atomic import replace_file
 from netcheck.findings import Finding, Report
-from netcheck.load.guard import is_installed
+from netcheck.load.raised import is_installed
 from netcheck.settings import OPTIONS, Settings
 from netcheck.source.construction.ways import evidence
 from netcheck.source.dependencies import dependencies, place_of_package

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from netcheck.errors import NeedsArguments, NetcheckError
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
-from netcheck.load.guard import NotAModel, describe, is_installed, user_line
+from netcheck.load.guard import NotAModel
+from netcheck.load.raised import describe, is_installed, user_line
 from netcheck.rules import base
 from netcheck.source.targets import Target
 

@@ -31,7 +31,7 @@ from static_gain import auc, imported, rates
 from tabulate import tabulate
 
 import netcheck
-from netcheck.measure.measurement import Gradients
+from netcheck.figures.gradients import Gradients
 
 ABOUT = ("NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC6")
 BUDGET = 3.0  # decades

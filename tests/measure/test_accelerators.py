@@ -16,11 +16,11 @@ import torch.distributed as dist
 from torch import nn
 
 import netcheck
+from netcheck.figures.batches import Comparison
 from netcheck.measure import accelerators as accelerator_module
 from netcheck.measure import distributed
 from netcheck.measure.accelerators import CPU, Accelerators, accelerators, count_accelerators
 from netcheck.measure.axes import BatchAxes
-from netcheck.measure.batch_figures import Comparison
 from netcheck.measure.distributed import Ranks
 from netcheck.measure.ranks import within_memory
 from netcheck.measure.shards import compare

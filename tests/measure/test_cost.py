@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from netcheck.figures.cost import Cost
 from netcheck.measure import replay
 from netcheck.measure.cost import cost
-from netcheck.measure.cost_figures import Cost
 from netcheck.measure.operation import saved_tensors
 from netcheck.torch_versions import without_onednn
 from netcheck.trace import trace

@@ -18,10 +18,10 @@ import torch.distributed as dist
 from torch import nn
 
 import netcheck
+from netcheck.figures.batches import Comparison
 from netcheck.launch import Launch, launched
 from netcheck.measure import distributed
 from netcheck.measure.axes import BatchAxes
-from netcheck.measure.batch_figures import Comparison
 from netcheck.measure.distributed import Ranks
 from netcheck.measure.ranks import run_ranks
 from netcheck.measure.shards import compare

@@ -17,10 +17,10 @@ from torch import nn
 
 import netcheck
 from netcheck.errors import ProbeError
+from netcheck.figures.gradients import Gradients
 from netcheck.load.randomness import seeded
 from netcheck.measure import passes, plan
 from netcheck.measure.gradients import probe
-from netcheck.measure.measurement import Gradients
 from netcheck.measure.passes import Stage
 from netcheck.measure.summary import homogeneity
 from netcheck.trace.run import trace

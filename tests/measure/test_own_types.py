@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from netcheck.figures.gradients import Gradients, ParameterProfile
 from netcheck.measure.gradients import probe
-from netcheck.measure.measurement import Gradients, ParameterProfile
 from netcheck.measure.plan import OWN_TYPES
 from netcheck.trace.run import trace
 from tests.trace.replay import module

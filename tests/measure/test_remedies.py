@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 import netcheck
+from netcheck.figures.gradients import Gradients
 from netcheck.measure.gradients import probe
-from netcheck.measure.measurement import Gradients
 from netcheck.trace.run import trace
 
 DEPTH = 16

@@ -6,10 +6,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from netcheck.figures.batches import Batches, Comparison, Input, Operation, Shard
+from netcheck.figures.cost import Cost, LayerCost, Memory
+from netcheck.figures.gradients import Gradients, NodeProfile, Slope
 from netcheck.findings import Evidence, Finding, Layer, Location, Report, Severity, Summary, Verdict
-from netcheck.measure.batch_figures import Batches, Comparison, Input, Operation, Shard
-from netcheck.measure.cost_figures import Cost, LayerCost, Memory
-from netcheck.measure.measurement import Gradients, NodeProfile, Slope
 
 SOURCE = """\
 class TanhStack(nn.Module):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from netcheck.figures.cost import Cost, LayerCost, Memory
 from netcheck.findings import Report
-from netcheck.measure.cost_figures import Cost, LayerCost, Memory
 from netcheck.report import cost, text
 
 MEMORY = {"sgd": Memory(10, 8, 8, 100, 0), "adam": Memory(2**20, 8, 0, 2**20, 8)}

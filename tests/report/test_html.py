@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import netcheck
+from netcheck.figures.batches import Shard
 from netcheck.findings import Evidence, Layer, Location, Report, Summary
-from netcheck.measure.batch_figures import Shard
 from netcheck.report.html import fragment, render
 from netcheck.report.page import charts, markup, memory, outline, source, views
 from netcheck.report.page import split as splitting

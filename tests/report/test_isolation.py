@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from netcheck.figures.gradients import NodeProfile
 from netcheck.findings import Report
-from netcheck.measure.measurement import NodeProfile
 from netcheck.report import html, output
 from netcheck.settings import FORMATS, Settings
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import netcheck
+from netcheck.figures.cost import Cost, LayerCost, Memory
 from netcheck.findings import Evidence, Finding, Layer, Location, Report, Severity, Summary
-from netcheck.measure.cost_figures import Cost, LayerCost, Memory
 from netcheck.report.json import document, model_entry, plain, render
 
 

@@ -6,8 +6,8 @@ import json
 import math
 from dataclasses import replace
 
+from netcheck.figures.gradients import Gradients, NodeProfile, ParameterProfile, Slope
 from netcheck.findings import Report, Summary
-from netcheck.measure.measurement import Gradients, NodeProfile, ParameterProfile, Slope
 from netcheck.report import json as json_report
 from netcheck.report import profile, text
 

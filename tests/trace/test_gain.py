@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import netcheck
-from netcheck.measure.measurement import held
+from netcheck.figures.gradients import held
 from netcheck.trace import trace
 from netcheck.trace.behaviour import Activation
 from netcheck.trace.budget import diagnose

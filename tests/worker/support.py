@@ -10,7 +10,7 @@ import torch
 from netcheck import progress
 from netcheck.errors import TraceError
 from netcheck.findings import Evidence, Finding, Report, Severity, Verdict
-from netcheck.load.guard import describe, user_line
+from netcheck.load.raised import describe, user_line
 from netcheck.load.target import load
 
 

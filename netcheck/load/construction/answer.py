@@ -13,7 +13,7 @@ from netcheck.findings import Assumption, Construction, GivenArgument
 from netcheck.load.construction.given import Given, made
 from netcheck.load.construction.plans import Plan, Subject, plans
 from netcheck.load.construction.search import Search
-from netcheck.load.guard import is_installed
+from netcheck.load.raised import is_installed
 from netcheck.source.construction.values import is_plain
 from netcheck.source.locate import Definition
 

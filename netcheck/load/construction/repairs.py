@@ -28,7 +28,7 @@ from torch import nn
 from netcheck.load.construction.given import Given, made, plain
 from netcheck.load.construction.guesses import MODULE_PARTS, TENSOR_PARTS, WIDTH, alternatives
 from netcheck.load.construction.plans import Plan
-from netcheck.load.guard import is_installed
+from netcheck.load.raised import is_installed
 from netcheck.source.construction.uses import Uses
 
 MOST_SUSPECTS = 6

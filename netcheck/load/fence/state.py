@@ -100,7 +100,7 @@ def left_out(file: str, line: int, reason: str, names: Iterable[str], *, trains:
 
 def unbound_by(error: BaseException) -> LeftOut | None:
     """The statement that was left out and would have bound the name that an exception misses."""
-    from netcheck.load.guard import user_line
+    from netcheck.load.raised import user_line
 
     for one in chain(error):
         if isinstance(one, ImportError):

@@ -7,12 +7,12 @@ from torch import nn
 
 from netcheck.errors import InputError
 from netcheck.load.examples import ExampleInputs
-from netcheck.load.guard import user_line
 from netcheck.load.inference.probe import Outcome
 from netcheck.load.inference.proposals import LENGTH, SAMPLES, Proposal
 from netcheck.load.inference.recorder import Consumer
 from netcheck.load.inference.search import Search
 from netcheck.load.inference.values import fill
+from netcheck.load.raised import user_line
 
 WAYS_OUT = (
     "give inputs: --input 2x3x224x224 on the command line, or a function netcheck_inputs() beside the model that returns them"

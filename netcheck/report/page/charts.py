@@ -17,7 +17,7 @@ from netcheck.report.profile import signed
 from netcheck.report.terminal import shorten
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients, NodeProfile
+    from netcheck.figures.gradients import Gradients, NodeProfile
 
 WIDTH, HEIGHT = 720.0, 150.0  # of the area that holds the points
 LEAST = 2.0  # decades that an axis spans at least, so that noise looks flat

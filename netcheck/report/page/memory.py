@@ -10,7 +10,7 @@ from netcheck.report.cost import NAMES, flops, size
 from netcheck.report.terminal import shorten
 
 if TYPE_CHECKING:
-    from netcheck.measure.cost_figures import Cost, Memory
+    from netcheck.figures.cost import Cost, Memory
 
 KINDS = ("parameters", "optimizer", "activations and gradients", "gradients", "the optimizer's step")
 MOST_LAYERS = 15  # rows of the table: those that save the most

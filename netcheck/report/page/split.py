@@ -12,8 +12,8 @@ from netcheck.report.page import memory
 from netcheck.report.terminal import shorten
 
 if TYPE_CHECKING:
-    from netcheck.measure.batch_figures import Batches, Operation, Shard
-    from netcheck.measure.cost_figures import Memory
+    from netcheck.figures.batches import Batches, Operation, Shard
+    from netcheck.figures.cost import Memory
 
 MOST_ROWS = 64  # devices that are shown
 MOST_NAMES = 20  # operations that are named

@@ -11,7 +11,7 @@ from netcheck.rules.base import BatchRule, Example
 from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
-    from netcheck.measure.batch_figures import Batches
+    from netcheck.figures.batches import Batches
     from netcheck.trace.graph import ModelGraph
 
 _FEW = 8

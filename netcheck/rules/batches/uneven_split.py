@@ -9,7 +9,7 @@ from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import BatchRule, Example
 
 if TYPE_CHECKING:
-    from netcheck.measure.batch_figures import Batches
+    from netcheck.figures.batches import Batches
     from netcheck.trace.graph import ModelGraph
 
 NET = "model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))"

@@ -9,7 +9,7 @@ from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import BatchRule, Example
 
 if TYPE_CHECKING:
-    from netcheck.measure.batch_figures import Batches, Input
+    from netcheck.figures.batches import Batches, Input
     from netcheck.trace.graph import ModelGraph
 
 MASKED = """

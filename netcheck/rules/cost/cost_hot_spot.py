@@ -10,7 +10,7 @@ from netcheck.rules.base import CostRule, Example
 from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
-    from netcheck.measure.cost_figures import Cost
+    from netcheck.figures.cost import Cost
     from netcheck.trace.graph import ModelGraph
 
 _SHARE = 0.5

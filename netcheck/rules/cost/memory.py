@@ -9,7 +9,7 @@ from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import CostRule, Example
 
 if TYPE_CHECKING:
-    from netcheck.measure.cost_figures import Cost
+    from netcheck.figures.cost import Cost
     from netcheck.trace.graph import ModelGraph, Node
 
 

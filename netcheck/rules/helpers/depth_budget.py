@@ -11,7 +11,7 @@ from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients
+    from netcheck.figures.gradients import Gradients
     from netcheck.trace.budget import Diagnosis
     from netcheck.trace.graph import Node
 

@@ -13,7 +13,7 @@ from netcheck.trace.kinds import Kind, is_weight_layer
 from netcheck.trace.questions.neighbours import weight_layers_after
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients
+    from netcheck.figures.gradients import Gradients
     from netcheck.trace.graph import ModelGraph, Node
 
 

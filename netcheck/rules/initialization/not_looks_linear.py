@@ -13,7 +13,7 @@ from netcheck.rules.thresholds import Threshold
 from netcheck.trace.kinds import Kind, is_weight_layer
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients
+    from netcheck.figures.gradients import Gradients
     from netcheck.trace.graph import ModelGraph, Node
 
 _DEEP = 11  # weight layers fed by a CReLU

@@ -13,7 +13,7 @@ from netcheck.rules.helpers import depth_budget
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients
+    from netcheck.figures.gradients import Gradients
     from netcheck.trace.budget import Diagnosis
     from netcheck.trace.graph import ModelGraph, Node
 

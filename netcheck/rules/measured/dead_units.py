@@ -10,7 +10,7 @@ from netcheck.rules.base import Example, MeasuredRule
 from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients
+    from netcheck.figures.gradients import Gradients
     from netcheck.trace.graph import ModelGraph
 
 

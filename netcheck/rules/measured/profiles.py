@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from netcheck.rules.helpers import depth_budget
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients, NodeProfile
+    from netcheck.figures.gradients import Gradients, NodeProfile
     from netcheck.trace.graph import ModelGraph, Node
 
 SHARE = 0.8  # of all that is lost: the layers that are named lose that much together

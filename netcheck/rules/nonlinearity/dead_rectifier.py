@@ -15,7 +15,7 @@ from netcheck.trace.questions.ranges import bounds
 from netcheck.trace.questions.unit_moments import is_as_built, unit_moments
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients
+    from netcheck.figures.gradients import Gradients
     from netcheck.trace.graph import ModelGraph, Node
 
 _SIGMAS = 4.0  # a Gaussian pre-activation exceeds its mean by that much once in 30,000

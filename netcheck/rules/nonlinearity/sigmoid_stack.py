@@ -11,7 +11,7 @@ from netcheck.rules.helpers import depth_budget
 from netcheck.rules.nonlinearity.tanh_stack import blamed, saturation
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients
+    from netcheck.figures.gradients import Gradients
     from netcheck.trace.graph import ModelGraph
 
 

@@ -10,7 +10,7 @@ from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.helpers import depth_budget
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients
+    from netcheck.figures.gradients import Gradients
     from netcheck.trace.budget import Diagnosis
     from netcheck.trace.graph import ModelGraph, Node
 

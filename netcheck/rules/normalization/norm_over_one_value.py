@@ -11,7 +11,7 @@ from netcheck.rules.base import Example, StaticRule
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
-    from netcheck.measure.batch_figures import Batches
+    from netcheck.figures.batches import Batches
     from netcheck.trace.graph import ModelGraph, Node
 
 

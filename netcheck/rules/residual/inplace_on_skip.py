@@ -113,7 +113,7 @@ def overwriting(node: Node) -> Node | None:
     culprit = None
     if node.kind is Kind.CAT:
         culprit = next(overwritten_parts(node), None)
-    elif (found := node.graph.residual_at(node)) is not None:
+    elif (found := residual.residual_at(node)) is not None:
         culprit = found.overwritten
     elif node.kind is Kind.ADD:
         culprit = residual.overwritten_operand(node)

@@ -13,7 +13,7 @@ from netcheck.rules.thresholds import Threshold
 from netcheck.trace.kinds import is_weight_layer
 
 if TYPE_CHECKING:
-    from netcheck.measure.measurement import Gradients
+    from netcheck.figures.gradients import Gradients
     from netcheck.trace.graph import ModelGraph, Node
 
 _NOTE = 18  # plain depth from which it is worth a word: He et al. 2015 lose accuracy between 18 and 34

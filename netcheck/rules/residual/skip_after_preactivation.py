@@ -112,7 +112,7 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), *[Block() for _ in range(3)], nn.Flatt
 
 def late_start(residual: Residual) -> tuple[Node, Node] | None:
     """The norm and the activation of the stream after which an identity skip begins; None if it begins elsewhere."""
-    from netcheck.trace.residual import value_of
+    from netcheck.trace.residual import residual_at, value_of
 
     if residual.skip.layers or residual.projected:
         return None
@@ -123,7 +123,7 @@ def late_start(residual: Residual) -> tuple[Node, Node] | None:
     if norm.kind is not Kind.NORM:
         return None
     stream = value_of(next(source for source in norm.inputs if source.depends))
-    heads_block = stream.graph.residual_at(stream) is not None or enters_block(stream, norm, residual.node)
+    heads_block = residual_at(stream) is not None or enters_block(stream, norm, residual.node)
     return (norm, activation) if heads_block else None
 
 

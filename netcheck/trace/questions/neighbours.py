@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from netcheck.trace.kinds import Kind, is_weight_layer
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import ModelGraph, Node
+    from netcheck.trace.node import Node, Nodes
 
 # The same numbers, perhaps in another shape or precision.
 UNCHANGED = frozenset((Kind.IDENTITY, Kind.CAST, Kind.RESHAPE, Kind.PART))
@@ -65,7 +65,7 @@ def ends(node: Node, through: Collection[Kind]) -> list[Node]:
     return sorted(found, key=lambda each: each.index)
 
 
-def results(graph: ModelGraph, through: Collection[Kind]) -> Iterator[tuple[Node, Node]]:
+def results(graph: Nodes, through: Collection[Kind]) -> Iterator[tuple[Node, Node]]:
     """Each result of forward, with the nearest operation at or before it that is of no kind in `through`."""
     for result in graph.outputs:
         last = result if result.kind not in through else before(result, through)

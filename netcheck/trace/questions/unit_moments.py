@@ -71,6 +71,7 @@ def moments_of_layer(node: Node, source: Node) -> tuple[torch.Tensor, torch.Tens
     """Z = W x + b for x of the estimated mean m and mean square q: b (or b + m ΣW, if that is more), and |W|
     sqrt(q).
     """
+    from netcheck.trace.budget import diagnosis
     from netcheck.trace.moments import Moments
     from netcheck.trace.weights import weight_of
 
@@ -80,6 +81,6 @@ def moments_of_layer(node: Node, source: Node) -> tuple[torch.Tensor, torch.Tens
     bias, matrix = weight.bias.double(), weight.matrix
     if float(bias.median()) > _NEGATIVE or weight.is_constant:
         return None  # most units have no negative bias to speak of; that weights are equal is a fault of its own
-    given = node.graph.diagnosis.network.as_built.moments.get(source, Moments())
+    given = diagnosis(node.graph).network.as_built.moments.get(source, Moments())
     spread = matrix.square().sum(1).double().sqrt() * given.q**0.5
     return bias + (given.m * matrix.sum(1)).clamp(min=0), spread

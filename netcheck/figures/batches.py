@@ -11,11 +11,9 @@ Batches
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from netcheck.findings import Location
-    from netcheck.measure.cost_figures import Memory
+from netcheck.figures.cost import Memory
+from netcheck.location import Location
 
 Shape = tuple[int, ...]
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from netcheck.trace.decades import held
+from netcheck.figures.decades import held
 
 
 @dataclass(frozen=True, slots=True)
