@@ -222,13 +222,17 @@ class Construction:
         """One line: "Net(in_channels=3, num_classes=10), assumed"."""
         if not self.assumptions:
             origins = dict.fromkeys(one.origin for one in self.arguments if one.origin != "as given")
-            how = f"as {self.place} does" if self.place else f"by {' and '.join(origins)}" if origins else "as given"
+            how = self._followed() if self.place else f"by {' and '.join(origins)}" if origins else "as given"
             return f"{self.call}, {how}"
         if len(self.assumptions) == len(self.arguments):
             return f"{self.call}, assumed"
         names = [one.name for one in self.assumptions]
         listed = ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
-        return f"{self.call}, {f'as {self.place} does; ' if self.place else ''}{listed} assumed"
+        return f"{self.call}, {f'{self._followed()}; ' if self.place else ''}{listed} assumed"
+
+    def _followed(self) -> str:
+        """What of the project it follows: a call, or a configuration file."""
+        return f"as {self.place} {'does' if ':' in self.place else 'says'}"
 
 
 @dataclass(frozen=True, slots=True)

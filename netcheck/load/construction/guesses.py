@@ -126,6 +126,8 @@ def by_annotation(name: str, annotation: Any, use: Uses, classes: dict[str, type
         return by_annotation(name, inner, use, classes, nested)
     if not isinstance(origin, type):
         return None
+    if origin is type(None):
+        return plain(None)
     if issubclass(origin, enum.Enum):
         member = next(iter(origin))
         return made(lambda: member, str(member))

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 from types import ModuleType
 from typing import Any
 
-from netcheck.load.construction.configuration import Ask, Configuration, nobody
+from netcheck.load.construction.configuration import Ask, Configuration, Missing, nobody
 from netcheck.load.modules import import_file
 from netcheck.source.construction.values import Made, Module, Named, Record, Unknown
 
@@ -35,6 +36,8 @@ def live(value: Any, namespace: ModuleType | None = None, path: str = "", ask: A
     """
     make = functools.partial(live, namespace=namespace, path=path, ask=ask)
     match value:
+        case Unknown() if value.trail and "." in path:
+            return asked(path, ask)
         case Unknown() | Module():
             raise Impossible
         case Named():
@@ -42,8 +45,7 @@ def live(value: Any, namespace: ModuleType | None = None, path: str = "", ask: A
         case Made(callee=Named(name="torch.device")):
             return make(value.callee)("cpu")  # where models are built
         case Made():
-            callee = make(value.callee)
-            return callee(*map(make, value.args), **{name: make(one) for name, one in value.kwargs.items()})
+            return called(value, namespace, path, ask)
         case Record():
             return configured(value, namespace, path, ask)
         case list() | tuple() | set():
@@ -53,6 +55,38 @@ def live(value: Any, namespace: ModuleType | None = None, path: str = "", ask: A
         case str() if value == "cuda" or value.startswith("cuda:"):
             return "cpu"
     return value
+
+
+def called(value: Made, namespace: ModuleType | None, path: str, ask: Ask) -> Any:
+    """What a call gives; unknown arguments are asked for by the names of its parameters."""
+    callee = live(value.callee, namespace)
+    names = positional_names(callee)
+    args = [
+        live(one, namespace, f"{path}.{names[number] if number < len(names) else number}", ask)
+        for number, one in enumerate(value.args)
+    ]
+    return callee(*args, **{name: live(one, namespace, f"{path}.{name}", ask) for name, one in value.kwargs.items()})
+
+
+def positional_names(callee: Any) -> list[str]:
+    """The names of the parameters that may be given by place."""
+    try:
+        parameters = inspect.signature(callee).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [one.name for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+
+
+def asked(path: str, ask: Ask) -> Any:
+    """The answer for an unknown part.
+
+    Raises:
+        Impossible: there is none.
+    """
+    try:
+        return ask(path)
+    except Missing as error:
+        raise Impossible from error
 
 
 def configured(record: Record, namespace: ModuleType | None, path: str, ask: Ask) -> Configuration:

@@ -21,6 +21,7 @@ from netcheck.load.construction.configuration import Configuration, Missing
 from netcheck.load.construction.given import Given, made, plain
 from netcheck.load.construction.guesses import guessed
 from netcheck.load.construction.live import live
+from netcheck.source.construction.docstrings import documented
 from netcheck.source.construction.evaluate import Evaluator, project_of
 from netcheck.source.construction.uses import Uses, uses
 from netcheck.source.construction.values import Record, Unknown, is_plain, written
@@ -77,8 +78,13 @@ class Subject:
         """The likeliest value of a parameter or option; None if it is an object of options."""
         head, _, last = path.rpartition(".")
         parameter = None if head else self.parameters.get(path)
-        annotation = inspect.Parameter.empty if parameter is None else annotation_of(self.callee, parameter)
-        return guessed(last, annotation, self.uses.get(path, Uses()), self.classes, self.build_nested)
+        annotation: Any = inspect.Parameter.empty if parameter is None else annotation_of(self.callee, parameter)
+        use = self.uses.get(path, Uses())
+        said = documented(self.file, self.qualname).get(path) if self.file else None
+        if said is not None and annotation is inspect.Parameter.empty and not use.attributes:
+            annotation = said.kind
+            use = replace(use, compared=[*use.compared, *said.words]) if said.kind is str else use
+        return guessed(last, annotation, use, self.classes, self.build_nested)
 
 
 def is_model_class(value: Any) -> bool:
@@ -162,8 +168,9 @@ class Plan:
         """With its own answers for open options, not those of the plan that it was made from."""
         for slots in (self.arguments, self.options):
             for name, given in slots.items():
-                if isinstance(given, Open):
-                    slots[name] = opened(self, name, given.record, given.origin)
+                if isinstance(given, Shown):
+                    again = opened if isinstance(given.source, Record) else shown_by
+                    slots[name] = again(self, name, given.source, given.origin)
         return self
 
     def assumed(self) -> dict[str, Given]:
@@ -180,30 +187,34 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Open(Given):
-    """A record of options of which some are not known."""
+class Shown(Given):
+    """What the source shows, perhaps with parts that are not known."""
 
-    record: Record = field(default_factory=lambda: Record({}))
+    source: Any = None
 
 
-def opened(plan: Plan, path: str, record: Record, origin: str) -> Open:
+def opened(plan: Plan, path: str, record: Record, origin: str) -> Shown:
     """A record of options; what it lacks, the plan answers."""
     make = partial(live, record, plan.subject.namespace, path, plan.ask)
-    return Open(make, record.name or path.rpartition(".")[2], origin, None, record)
+    return Shown(make, record.name or path.rpartition(".")[2], origin, None, record)
 
 
 def given_by(plan: Plan, path: str, value: Any, origin: str) -> Given | None:
     """What the source shows; None where it is not whole, or cannot be made."""
     if isinstance(value, Record):
         return opened(plan, path, value, origin)
-    make = partial(live, value, plan.subject.namespace, path, plan.ask)
+    before = dict(plan.options)
     try:
-        made_now = make()
+        made_now = live(value, plan.subject.namespace, path, plan.ask)
     except Exception:  # of Impossible, and of what the user's classes raise
+        plan.options = before  # what was asked for on the way is not part of the plan
         return None
-    if is_plain(value):
-        return plain(made_now, origin)
-    return made(make, written(value), origin)
+    return plain(made_now, origin) if is_plain(value) else shown_by(plan, path, value, origin)
+
+
+def shown_by(plan: Plan, path: str, value: Any, origin: str) -> Shown:
+    """A value of the source; what is unknown in it, the plan answers."""
+    return Shown(partial(live, value, plan.subject.namespace, path, plan.ask), written(value), origin, None, value)
 
 
 def plans(subject: Subject) -> Iterator[Plan]:

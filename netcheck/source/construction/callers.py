@@ -32,7 +32,14 @@ def callers(project: Project, scope: Scope) -> list[Site]:
         return list(constructions(project, owner, DEEPEST))
     if node.name.startswith("__"):
         return []
-    return [site for site in calls_in(scope.file.path).get(node.name, []) if isinstance(site.call.func, ast.Attribute)]
+    here = [site for site in calls_in(scope.file.path).get(node.name, []) if isinstance(site.call.func, ast.Attribute)]
+    return [*here, *(site for site in project.calls(node.name) if site.file != scope.file.path and is_of(site, owner))]
+
+
+def is_of(site: Site, owner: Scope) -> bool:
+    """Whether a call is of a method of a class by the class's name: `Net.build(args)`."""
+    function = site.call.func
+    return isinstance(function, ast.Attribute) and means(function.value, site.scope, owner)
 
 
 def constructions(project: Project, owner: Scope, depth: int) -> Iterator[Site]:
@@ -57,6 +64,8 @@ def calls_of(project: Project, scope: Scope, name: str) -> Iterator[Site]:
             yield site
     for alias, file in aliases(project, scope, name):
         yield from calls_in(file).get(alias, ())
+    if isinstance(scope.node, ast.ClassDef):
+        yield from (site for site in calls_in(scope.file.path).get("cls", ()) if site.scope.owner is scope.node)
 
 
 def means(function: ast.expr, where: Scope, scope: Scope) -> bool:

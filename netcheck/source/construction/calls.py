@@ -60,6 +60,7 @@ RECORDS = tuple(
 )
 READERS = ("load", "safe_load", "full_load", "unsafe_load", "load_all", "loads", "fromfile", "read_yaml", "parse_file")
 PARSES = ("parse_args", "parse_known_args", "parse_intermixed_args", "parse_args_into_dataclasses")
+DATACLASS_PARSERS = ("cli", "parse", "structured", "entrypoint", "wrap")  # tyro.cli(Args), OmegaConf.structured(Args)
 COPIES = ("copy.deepcopy", "copy.copy", "argparse.Namespace.__copy__")
 LATER = ("torch.nn.", "torch.device", "functools.partial", "torch.Size", "numpy.array", "torch.tensor", "collections.OrderedDict",
          "torchvision.models.", "dataclasses.field", "typer.Option", "typer.Argument", "torch.zeros", "torch.ones",
@@ -105,6 +106,8 @@ def outside(evaluator: Evaluator, name: str, call: ast.Call, frame: Frame) -> An
     if name in HARDWARE:
         return 0 if last == "device_count" else False
     args, kwargs = evaluator.arguments(call, frame)
+    if last in DATACLASS_PARSERS and args and isinstance(args[0], Named) and args[0].file:
+        return Made(args[0])
     if name.startswith("builtins.") and last == "vars" and len(args) == 1:
         return args[0]
     if name.startswith("builtins.") and last == "getattr" and len(args) > 1 and isinstance(args[1], str):
@@ -156,6 +159,8 @@ def of_project(evaluator: Evaluator, callee: Named, call: ast.Call, frame: Frame
             if is_record_class(scope):
                 args, kwargs = evaluator.arguments(call, frame)
                 given = args[0] if args else {}
+                if isinstance(given, Unknown):
+                    return given
                 if isinstance(given, Record | dict) and len(args) < 2:
                     return Record({**(given.fields if isinstance(given, Record) else given), **kwargs})
             args, kwargs = evaluator.arguments(call, frame)
@@ -230,6 +235,8 @@ def read_by(evaluator: Evaluator, name: str, args: list[Any], frame: Frame) -> A
 def parsed(evaluator: Evaluator, call: ast.Call, frame: Frame) -> Any:
     """The options of the parser that a call has parse the command line, each with its default."""
     assert isinstance(call.func, ast.Attribute)
+    if call.func.attr == "parse_args_into_dataclasses":
+        return into_dataclasses(evaluator, call.func.value, frame)
     found: dict[str, Any] = {}
     for scope in declaring(call.func.value, frame.scope):
         found |= dict(options_in(scope.node, partial(evaluator.value, frame=type(frame)(scope))))
@@ -241,6 +248,17 @@ def parsed(evaluator: Evaluator, call: ast.Call, frame: Frame) -> Any:
         return Unknown(("args",))
     record = Record(found, "args")
     return (record, []) if call.func.attr == "parse_known_args" else record
+
+
+def into_dataclasses(evaluator: Evaluator, parser: ast.expr, frame: Frame) -> Any:
+    """What transformers' parser gives: an object of each dataclass that it was made with."""
+    values = [parser] if isinstance(parser, ast.Call) else frame.scope.assigned.get(frame.scope.key(parser), [])
+    for made in values:
+        if isinstance(made, ast.Call) and made.args:
+            kinds = evaluator.value(made.args[0], frame)
+            kinds = kinds if isinstance(kinds, tuple | list) else (kinds,)
+            return tuple(Made(kind) if isinstance(kind, Named) else Unknown() for kind in kinds)
+    return Unknown()
 
 
 def declaring(parser: ast.expr, scope: Scope, depth: int = DEEPEST_PARSER) -> list[Scope]:

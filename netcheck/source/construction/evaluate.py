@@ -286,7 +286,7 @@ class Evaluator:
                     if one.how == "updated":
                         found |= fields_of(changed) if isinstance(changed, Record | dict) else {}
                     elif one.key != key:
-                        found[one.key.rpartition(".")[2]] = changed
+                        found[one.key.rpartition(".")[2]] = self.with_changes(changed, one.key, frame, line)
             if isinstance(value, dict) and any(one.how == "changed" and one.key == key and one.line < line for one in changes):
                 return Unknown((key,))
             return Record(found, value.name or key) if isinstance(value, Record) else found
@@ -335,7 +335,13 @@ class Evaluator:
         names = [argument.arg for argument in (*spec.posonlyargs, *spec.args)]
         names = names[1:] if scope.self_name else names
         args, kwargs = self.arguments(call, frame)
-        return {**dict(zip(names, args, strict=False)), **kwargs}
+        found = {**dict(zip(names, args, strict=False)), **kwargs}
+        if spec.vararg is not None:
+            found[spec.vararg.arg] = tuple(args[len(names) :])
+        if spec.kwarg is not None:
+            known = {*names, *(argument.arg for argument in spec.kwonlyargs)}
+            found[spec.kwarg.arg] = {name: value for name, value in kwargs.items() if name not in known}
+        return found
 
     def arguments(self, call: ast.Call, frame: Frame) -> tuple[list[Any], dict[str, Any]]:
         """What a call gives, by place and by name.
@@ -503,7 +509,7 @@ class Evaluator:
 
     def in_settings(self, trail: tuple[str | int, ...]) -> Any:
         """What stands under these names in a configuration file, those first that name the class."""
-        return in_files(preferred(self.project, self.subject), trail)
+        return in_files(preferred(self.project, self.subject), trail, self.forced)
 
     def in_options(self, name: str) -> Any:
         """The default of the option of this name, if the project has one."""
@@ -655,13 +661,14 @@ def mentions(file: str, subject: str) -> bool:
     return False
 
 
-def in_files(files: list[str], trail: tuple[str | int, ...]) -> Any:
-    """What stands under a trail of names in the first of some files that has them."""
+def in_files(files: list[str], trail: tuple[str | int, ...], forced: dict[str, str]) -> Any:
+    """What stands under a trail of names in the first of some files that has them, and does not choose another class."""
     for file in files:
         value = settings_in(file)
         for part in trail:
             value = value.get(part) if isinstance(value, dict) else None
-        if value is not None:
+        chooses_another = isinstance(value, dict) and any(value.get(name, one) != one for name, one in forced.items())
+        if value is not None and not chooses_another:
             return as_record(value)
     return Unknown(trail)
 

@@ -9,7 +9,6 @@ import ast
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -17,37 +16,15 @@ from typing import Any
 from netcheck.source.builders import dotted, family, file_index
 from netcheck.source.construction.callers import calls_of
 from netcheck.source.construction.evaluate import Evaluator, Frame, options_of
+from netcheck.source.construction.names import named_ways
 from netcheck.source.construction.project import Project, Site, calls_in, project_of
-from netcheck.source.construction.values import Made, Named, Record, full_text, is_known
+from netcheck.source.construction.values import Made, Module, Named, Record
+from netcheck.source.construction.way import Way
 from netcheck.source.models import required_arguments
 from netcheck.source.parse import Unreadable, read
 from netcheck.source.scopes import FunctionNode, Scope, index
 
 MOST = 8  # ways that are handed on
-
-
-@dataclass(frozen=True)
-class Way:
-    """One call, its arguments evaluated. What is not known is Unknown, or missing where the call unpacks it."""
-
-    file: str
-    line: int
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def place(self) -> str:
-        """The file's name and the line."""
-        return f"{os.path.basename(self.file)}:{self.line}"
-
-    @property
-    def unknown(self) -> int:
-        """How many arguments are not known."""
-        return sum(not is_known(one) for one in (*self.args, *self.kwargs.values()))
-
-    def __str__(self) -> str:
-        parts = [*map(full_text, self.args), *(f"{name}={full_text(one)}" for name, one in self.kwargs.items())]
-        return f"{self.place}({', '.join(parts)})"
 
 
 @lru_cache(maxsize=512)
@@ -64,6 +41,7 @@ def ways(file: str, qualname: str) -> tuple[Way, ...]:
         return ()
     project = project_of(file)
     found = [way_of(evaluator, site) for site, evaluator in sites_of(project, scopes[-1])]
+    found += named_ways(project, scopes[-1])
     return tuple(sorted(unique(found), key=lambda way: rank(way, file))[:MOST])
 
 
@@ -129,11 +107,18 @@ def sites_of(project: Project, scope: Scope) -> Iterator[tuple[Site, Evaluator]]
     name = getattr(scope.node, "name", "")
     evaluator = Evaluator(project, name)
     for site in calls_of(project, scope, name):
-        if not is_within(site.scope, scope):
+        if not is_within(site.scope, scope) or is_of_class(site):
             yield site, evaluator
     for table, key in tables_with(project, name):
         for site, chosen_by in calls_of_table(project, table):
             yield site, Evaluator(project, key, {chosen_by: key} if chosen_by else {})
+    for site, chosen_by in calls_by_getattr(project, scope, name):
+        yield site, Evaluator(project, name, {chosen_by: name} if chosen_by else {})
+
+
+def is_of_class(site: Site) -> bool:
+    """Whether a call is that of `cls` in a method of the class itself."""
+    return isinstance(site.call.func, ast.Name) and site.call.func.id == "cls"
 
 
 def is_within(inner: Scope, outer: Scope) -> bool:
@@ -170,6 +155,38 @@ def calls_of_table(project: Project, table: str) -> Iterator[tuple[Site, str]]:
                     yield site, chooser
 
 
+def calls_by_getattr(project: Project, scope: Scope, name: str) -> Iterator[tuple[Site, str]]:
+    """Calls of what is looked up in a module by its name: `getattr(models, args.arch)(...)`."""
+    for file in project.mentioning("getattr("):
+        for key in ("", *(key for key in calls_in(file) if key)):
+            for site in calls_in(file).get(key, ()):
+                for looked in looked_up(site.call.func, site.scope):
+                    module = Evaluator(project).value(looked.args[0], Frame(site.scope))
+                    if isinstance(module, Module) and has_class(project, module, scope, name):
+                        yield site, name_of_option(looked.args[1])
+
+
+def looked_up(function: ast.expr, scope: Scope) -> Iterator[ast.Call]:
+    """The `getattr` that gives a callee, also by a variable."""
+    values = scope.assigned.get(function.id, []) if isinstance(function, ast.Name) else [function]
+    for value in values:
+        if isinstance(value, ast.Call) and dotted(value.func) == "getattr" and len(value.args) == 2:
+            yield value
+
+
+def has_class(project: Project, module: Module, scope: Scope, name: str) -> bool:
+    """Whether a module has a class under its name."""
+    found = Evaluator(project).of_module(module.file, name)
+    return isinstance(found, Named) and (found.file, found.name) == (scope.file.path, scope.qualname)
+
+
+def name_of_option(key: ast.expr) -> str:
+    """The name of the option that an expression reads, "" if it reads none: of `config["arch"]["type"]` "type"."""
+    if isinstance(key, ast.Subscript) and isinstance(key.slice, ast.Constant):
+        return str(key.slice.value)
+    return key.attr if isinstance(key, ast.Attribute) else ""
+
+
 def chooser_of(function: ast.expr, scope: Scope, table: str) -> str | None:
     """What chooses an item of a dict with this name; "" where that has no name; None if a callee is no item of it."""
     if isinstance(function, ast.Name):
@@ -183,9 +200,7 @@ def chooser_of(function: ast.expr, scope: Scope, table: str) -> str | None:
         return None
     if last_of(base) != table:
         return None
-    if isinstance(key, ast.Subscript) and isinstance(key.slice, ast.Constant):
-        return str(key.slice.value)
-    return key.attr if isinstance(key, ast.Attribute) else ""
+    return "" if key is None else name_of_option(key)
 
 
 def way_of(evaluator: Evaluator, site: Site) -> Way:

@@ -332,4 +332,187 @@ def main():
         """,
         },
     ),
+    "object of options": repository(
+        {
+            "model.py:GPT": "GPT(config=GPTConfig(data.vocab_size, 128, n_head=8, n_embd=32)) with config.vocab_size=100, "
+            "as train.py:4 does; config.vocab_size assumed"
+        },
+        {
+            "model.py": """
+            from torch import nn
+
+            class GPTConfig:
+                drop = 0.2
+                def __init__(self, vocab_size, block_size, **kwargs):
+                    self.vocab_size, self.block_size = vocab_size, block_size
+                    for name, value in kwargs.items():
+                        setattr(self, name, value)
+
+            class GPT(nn.Module):
+                def __init__(self, config):
+                    super().__init__()
+                    self.embed = nn.Embedding(config.vocab_size, config.n_embd)
+                    self.drop = nn.Dropout(config.drop)
+                    assert config.n_embd % config.n_head == 0
+
+                def forward(self, x):
+                    return self.drop(self.embed(x))
+        """,
+            "train.py": """
+            from model import GPT, GPTConfig
+            data = load()
+            config = GPTConfig(data.vocab_size, 128, n_head=8, n_embd=32)
+            model = GPT(config)
+        """,
+        },
+    ),
+    "yacs": repository(
+        {"model.py:Net": "Net(cfg=_C), as train.py:7 does"},
+        {
+            "model.py": """
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, cfg):
+                    super().__init__()
+                    self.net = nn.Sequential(*[nn.Linear(cfg.MODEL.WIDTH, cfg.MODEL.WIDTH) for _ in range(cfg.MODEL.DEPTH)])
+                    assert len(self.net) == 3 and cfg.MODEL.WIDTH == 9
+
+                def forward(self, x):
+                    return self.net(x)
+        """,
+            "defaults.py": """
+            from yacs.config import CfgNode as CN
+
+            _C = CN()
+            _C.MODEL = CN()
+            _C.MODEL.WIDTH = 9
+            _C.MODEL.DEPTH = 3
+            cfg = _C
+        """,
+            "train.py": """
+            from defaults import cfg
+            from model import Net
+
+            def main(path):
+                cfg.merge_from_file(path)
+                cfg.freeze()
+                Net(cfg)
+        """,
+        },
+    ),
+    "handed on by name": repository(
+        {
+            "net.py:Net": "Net(features=5, hidden=6, classes=2), as build.py:5 does",
+            "net.py:Other": "Other(width=4, depth=3), as net.py:22 does",
+            "net.py:Third": "Third(width=7), as cli.py:12 does",
+        },
+        {
+            "net.py": MODEL
+            + """
+
+class Other(nn.Module):
+    def __init__(self, width, depth):
+        super().__init__()
+        self.net = nn.Sequential(*[nn.Linear(width, width) for _ in range(depth)])
+
+    def forward(self, x):
+        return self.net(x)
+
+    @classmethod
+    def build(cls, args):
+        return cls(args.width, depth=args.depth)
+
+
+class Third(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.net = nn.Linear(width, 2)
+
+    def forward(self, x):
+        return self.net(x)
+""",
+            "build.py": """
+            from net import Net
+
+            def get_model(name, **options):
+                if name == "net":
+                    return Net(**options)
+                raise ValueError(name)
+        """,
+            "cli.py": """
+            import tyro
+            from dataclasses import dataclass
+            import net
+            from build import get_model
+
+            @dataclass
+            class Args:
+                width: int = 4
+                depth: int = 3
+                arch: str = "Other"
+
+            model = getattr(net, Args().arch)(7) if tyro.cli(Args).arch == "Third" else net.Other.build(tyro.cli(Args))
+            get_model("net", features=5, hidden=6, classes=2)
+        """,
+        },
+    ),
+    "by a name": repository(
+        {
+            "nets.py:Hydra": "Hydra(width=9), as hydra.yaml says",
+            "nets.py:Template": "Template(width=5), as config.json says",
+            "nets.py:Registered": "Registered(width=3), as train.py:2 does",
+            "nets.py:Typed": "Typed(width=11), as train.py:3 does",
+        },
+        {
+            "nets.py": """
+            from torch import nn
+            from registry import register
+
+            class Base(nn.Module):
+                def forward(self, x):
+                    return self.net(x)
+
+            class Hydra(Base):
+                def __init__(self, width):
+                    super().__init__()
+                    self.net = nn.Linear(width, 2)
+
+            class Template(Base):
+                def __init__(self, width):
+                    super().__init__()
+                    self.net = nn.Linear(width, 2)
+
+            @register("my_net")
+            class Registered(Base):
+                def __init__(self, width):
+                    super().__init__()
+                    self.net = nn.Linear(width, 2)
+
+            class Typed(Base):
+                def __init__(self, width):
+                    super().__init__()
+                    self.net = nn.Linear(width, 2)
+        """,
+            "registry.py": """
+            TABLE = {}
+
+            def register(name):
+                def keep(cls):
+                    TABLE[name] = cls
+                    return cls
+                return keep
+
+            def build(name, **options):
+                return TABLE[name](**options)
+        """,
+            "train.py": """
+            from registry import build
+            build("my_net", width=3)
+            model = dict(type="Typed", width=11)
+        """,
+            "conf/model/hydra.yaml": "_target_: nets.Hydra\nwidth: 9\n",
+            "config.json": '{"arch": {"type": "Template", "args": {"width": 5}}}',
+        },
+    ),
 }

@@ -89,6 +89,36 @@ def test_what_is_guessed_works(signature: str, file: Path) -> None:
     assert construction.call == call
 
 
+DOCUMENTED = '''
+from torch import nn
+
+
+class Net(nn.Module):
+    """A net.
+
+    Args:
+        a (int): how wide
+        b (list of int): sizes of the layers
+        c (str): 'tanh' or 'relu'
+
+    :type d: float
+    """
+
+    def __init__(self, a, b, c, d):
+        super().__init__()
+        self.net = nn.Linear(a, b[0])
+        assert isinstance(c, str) and isinstance(d, float)
+
+    def forward(self, x):
+        return self.net(x)
+'''
+
+
+def test_a_docstring_says_what_is_wanted(file: Path) -> None:
+    file.write_text(DOCUMENTED)
+    assert str(load("net.py:Net").construction) == "Net(a=64, b=[64], c='tanh', d=0.5), assumed"
+
+
 def test_forward_corrects_what_the_constructor_takes(file: Path) -> None:
     body = "        self.a, self.b = nn.Linear(8, out_channels), nn.Linear(in_features, 2)\n\n"
     forward = "    def forward(self, x):\n        return self.b(self.a(x))\n"
