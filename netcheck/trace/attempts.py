@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -174,7 +175,9 @@ def materialized(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
     twin = copy.deepcopy(model, fresh)
     with changing_only_itself(twin), torch.no_grad():
         try:
-            twin(*structure.rebuild(args, torch.clone), **structure.rebuild(kwargs, torch.clone))
+            result = twin(*structure.rebuild(args, torch.clone), **structure.rebuild(kwargs, torch.clone))
+            if isinstance(result, Iterator):  # a forward with `yield` has not run yet
+                deque(result, maxlen=0)
         except (Exception, SystemExit) as error:
             raise cannot_run(model, error, None) from error
         for member in (*twin.parameters(), *twin.buffers()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,21 @@ def test_lazy_modules() -> None:
     assert nn.parameter.is_lazy(model[4].weight)
     assert graph.outputs[0].depends
     assert graph.module(PICTURE).shape == (2, 2)
+
+
+class LazySteps(nn.Sequential):
+    """A net with lazy layers that gives one result after another."""
+
+    def forward(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
+        for layer in self:
+            x = layer(x)
+            yield x
+
+
+def test_lazy_layers_behind_a_yield() -> None:
+    model = LazySteps(nn.LazyLinear(5), nn.LazyLinear(2))
+    assert [node.shape for node in trace(model, (X,)).outputs] == [(3, 5), (3, 2)]
+    assert nn.parameter.is_lazy(model[0].weight)
 
 
 class LazyBeside(nn.Module):
