@@ -34,8 +34,10 @@ class NotInstalled(ImportError):
     @property
     def advice(self) -> str:
         """What to do about it."""
-        if not self.name:
+        if "command line" in str(self):
             return "give the argument a default, or build the model in a function that needs none"
+        if not self.name:
+            return "put it where the code looks for it, or build the model in a function that does not"
         return f"install {self.name} in the environment that netcheck runs in"
 
 

@@ -53,7 +53,7 @@ def load_error(doing: str, error: BaseException, file: str, line: int) -> LoadEr
     refusal = excuse(error)
     if refusal is None and (lacking := lack(error)) is not None:
         place = user_line(error) or Location(file, line)
-        return LoadError(f"{doing}: {lacking}", help=f"give what is missing: {lacking.advice}", location=place)
+        return LoadError(f"{doing}: {lacking}", help=lacking.advice, location=place)
     if refusal is None and (missed := unbound_by(error)) is not None:
         where = f"line {missed.line} of {os.path.basename(missed.file)}"
         text = f"{doing} needs what was left out, {where}: {missed.reason}"

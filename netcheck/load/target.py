@@ -17,10 +17,10 @@ from torch import nn
 from netcheck.errors import LoadError
 from netcheck.findings import Construction, Location
 from netcheck.load import fence
-from netcheck.load.absent import Absent, Base
+from netcheck.load.absent import Absent, Base, lack
 from netcheck.load.arguments import fitting, lacking, needs_arguments, required
 from netcheck.load.fence.command_line import own_command_line
-from netcheck.load.guard import NotAModel, user_code
+from netcheck.load.guard import NotAModel, load_error, user_code
 from netcheck.load.modules import import_file, import_module
 from netcheck.load.omit import past_refusals
 from netcheck.load.raised import describe
@@ -202,6 +202,8 @@ def found_arguments(
     answer = constructed(callee, defined, namespace, prepare)
     if answer.build is not None:
         return functools.partial(build, answer.build, target, place), answer.construction
+    if answer.failure is not None and lack(answer.failure) is not None:
+        raise load_error(f"building {target.symbol}", answer.failure, place.file, place.line)
     raise needs_arguments(callee, target.name, required(callee), place, answer.values, answer.failure)
 
 

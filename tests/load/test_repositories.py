@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 
 import pytest
+import torch
 
 from netcheck.engine import check_target
 from netcheck.settings import Settings
@@ -320,3 +321,46 @@ def test_what_becomes_of_the_models_of_a_repository(tmp_path, monkeypatch, name)
     for words in left_out:
         assert any(words in line for line in lines), (words, lines)
     assert bool(left_out) == bool(lines)
+
+
+WEIGHTS = """
+import torch
+from torch import nn
+
+class Own(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(5, 7)
+        state = torch.load("absent.pth", map_location="cpu")
+        known = self.state_dict()
+        self.load_state_dict({key: value for key, value in state["model"].items() if key in known})
+        more = torch.hub.load_state_dict_from_url("https://example.com/more.pth")
+        more.pop("fc.weight", None)
+        self.load_state_dict(more)
+
+    def forward(self, x):
+        return self.fc(x)
+
+class Sized(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Embedding(len(torch.load("words.pt")), 7)
+
+    def forward(self, x):
+        return self.fc(x)
+"""
+
+
+def test_weights_that_are_not_there_are_done_without(tmp_path, monkeypatch):
+    (tmp_path / "m.py").write_text(WEIGHTS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    own, sized = (check_target(target, Settings(probe=False)) for target in expand(["m.py"]).targets)
+    assert own.summary is not None
+    assert [one.reason for one in own.left_out if not one.reason.startswith("makes")] == [
+        "loads absent.pth, which is not there: built without it",
+        "downloads more.pth: built without it",
+    ]
+    assert "words.pt is not there" in sized.findings[0].message
+    with pytest.raises(FileNotFoundError):
+        torch.load("absent.pth")

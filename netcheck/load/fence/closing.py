@@ -27,10 +27,11 @@ def closed(*, writes: bool = False, everybody: bool = False) -> Iterator[None]:
     if state.closed:
         yield
         return
-    from netcheck.load.fence import training
+    from netcheck.load.fence import checkpoints, training
 
     state.notes.clear()
     state.unbound.clear()
+    state.without_weights = False
     if writes:
         yield
         return
@@ -40,7 +41,8 @@ def closed(*, writes: bool = False, everybody: bool = False) -> Iterator[None]:
     cache_folders()  # as the environment is now
     with ExitStack() as stack:
         stack.callback(stand_ins.discard)
-        stack.enter_context(patched([*files.patches(), *actions.patches(), *training.patches()]))
+        guards = [*files.patches(), *actions.patches(), *training.patches(), *checkpoints.patches()]
+        stack.enter_context(patched(guards))
         stack.enter_context(training.untrained())
         state.closed += 1
         try:

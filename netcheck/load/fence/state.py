@@ -44,6 +44,7 @@ class State:
         met: how often something was met.
         unbound: what would have bound a name of a file, where that was left out.
         refusals: how often something was refused at a place.
+        without_weights: whether a model was built without weights that are not there.
         kernel: whether the kernel refuses writes, too.
         exempt: threads in which the fence itself is at work.
     """
@@ -57,6 +58,7 @@ class State:
     met: int = 0
     unbound: dict[tuple[str, str], LeftOut] = field(default_factory=dict)
     refusals: Counter[tuple[str, int]] = field(default_factory=Counter)
+    without_weights: bool = False
     kernel: bool = False
     exempt: set[int] = field(default_factory=set)
 
