@@ -225,22 +225,25 @@ def module_of(statement: ast.Import | ast.ImportFrom) -> str:
     return statement.module or "" if isinstance(statement, ast.ImportFrom) else statement.names[0].name
 
 
-def stand_ins(statement: ast.Import | ast.ImportFrom, tree: ast.Module, fault: str) -> dict[str, Absent]:
+def stand_ins(statement: ast.Import | ast.ImportFrom, tree: ast.Module, fault: str) -> dict[str, Any]:
     """What the names that an import statement binds stand for; of `import *`, the names that nothing else binds.
+
+    Where only one of several names is not there, the others are what they are.
 
     Args:
         statement: the import.
         tree: the file that it stands in.
         fault: what is wrong with the package.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for alias in statement.names:
         module = statement.module or "" if isinstance(statement, ast.ImportFrom) else ""
         package = (module or alias.name).partition(".")[0]
         if alias.name == "*":
             found.update({name: Absent(name, package, fault) for name in unbound(tree)})
         elif isinstance(statement, ast.ImportFrom):
-            found[alias.asname or alias.name] = Absent(alias.name, package, fault)
+            here = getattr(sys.modules.get(module), alias.name, None) if not statement.level else None
+            found[alias.asname or alias.name] = Absent(alias.name, package, fault) if here is None else here
         elif alias.asname:
             found[alias.asname] = Absent(alias.name, package, fault)
         else:

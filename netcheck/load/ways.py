@@ -21,9 +21,11 @@ from torch import Tensor, nn
 
 from netcheck.errors import InputError, TraceError
 from netcheck.load.examples import ExampleInputs
+from netcheck.load.guard import is_installed
 from netcheck.load.inference.signature import parameters_of
 from netcheck.source.locate import Definition, locate_definition
-from netcheck.source.scopes import Scope, index
+from netcheck.source.models import is_unwritten
+from netcheck.source.scopes import FunctionNode, Scope, index, index_file
 from netcheck.source.ways import looks_like_forward, ways_in
 
 Result = TypeVar("Result")
@@ -67,8 +69,19 @@ def are_alike(one: Any, other: Any) -> bool:
 
 
 def has_forward(model: nn.Module) -> bool:
-    """Whether a model can be called."""
-    return type(model).forward is not nn.Module.forward or "forward" in vars(model)
+    """Whether a model can be called: its class has a forward, and not one that only says that it is not written."""
+    kind = type(model)
+    if "forward" in vars(model):
+        return True
+    if kind.forward is nn.Module.forward:
+        return False
+    code = getattr(kind.forward, "__code__", None)
+    if code is None or "NotImplementedError" not in code.co_names or is_installed(code.co_filename):
+        return True
+    owner = next(one for one in kind.__mro__ if "forward" in vars(one))
+    scope = scope_of(owner)
+    methods = index_file(scope.file).scopes.get(f"{scope.qualname}.forward", []) if scope is not None else []
+    return not any(isinstance(one.node, FunctionNode) and is_unwritten(one.node) for one in methods[-1:])
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Which lines were not let do what they do, in one line; and that a file trains while it is imported, in another.
 
+not installed: gym, wandb; a stand-in is in the place of each
 left out: line 31 (torch.save writes trained.pt), line 40 (trains)
 trains when it is imported, at line 40: put that under `if __name__ == "__main__":`
 """
@@ -13,6 +14,7 @@ from netcheck.findings import LeftOut, Report
 from netcheck.report.terminal import shorten
 
 MOST = 12  # lines that are named
+ABSENT = " is not installed"
 GUARD = 'if __name__ == "__main__":'
 
 
@@ -23,9 +25,13 @@ def lines(report: Report) -> Iterator[tuple[str, str]]:
     if not report.left_out:
         return
     own = os.path.normpath(report.target.rpartition(":")[0] or report.target)
-    places = [f"{place(one, own)} ({shorten(one.reason, 100)})" for one in report.left_out]
+    absent = dict.fromkeys(one.reason.removesuffix(ABSENT) for one in report.left_out if one.reason.endswith(ABSENT))
+    if absent:
+        yield "not installed", f"{', '.join(absent)}; a stand-in is in the place of each"
+    places = [f"{place(one, own)} ({shorten(one.reason, 100)})" for one in report.left_out if not one.reason.endswith(ABSENT)]
     more = f" and {len(places) - MOST} more" if len(places) > MOST else ""
-    yield "left out", ", ".join(places[:MOST]) + more
+    if places:
+        yield "left out", ", ".join(places[:MOST]) + more
     if trains := [place(one, own) for one in report.left_out if one.trains]:
         more = f" and {len(trains) - 1} more" if len(trains) > 1 else ""
         yield "trains when it is imported", f"{trains[0]}{more}; put that under `{GUARD}`"

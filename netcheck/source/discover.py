@@ -23,7 +23,7 @@ from netcheck.source.builders import family, file_index
 from netcheck.source.imports import definitions
 from netcheck.source.needed import root_name
 from netcheck.source.parse import SIZE_LIMIT, Unreadable, parse, read
-from netcheck.source.scopes import FileIndex, FunctionNode, Scope, assignments, index_file
+from netcheck.source.scopes import FileIndex, FunctionNode, Scope, assignments, index_file, local_names
 from netcheck.source.walk import python_files
 
 LIBRARIES = (
@@ -358,16 +358,3 @@ def building_code(node: ast.AST, own: frozenset[str] = NONE) -> Code:
     if isinstance(node, ast.AnnAssign):
         return [(node.value, own)] if node.value is not None else []
     return [(node, own)]
-
-
-def local_names(function: FunctionNode) -> frozenset[str]:
-    """The names that a function binds for itself, but for what it imports: a `v` in it is not the module's `v = Net()`."""
-    found: set[str] = set()
-    for node in ast.walk(function):
-        if isinstance(node, ast.arg):
-            found.add(node.arg)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-    for node in ast.walk(function):
-        found -= set(node.names) if isinstance(node, ast.Global) else set()
-    return frozenset(found)

@@ -103,10 +103,17 @@ def defines(scope: Scope, method: str) -> bool:
     assert isinstance(scope.node, ast.ClassDef)
     for statement in scope.node.body:
         if isinstance(statement, FunctionNode) and statement.name == method:
-            return True
+            return not is_unwritten(statement)
         if isinstance(statement, ast.Assign) and any(dotted(t) == method for t in statement.targets):
             return True
     return False
+
+
+def is_unwritten(function: FunctionNode) -> bool:
+    """Whether a function does nothing but say that it is not written."""
+    body = [one for one in function.body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]
+    raised = body[0].exc if len(body) == 1 and isinstance(body[0], ast.Raise) else None
+    return raised is not None and dotted(raised.func if isinstance(raised, ast.Call) else raised) == "NotImplementedError"
 
 
 def can_run(scope: Scope) -> bool:

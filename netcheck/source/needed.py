@@ -16,9 +16,16 @@ import ast
 from collections.abc import Iterable
 
 from netcheck.source.models import trains
-from netcheck.source.scopes import FunctionNode
+from netcheck.source.scopes import COMPREHENSIONS, FunctionNode, local_names
 
 LOOPS = ast.For | ast.AsyncFor | ast.While
+READERS = frozenset(
+    "parameters named_parameters children modules named_modules buffers state_dict eval train forward predict evaluate score "
+    "items keys values get copy count index format split join strip lower upper replace startswith endswith encode decode "
+    "mean sum std max min item tolist numpy to cpu cuda float long double half size dim numel view reshape permute transpose "
+    "squeeze unsqueeze flatten detach clone astype head tail info summary sample save dump exists iterdir glob parse_args "
+    "add_argument parse_known_args".split()
+)
 ALWAYS = frozenset({"netcheck_inputs"})  # what the loader looks for beside the model
 
 
@@ -30,14 +37,18 @@ def needed(module: ast.Module, symbols: Iterable[str]) -> ast.Module:
 
 def needed_numbers(module: ast.Module, symbols: Iterable[str]) -> set[int]:
     """The same as numbers of statements."""
-    wanted = {symbol.split(".")[0] for symbol in symbols} | ALWAYS
+    goals = {symbol.split(".")[0] for symbol in symbols}
+    wanted = goals | ALWAYS
     modules = imported(module)
+    changers = {node.name: changed_arguments(node) for node in module.body if isinstance(node, FunctionNode)}
+    end = max((number for number, statement in enumerate(module.body) if bound(statement) & goals), default=0)
     kept: set[int] = set()
     changed = True
     while changed:
         changed = False
         for number, statement in enumerate(module.body):
-            if number not in kept and serves(statement, wanted, modules):
+            effects = called_on(statement, changers) - modules if number < end else set()
+            if number not in kept and (serves(statement, wanted, modules) or effects & (wanted - goals)):
                 kept.add(number)
                 wanted |= used(statement)
                 changed = True
@@ -102,6 +113,37 @@ def changed_by(statement: ast.stmt) -> set[str]:
     return found - {""}
 
 
+def called_on(statement: ast.stmt, changers: dict[str, set[int]]) -> set[str]:
+    """The names whose values a statement may change by what it calls: `ids = vocab.load(text)`, `n = fill(vocab)`.
+
+    Args:
+        statement: at the top of a module.
+        changers: the functions of the module, with the numbers of those arguments that each changes.
+    """
+    if isinstance(statement, ast.ClassDef | FunctionNode) or trains(statement):
+        return set()
+    found: set[str] = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not only_reads(node.func.attr):
+            found.add(root_name(node.func))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            places = changers.get(node.func.id, ())
+            found |= {root_name(node.args[place]) for place in places if place < len(node.args)}
+    return found - {""}
+
+
+def changed_arguments(function: FunctionNode) -> set[int]:
+    """The numbers of the arguments that a function changes in place."""
+    names = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+    changed = {name for statement in function.body for name in changed_by(statement) | called_on(statement, {})}
+    return {number for number, name in enumerate(names) if name in changed}
+
+
+def only_reads(method: str) -> bool:
+    """Whether a method leaves its object as it is, by its name."""
+    return method in READERS or method.startswith(("get_", "is_", "has_", "to_", "as_", "plot", "show", "print", "describe"))
+
+
 def root_name(node: ast.AST) -> str:
     """The name that a chain of attributes, subscripts and calls begins with."""
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
@@ -115,5 +157,32 @@ def changes_path(statement: ast.stmt) -> bool:
 
 
 def used(statement: ast.stmt) -> set[str]:
-    """The names that a statement reads, inside functions too."""
-    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    """The names that a statement reads of the module, inside functions too: not those that these bind for themselves."""
+    found: set[str] = set()
+    pending: list[tuple[ast.AST, frozenset[str]]] = [(statement, frozenset())]
+    while pending:
+        node, own = pending.pop()
+        if isinstance(node, ast.Name) and node.id not in own:
+            found.add(node.id)
+        inner = own | names_inside(node)
+        pending += [(child, inner if is_inside(node, child) else own) for child in ast.iter_child_nodes(node)]
+    return found
+
+
+def names_inside(node: ast.AST) -> frozenset[str]:
+    """The names that a function, a lambda or a comprehension binds for itself."""
+    if isinstance(node, FunctionNode):
+        return local_names(node)
+    if isinstance(node, ast.Lambda):
+        return frozenset(one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg))
+    if isinstance(node, COMPREHENSIONS):
+        targets = (one for each in node.generators for one in ast.walk(each.target))
+        return frozenset(one.id for one in targets if isinstance(one, ast.Name))
+    return frozenset()
+
+
+def is_inside(node: ast.AST, child: ast.AST) -> bool:
+    """Whether a part of a node sees the names that the node binds for itself: not decorators, defaults and annotations."""
+    if isinstance(node, FunctionNode):
+        return isinstance(child, ast.stmt)
+    return not (isinstance(node, ast.Lambda) and isinstance(child, ast.arguments))

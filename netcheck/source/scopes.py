@@ -21,6 +21,7 @@ from functools import cached_property, lru_cache
 from netcheck.source.parse import MOST_FILES, SourceFile, Unreadable, parse
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 SELF = "self"
 
 
@@ -219,6 +220,24 @@ def listed(node: ast.AST, name: str) -> list[ast.AST]:
     """A list of statements or clauses that a node has under a name; nothing where that is an expression (of a lambda)."""
     found = getattr(node, name, ())
     return found if isinstance(found, list) else []
+
+
+def local_names(function: FunctionNode) -> frozenset[str]:
+    """The names that a function binds for itself, but for what it imports: a `v` in it is not the module's `v = Net()`."""
+    found = {one.arg for one in ast.walk(function.args) if isinstance(one, ast.arg)}
+    shared: set[str] = set()
+    pending: list[ast.AST] = list(function.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.ClassDef | FunctionNode):
+            found.add(node.name)
+        elif isinstance(node, ast.Global):
+            shared |= set(node.names)
+        elif not isinstance(node, COMPREHENSIONS | ast.Lambda):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            pending += ast.iter_child_nodes(node)
+    return frozenset(found - shared)
 
 
 def assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:

@@ -28,7 +28,7 @@ UPDATES = TRAINS | {"step", "zero_grad", "optimizer_step"}
 
 def looks_like_forward(scope: Scope) -> str:
     """The method that was meant to be `forward`, "" if none is."""
-    names = [node.name for node in methods(scope) if not node.name.startswith("__") or node.name.strip("_") != "init"]
+    names = [node.name for node in methods(scope) if node.name != "forward"]
     close = difflib.get_close_matches("forward", [name.strip("_").lower() for name in names], n=1, cutoff=ALIKE)
     return next((name for name in names if close and name.strip("_").lower() == close[0]), "")
 

@@ -228,7 +228,7 @@ class Top(Net):
         {
             "old.py": HEAD
             + """
-                from collections import Iterable
+                from collections import Iterable, OrderedDict
                 from torch._six import container_abcs
                 import cPickle
 
@@ -236,6 +236,7 @@ class Top(Net):
                     def __init__(self):
                         super().__init__()
                         self.layers = nn.ModuleList([nn.Linear(4, 4) for _ in xrange(2)])
+                        assert OrderedDict().popitem
 
                     def forward(self, x):
                         for layer in self.layers:
@@ -244,7 +245,7 @@ class Top(Net):
 
                 class Sound(nn.Linear):
                     def __init__(self):
-                        super().__init__(3, 4)
+                        super().__init__(3, len(OrderedDict(a=3)))
                 """
         },
         {"old.py:Old": "xrange is Python 2: write range", "old.py:Sound": ""},
@@ -275,6 +276,47 @@ class Top(Net):
         },
         {"code/nets/net.py:Top": ""},
         [],
+    ),
+    "names that functions bind for themselves": (
+        {
+            "main.py": HEAD
+            + """
+                images = open("absent.txt").read()
+                _, out = images.split()
+                x = len(images)
+
+                class Net(nn.Module):
+                    def __init__(self):
+                        super().__init__()
+                        self.rnn = nn.GRU(4, 4)
+
+                    def forward(self, x):
+                        out, _ = self.rnn(x)
+                        return max((x * 2 for x in [out]), key=lambda images: images.sum())
+                """
+        },
+        {"main.py:Net": ""},
+        ["FileNotFoundError", "needs images, which was left out"],
+    ),
+    "values that calls change": (
+        {
+            "main.py": HEAD
+            + """
+                def fill(words, text):
+                    for word in text.split():
+                        words.setdefault(word, len(words))
+                    return len(words)
+
+                words, more = {}, {}
+                count = fill(words, open("absent.txt").read())
+                other = more.setdefault("a", open("absent.txt").read())
+                model = nn.Linear(len(words) + 1, 8)
+                second = nn.Linear(len(more) + 1, 8)
+                third = nn.Linear(4, 3)
+                """
+        },
+        {"main.py:model": "FileNotFoundError", "main.py:second": "FileNotFoundError", "main.py:third": ""},
+        ["FileNotFoundError"],
     ),
     "a repository that is a package itself": (
         {

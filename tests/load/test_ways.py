@@ -72,6 +72,20 @@ CASES = {
         ["_logits"],
         ["x"],
     ),
+    "a forward that is not written": (
+        """
+        class Acting(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(4, 2)
+            def forward(self, x):
+                raise NotImplementedError
+            def act(self, obs):
+                return self.fc(obs)
+        """,
+        ["act"],
+        ["obs"],
+    ),
     "methods of a base": (
         """
         class Base(nn.Module):

@@ -130,7 +130,7 @@ def concatenation(call: Call) -> Iterator[Demand]:
                     if x.origin is not None:
                         yield Demand("rank", x.origin, x.tensor.dim(), other.tensor.dim(), by=call.name)
                 continue
-            joined = dim % a.tensor.dim() if call.name != "stack" else -1
+            joined = dim % a.tensor.dim() if call.name != "stack" and a.tensor.dim() else -1
             for axis in range(a.tensor.dim()):
                 if axis != joined:
                     yield from pair(a, axis, b, axis)

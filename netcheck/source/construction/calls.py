@@ -185,7 +185,8 @@ def method(evaluator: Evaluator, function: ast.Attribute, call: ast.Call, frame:
     """A call of a method of a value."""
     functions = called_functions(function, frame.scope) if frame.scope.key(function.value) == "self" else []
     for scope in functions[-1:]:
-        return evaluator.returned(scope, evaluator.bound_arguments(scope, call, frame))
+        if isinstance(scope.node, FunctionNode):  # else: a class inside the class
+            return evaluator.returned(scope, evaluator.bound_arguments(scope, call, frame))
     base = evaluator.value(function.value, frame)
     if isinstance(base, Made) and base.callee.last == "open" and function.attr in ("read", "read_text"):
         return base
