@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from netcheck.errors import InputError, TraceError
 from netcheck.load.examples import ExampleInputs
-from netcheck.load.guard import is_installed
 from netcheck.load.inference.signature import parameters_of
+from netcheck.load.raised import is_installed
 from netcheck.source.locate import Definition, locate_definition
 from netcheck.source.models import is_unwritten
 from netcheck.source.scopes import FunctionNode, Scope, index, index_file
