@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from netcheck.source import models, ways
-from netcheck.source.builders import family, file_index
+from netcheck.source.builders import family, file_index, returned
 from netcheck.source.imports import definitions
 from netcheck.source.needed import root_name
 from netcheck.source.parse import SIZE_LIMIT, Unreadable, parse, read
@@ -71,6 +71,7 @@ class Skipped:
     reason: str
     line: int | None = None
     unreadable: bool = False  # nobody could have looked
+    beside: bool = False  # a class of a file that has others: said whatever they come to
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,11 @@ def discovered(paths: Sequence[str], left_out: Callable[[str], bool]) -> Discove
     definitions_found = [
         one for files_index in indexes for one in sorted(defined_in(files_index, shown), key=lambda one: one.candidate.line)
     ]
+    skipped += [one for files_index in indexes for one in out_of_reach(files_index, shown)]
     built = parts_built(definitions_found)
     roots = roots_of(definitions_found, built)
     order = {file: number for number, file in enumerate(files)}
-    answered = {one.file for one in skipped} | {root.candidate.file for root in roots}
+    answered = {one.file for one in skipped if not one.beside} | {root.candidate.file for root in roots}
     everything = {one.candidate.file for one in definitions_found}
     for file in named.keys() - answered:
         inside = file in everything
@@ -236,6 +238,31 @@ def defined_in(files: FileIndex, shown: dict[str, str]) -> Iterator[Definition]:
         elif models.is_addressable_factory(scope):
             yield Definition(Candidate(path, name, "factory", line), scope)
     yield from instances(module, path, blocks.values())
+
+
+def out_of_reach(files: FileIndex, shown: dict[str, str]) -> Iterator[Skipped]:
+    """The model classes of a file that no name at its top leads to: made by a function, or replaced by another of the name."""
+    path = shown[files.file.path]
+    classes = [scope for scope in files.classes() if models.is_model(scope) and models.can_run(scope)]
+    for scope in sorted(classes, key=lambda one: one.node.lineno):  # type: ignore[union-attr]
+        assert isinstance(scope.node, ast.ClassDef)
+        what = f"line {scope.node.lineno}: class {scope.node.name} is not checked"
+        last = files.scopes[scope.qualname][-1]
+        maker = scope.parent.node if scope.parent is not None else None
+        if scope is not last:
+            line = getattr(last.node, "lineno", 0)
+            yield Skipped(path, f"{what}, for line {line} defines another one", beside=True)
+        elif isinstance(maker, FunctionNode) and is_maker(scope):
+            yield Skipped(path, f"{what}, for {maker.name} makes it: name a function that builds it", beside=True)
+
+
+def is_maker(scope: Scope) -> bool:
+    """Whether the function around a class gives the class itself: not what it builds of it, nor for a test."""
+    function = scope.parent
+    assert function is not None
+    assert isinstance(scope.node, ast.ClassDef)
+    name = scope.node.name
+    return any(isinstance(value, ast.Name) and value.id == name for value in returned(function))
 
 
 def blocks_of(statement: ast.stmt) -> Iterator[ast.stmt]:

@@ -91,7 +91,9 @@ def expand(
         once.setdefault(f"{target.file}:{target.symbol}", target)
     answered = {target.file for target in once.values()}
     built = {discovered(one): tuple(map(discovered, inside)) for one, inside in found.parts.items()}
-    return Targets(tuple(once.values()), (*skipped, *(one for one in found.skipped if one.file not in answered)), built)
+    return Targets(
+        tuple(once.values()), (*skipped, *(one for one in found.skipped if one.beside or one.file not in answered)), built
+    )
 
 
 def relative(file: str, path: str) -> str:

@@ -11,6 +11,7 @@ import textwrap
 import pytest
 
 from netcheck.source.discover import discover
+from netcheck.source.targets import expand
 
 TORCH = "import torch\nimport torch.nn as nn\n"
 NET = "class {name}({base}):\n    def forward(self, x):\n        return x\n"
@@ -391,3 +392,37 @@ def test_names_are_those_of_their_scope(tmp_path):
 def test_names_may_be_written_in_any_alphabet(tmp_path):
     write(tmp_path, {"réseau.py": "from torch import nn\nclass Réseau(nn.Module):\n    def forward(self, x): return x\n"})
     assert {symbol for _, symbol, _ in found_in(tmp_path)} == {"Réseau"}
+
+
+def test_classes_that_no_name_leads_to_are_named(tmp_path):
+    write(
+        tmp_path,
+        {
+            "m.py": """
+                import torch.nn as nn
+                class Net(nn.Module):
+                    def forward(self, x): return x
+                if nn.Linear:
+                    class Net(nn.Module):
+                        def forward(self, x): return x + 1
+                def make(width):
+                    class Made(nn.Module):
+                        def forward(self, x): return x
+                    return Made
+                def build():
+                    class Built(nn.Module):
+                        def forward(self, x): return x
+                    return Built()
+                def test():
+                    class Tried(nn.Module):
+                        def forward(self, x): return x
+                    assert Tried()
+                """
+        },
+    )
+    found = expand([str(tmp_path)])
+    assert {target.symbol for target in found.targets} == {"Net", "build"}
+    assert [one.reason for one in found.skipped] == [
+        "line 3: class Net is not checked, for line 6 defines another one",
+        "line 9: class Made is not checked, for make makes it: name a function that builds it",
+    ]
