@@ -40,7 +40,8 @@ NAMES: tuple[tuple[Any, str], ...] = (  # the first with a pattern that fits the
               n_?words?  (src|trg|tgt|source|target|input|output)_?vocab(_?size)?  n_(src|trg|tgt)_vocab
               alphabet_?size  n_?chars?  num_?chars  num_?(users?|items?|entit(y|ies)|relations?)
               n_?(users?|items?|entities|relations)"""),
-    (0, r"""(\w+_)?(pad|sos|bos|eos|unk|mask|padding)(_?(idx|id|token|index))?  (\w+_)?(idx|index)"""),
+    (0, r"""(\w+_)?pad(ding)?(_?(idx|id|token|index))?  (\w+_)?(idx|index)
+            (\w+_)?(sos|bos|eos|unk|mask|cls|clf)_?(idx|id|token|index)"""),
     (4, r"""(?!.*drop).*heads?(_num)?  n_?head  num_?head"""),
     (2, r"""
             (num|n)_?(\w+_)?(layers?|blocks?|stages?|levels?|flows?|steps?|stacks?)
@@ -88,10 +89,17 @@ ROLES: dict[str, Any] = {
 # fmt: on
 MODULE_PARTS = frozenset(
     "parameters named_parameters modules children named_children state_dict forward out_channels in_channels out_features "
-    "in_features weight embedding_dim fc features layer1 layer2 layer3 layer4 conv1 bn1 eval train to requires_grad_".split()
+    "in_features weight bias embedding_dim fc features layer1 layer2 layer3 layer4 conv1 bn1 eval train to requires_grad_".split()
 )
+TEXT_PARTS = frozenset("lower upper split startswith strip endswith replace".split())
+LINEAR_PARTS = frozenset("weight bias in_features out_features".split())
 TENSOR_PARTS = frozenset("shape numel ndim view reshape".split())
 ACTIVATIONS = re.compile(r".*(act|nonlin|relu|nl|sigma).*")
+SPACES = re.compile(r"(action|act|ac|observation|obs|ob|state)_space")
+MODULES = re.compile(
+    r"(base_?|inner_?|sub_?)?(model|module|net|network|backbone|encoder|decoder|embedder|layer|block|submodule|head|generator|"
+    r"discriminator|actor|critic|trunk|stem|transformer|feature_extractor)"
+)
 WORD = re.compile(r".*(mode|type|kind|name|activation|method|backbone|arch)")
 NORMS = re.compile(r".*(norm|bn).*")
 SEQUENCES = (list, tuple, Sequence, set)
@@ -152,33 +160,36 @@ def by_annotation(name: str, annotation: Any, use: Uses, classes: dict[str, type
 
 def by_use(name: str, use: Uses, classes: dict[str, type], nested: Nested) -> Given | None:
     """What the constructor does with a value says, and then its name."""
+    if SPACES.fullmatch(name.lower()):
+        return space(name)
+    if any(role.endswith(".buffer") for role in use.roles):
+        return tensor()
+    attributes = set(use.attributes) - TEXT_PARTS
     strings = [one for one in (*use.compared, *use.keyed) if isinstance(one, str)]
-    if strings:
+    if strings and not attributes:
         return plain(strings[0])
     if use.called or use.made:
         return callee(name, use, classes, nested)
-    attributes = set(use.attributes) - {"lower", "upper", "split", "startswith", "strip"}
     if attributes and attributes <= TENSOR_PARTS:
-        return made(lambda: torch.zeros(WIDTH, WIDTH), f"torch.zeros({WIDTH}, {WIDTH})")
-    if attributes & MODULE_PARTS and not attributes & {"get", "items"}:
+        return tensor()
+    is_named = MODULES.fullmatch(name.lower()) and not (use.roles or use.computed or use.items or use.iterated)
+    if (attributes & MODULE_PARTS or is_named) and not attributes & {"get", "items"}:
         return module(name, nn.Module, use, classes, nested)
     if attributes - {"append", "index", "copy", "keys", "items", "values"}:
         return None  # an object of options
-    if set(use.attributes) & {"lower", "upper", "split", "startswith", "strip"}:
+    if set(use.attributes) & TEXT_PARTS:
         return text(name, use)
     if use.items or use.iterated or use.measured or use.unpacked:
         return sequence(name, use, list, ())
+    if re.fullmatch(r"(\w+_)?mask", name.lower()) and not use.tested:
+        return made(lambda: torch.ones(1), "torch.ones(1)")
     if (own := classes.get(name.lower().replace("_", ""))) is not None and not use.roles:
         found = nested(own)
         if found is not None:
             return found
     if use.compared and not use.roles and not use.computed:
         return plain(use.compared[0])
-    if (
-        re.fullmatch(r".*(mode|type|kind|name|activation|method|backbone|arch)", name.lower())
-        and not use.roles
-        and not use.computed
-    ):
+    if WORD.fullmatch(name.lower()) and not use.roles and not use.computed:
         return text(name, use)
     return plain(number(name, use))
 
@@ -227,7 +238,7 @@ def sequence(name: str, use: Uses, kind: type, arguments: Sequence[Any]) -> Give
     """Several numbers: as many as are taken apart, indexed, or annotated."""
     indices = [one for one in use.items if isinstance(one, int)]
     fixed = [one for one in arguments if one is not Ellipsis]
-    length = use.unpacked or (max(indices) + 1 if indices and min(indices) >= 0 else 2)
+    length = use.unpacked or use.length or (max(indices) + 1 if indices and min(indices) >= 0 else 2)
     if kind is tuple and len(fixed) > 1 and len(fixed) == len(arguments):
         length = len(fixed)
     value = number(re.sub(r"s$", "", name), use)
@@ -254,7 +265,7 @@ def callee(name: str, use: Uses, classes: dict[str, type], nested: Nested) -> Gi
 
 def module(name: str, kind: type, use: Uses, classes: dict[str, type], nested: Nested) -> Given | None:
     """A module of some class."""
-    own = classes.get(name.lower().replace("_", ""))
+    own = classes.get(name.lower().replace("_", "")) or having(set(use.attributes) - MODULE_PARTS, classes)
     for one in (own, kind):
         if one is not None and one is not nn.Module and not inspect.isabstract(one):
             found = nested(one)
@@ -262,7 +273,40 @@ def module(name: str, kind: type, use: Uses, classes: dict[str, type], nested: N
                 return found
     if ACTIVATIONS.fullmatch(name.lower()):
         return made(nn.ReLU, "nn.ReLU()")
+    if LINEAR_PARTS & set(use.attributes):
+        return made(lambda: nn.Linear(WIDTH, WIDTH), f"nn.Linear({WIDTH}, {WIDTH})")
     return made(nn.Identity, "nn.Identity()")
+
+
+def having(attributes: set[str], classes: dict[str, type]) -> type | None:
+    """The first class whose objects have some attributes, by its methods and by what its constructor names."""
+    for kind in classes.values() if attributes else ():
+        code = getattr(kind.__init__, "__code__", None)  # type: ignore[misc]
+        if attributes <= {*dir(kind), *(code.co_names if code else ())}:
+            return kind
+    return None
+
+
+def tensor() -> Given:
+    """A tensor: a mask, a table."""
+    return made(lambda: torch.ones(WIDTH, WIDTH), f"torch.ones({WIDTH}, {WIDTH})")
+
+
+class Discrete:
+    """Four actions, as an environment of gym's has them."""
+
+    n, shape = 4, ()
+
+
+class Box:
+    """Observations or actions of numbers, as an environment of gym's has them."""
+
+    shape, low, high = (8,), -1.0, 1.0
+
+
+def space(name: str) -> Given:
+    """A space of an environment: of actions by number, of observations as numbers."""
+    return made(Discrete, "Discrete(4)") if name.lower().startswith("ac") else made(Box, "Box(8)")
 
 
 def alternatives(given: Given, name: str) -> Iterator[Given]:

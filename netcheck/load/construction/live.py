@@ -93,6 +93,8 @@ def configured(record: Record, namespace: ModuleType | None, path: str, ask: Ask
     """A record as an object; what is unknown in it is asked for when it is read."""
     fields = {}
     for name, one in record.fields.items():
+        if isinstance(one, Unknown):
+            continue
         try:
             fields[name] = live(one, namespace, f"{path}.{name}", ask)
         except Exception:  # unknown, or it cannot be made: perhaps nobody reads it

@@ -22,11 +22,10 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-import torch
 from torch import nn
 
 from netcheck.load.construction.given import Given, made, plain
-from netcheck.load.construction.guesses import MODULE_PARTS, TENSOR_PARTS, WIDTH, alternatives
+from netcheck.load.construction.guesses import MODULE_PARTS, TENSOR_PARTS, WIDTH, alternatives, tensor
 from netcheck.load.construction.plans import Plan
 from netcheck.load.raised import is_installed
 from netcheck.source.construction.uses import Uses
@@ -40,6 +39,8 @@ NUMBER_WANTED = re.compile(
     r"'(list|tuple)'|multiply sequence|(not|found|got) (list|tuple)|must be (int|float|real)|interpreted as an integer"
 )
 MISSING = re.compile(r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)")
+TENSOR_WANTED = re.compile(r"must be Tensor|Tensor or None required|expected (a )?[Tt]ensor")
+MODULE_WANTED = re.compile(r"is not a Module subclass|as child module|Module or None")
 UNPACKED = re.compile(r"to unpack \(expected (?:at least )?(\d+)")
 NO_ATTRIBUTE = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
 NUMBERS = re.compile(r"(?<![\w.])\d+(?:x\d+)*(?![\w.])")
@@ -146,8 +147,12 @@ def changes(error: BaseException, name: str, given: Given, plan: Plan, frames: F
     unpacked = UNPACKED.search(said)
     if unpacked and not isinstance(value, str | bool | None):
         yield plain([first_of(value)] * int(unpacked[1]))
-    if SEQUENCE_WANTED.search(said) and isinstance(value, int | float):
-        yield from (plain([value] * length) for length in (2, 3, 4))
+    if SEQUENCE_WANTED.search(said) and (value is None or isinstance(value, int | float)):
+        yield from (plain([WIDTH if value is None else value] * length) for length in (2, 3, 4))
+    if TENSOR_WANTED.search(said):
+        yield tensor()
+    if MODULE_WANTED.search(said):
+        yield from (made(nn.Identity, "nn.Identity()"), plan.configuration(name))
     if "not callable" in said:
         yield from callables()
     if NUMBER_WANTED.search(said) and isinstance(value, list | tuple):
@@ -166,7 +171,7 @@ def words(value: Any, use: Uses) -> Iterator[Given]:
 def with_attribute(attribute: str, name: str, plan: Plan) -> Iterator[Given]:
     """What has an attribute: a module, a tensor, a text, or an object of options."""
     if attribute in TENSOR_PARTS:
-        yield made(lambda: torch.zeros(WIDTH, WIDTH), f"torch.zeros({WIDTH}, {WIDTH})")
+        yield tensor()
     if hasattr(str, attribute):
         yield plain("relu")
     if hasattr(list, attribute):

@@ -20,10 +20,10 @@ from netcheck.load.deadline import Deadline, OutOfTime
 from netcheck.load.inference.search import Search as InputSearch
 from netcheck.load.untouched import silent
 
-SECONDS = 3.0  # of computing, for one class
-SECONDS_FORWARD = 0.8  # of these, to find inputs for one model
+SECONDS = 2.4  # of computing, for one class
+SECONDS_FORWARD = 0.6  # of these, to find inputs for one model
 MOST_TRIES = 80
-MOST_FORWARDS = 6
+MOST_FORWARDS = 5
 PATIENCE = 4  # repairs of one plan before the next best one has its turn
 
 

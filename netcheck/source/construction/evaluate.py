@@ -90,7 +90,7 @@ class Evaluator:
         self.active[mark] = None
         try:
             found = self.dispatched(expression, frame)
-        except (ArithmeticError, TypeError, ValueError, LookupError, AttributeError, MemoryError):
+        except (ArithmeticError, TypeError, ValueError, LookupError, AttributeError, MemoryError, RecursionError):
             found = Unknown()  # what would raise has no value
         finally:
             del self.active[mark]

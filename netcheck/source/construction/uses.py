@@ -44,6 +44,8 @@ PARAMETERS = {
     "Tensor": ("size", "size", "size"), "FloatTensor": ("size", "size", "size"), "empty": ("size", "size", "size"),
     "PixelShuffle": ("upscale_factor",),
     "Softmax": ("dim",),
+    "register_buffer": ("name", "buffer"),
+    "Parameter": ("buffer",),
 }  # fmt: skip
 DEEPEST = 4  # constructors that hand a parameter on
 
@@ -62,6 +64,7 @@ class Uses:
     iterated: bool = False
     measured: bool = False  # len()
     unpacked: int = 0  # into how many parts
+    length: int = 0  # that it is compared with
     computed: bool = False  # in arithmetic
     tested: bool = False  # by its truth, or against None
     keyed: list[Any] = field(default_factory=list)  # the keys of a dict that it chooses from
@@ -75,6 +78,7 @@ class Uses:
         for name in ("called", "made", "iterated", "measured", "computed", "tested", "divides"):
             setattr(self, name, getattr(self, name) or getattr(other, name))
         self.unpacked = self.unpacked or other.unpacked
+        self.length = self.length or other.length
 
 
 @lru_cache(maxsize=1024)
@@ -144,10 +148,24 @@ class Reader:
     def read(self) -> None:
         """Note every use."""
         for node in ast.walk(self.scope.node):
+            if isinstance(node, ast.Compare):
+                self.note_length(node)
             for name, child in parts(node):
                 path = path_of(child, self.scope, self.names)
                 if path:
                     self.note(self.found.setdefault(path, Uses()), node, name, child)
+
+    def note_length(self, node: ast.Compare) -> None:
+        """Note `len(shape) == 3`."""
+        sides = [node.left, *node.comparators]
+        measured = [
+            one for one in sides if isinstance(one, ast.Call) and one.args and external_name(one.func, self.scope) == "len"
+        ]
+        numbers = [one.value for one in sides if isinstance(one, ast.Constant) and isinstance(one.value, int)]
+        path = path_of(measured[0].args[0], self.scope, self.names) if measured else ""
+        if path and numbers:
+            use = self.found.setdefault(path, Uses())
+            use.length = use.length or numbers[0]
 
     def note(self, use: Uses, node: ast.AST, name: str, child: ast.AST) -> None:
         """Note what a node does with a part of it."""
