@@ -25,7 +25,7 @@ from netcheck.worker import cache as caching
 from netcheck.worker.cache import Cache, default_folder, is_lasting
 
 ROOT = Path(__file__).parents[2]
-NET = "from torch import nn\n\nclass Net(nn.Module):\n    pass\n\nmodel = nn.Sequential(nn.Linear(3, 2))\n"
+NET = "from torch import nn\n\nclass Net:\n    pass\n\nmodel = nn.Sequential(nn.Linear(3, 2))\n"
 
 
 @pytest.fixture
