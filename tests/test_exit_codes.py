@@ -33,7 +33,7 @@ FILES = {
     "    def forward(self, x):\n        return x\n",
     "unrunnable.py": f"{HEAD}class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
     "        self.layer = nn.Linear(3, 3)\n\n    def forward(self, x):\n        raise ValueError('no')\n",
-    "unloadable.py": f"{HEAD}import there_is_no_such_module\n\n{'class Net(nn.Module): pass'}\nmodel = nn.Linear(3, 2)\n",
+    "unloadable.py": f"{HEAD}model = nn.Linear(3, there_is_no_such_name)\n",
     "unbuildable.py": f"{HEAD}class Net(nn.Module):\n    def __init__(self):\n        raise KeyError('x')\n\n"
     "    def forward(self, x):\n        return x\n",
     "syntax.py": "import torch\nclass Net(torch.nn.Module:\n",

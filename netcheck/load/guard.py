@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from netcheck.errors import LoadError, NetcheckError
 from netcheck.findings import Location
 from netcheck.load import removed
-from netcheck.load.fence.state import excuse, refused_place, unbound_by
 from netcheck.load.raised import describe, user_line
 
 WITHOUT = (
@@ -49,7 +48,9 @@ def user_code(doing: str, file: str, line: int = 1) -> Iterator[None]:
 
 def load_error(doing: str, error: BaseException, file: str, line: int) -> LoadError:
     """The LoadError for what user code raised."""
-    from netcheck.load.absent import lack  # it imports torch
+    # These need torch, or much of Python's library; the rest of this file is read where nothing is loaded.
+    from netcheck.load.absent import lack
+    from netcheck.load.fence.state import excuse, refused_place, unbound_by
 
     refusal = excuse(error)
     if refusal is None and (lacking := lack(error)) is not None:

@@ -43,8 +43,8 @@ def is_leaf(module: nn.Module) -> bool:
         return True
     if isinstance(module, _CONTAINERS) or "forward" in module.__dict__ or "parametrizations" in module._modules:
         return False
-    author = next(cls for cls in type(module).__mro__ if "forward" in cls.__dict__ or "_conv_forward" in cls.__dict__)
-    return author.__module__.startswith(("torch.nn.modules.", "torch.ao.nn.", "torch.nn.quantized."))
+    author = next((cls for cls in type(module).__mro__ if "forward" in cls.__dict__ or "_conv_forward" in cls.__dict__), None)
+    return author is not None and author.__module__.startswith(("torch.nn.modules.", "torch.ao.nn.", "torch.nn.quantized."))
 
 
 class Leaves:

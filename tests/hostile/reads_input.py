@@ -1,4 +1,4 @@
-# expect: NC001: EOFError
+# expect: checked
 from torch import nn
 
 

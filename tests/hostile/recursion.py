@@ -1,4 +1,4 @@
-# expect: NC001: RecursionError
+# expect: checked
 def deeper():
     return deeper()
 

@@ -1,4 +1,4 @@
-# expect: NC001: raised Silent
+# expect: checked
 class Silent(Exception):
     def __str__(self):
         raise RuntimeError

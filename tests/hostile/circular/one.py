@@ -1,4 +1,4 @@
-# expect: NC001: ImportError: cannot import name .One. from partially initialized module
+# expect: NC001: needs what was left out, line 6 of two.py: needs One
 from torch import nn
 
 from .two import Two
