@@ -117,7 +117,7 @@ def test_what_was_not_looked_for_stays(project: Path) -> None:
     for arguments in (["other.py"], ["net.py", "--select", "NC2"], ["net.py", "--ignore", "NC5,NC4,NC1"]):
         run(*arguments)
         assert Path("known.json").read_text() == before
-    Path("net.py").write_text("import nothing_of_this_name\n" + NET.replace("DEPTH", "2"))
+    Path("net.py").write_text("import (\n" + NET.replace("DEPTH", "2"))
     run("net.py")
     assert Path("known.json").read_text() == before
     Path("net.py").unlink()

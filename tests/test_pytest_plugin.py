@@ -42,7 +42,9 @@ class Deep(nn.Module):
 class Unbuildable(nn.Module):
     def __init__(self, width):
         super().__init__()
-        self.layer = nn.Linear(width, width)
+        if width * width != 12345678987654321:
+            raise ValueError("no such width")
+        self.layer = nn.Linear(3, 3)
 
     def forward(self, x):
         return self.layer(x)
@@ -135,7 +137,8 @@ def test_nothing_is_imported_unless_it_is_asked_for(folder: Path) -> None:
     (folder / "test_imports.py").write_text(
         "import sys\n"
         "def test_imports():\n"
-        "    assert {name for name in sys.modules if name.startswith('netcheck.')} == {'netcheck.pytest_plugin'}\n"
+        "    parts = {name.split('.')[1] for name in sys.modules if name.startswith('netcheck.')}\n"
+        "    assert parts == {'pytest_plugin', 'findings', 'figures', 'location'}  # that and plain data\n"
         "    assert 'torch' not in sys.modules\n"
     )
     code, output = run(folder, "-q")

@@ -60,6 +60,7 @@ Gradients:
     dead                     object, share of dead units by operation, where there are any
     unreached                list of str, trained parameters that no gradient can reach
     device, dtype            str
+    own_types                bool, whether every tensor kept the type that it has; `dtype` is then that of most parameters
     batch, passes, seed      int; batch may be null
     fresh_initialization, fresh_inputs   bool, whether each pass drew new ones
     remarks                  list of str, what was done otherwise than asked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -64,7 +66,9 @@ def test_where_dropconnect_drops_too_much_the_help_says_so(layer: type[nn.Linear
     [finding] = [finding for finding in report if finding.code == "NC501"]
     assert "DropConnect drops 80% of the weights" in finding.message
     assert "drop a smaller share" in finding.help
-    assert "with no weight dropped 0.0" in finding.evidence.text
+    said = re.search(r"with no weight dropped [−+]?(\d\.\d)", finding.evidence.text)
+    assert said is not None
+    assert float(said[1]) <= 0.3  # what is left over is the luck of one mask
     for linear in layers[::2]:
         linear.p = 0.2
     assert not list(netcheck.check(nn.Sequential(*layers, nn.Linear(64, 10)), torch.randn(8, 64), probe=False))
