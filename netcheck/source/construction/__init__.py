@@ -10,6 +10,7 @@ project.py     the files of a project, and where they call what
 bindings.py    what a name is assigned in a scope, and under which conditions
 values.py      what an expression comes to: plain data, a class, a call to be made, a record of options, or Unknown
 evaluate.py    expressions -> values
+evaluation.py  what the others see of that
 calls.py       what calls of known functions come to: int(...), yaml.load(...), parser.parse_args()
 options.py     argparse, click, typer, absl and the like: the defaults of options
 settings.py    YAML, JSON and TOML files of the project

@@ -15,19 +15,17 @@ import ast
 import math
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netcheck.source.builders import called_functions, dotted, family, file_index
+from netcheck.source.construction.evaluation import Evaluation, Frame
 from netcheck.source.construction.options import options_in
 from netcheck.source.construction.project import calls_in
 from netcheck.source.construction.settings import settings_in
-from netcheck.source.construction.values import Made, Named, Record, Unknown, is_plain
+from netcheck.source.construction.values import Made, Named, Record, Unknown, as_record, is_plain
 from netcheck.source.imports import definitions
 from netcheck.source.models import SAME_MODEL
 from netcheck.source.scopes import FunctionNode, Scope, index
-
-if TYPE_CHECKING:
-    from netcheck.source.construction.evaluate import Evaluator, Frame
 
 PLAIN = {
     "int": int, "float": float, "str": str, "bool": bool, "len": len, "abs": abs, "round": round, "max": max, "min": min,
@@ -69,7 +67,7 @@ HARDWARE = ("torch.cuda.is_available", "torch.backends.mps.is_available", "torch
 DEEPEST_PARSER = 6  # functions that a parser is handed on to
 
 
-def value_of_call(evaluator: Evaluator, call: ast.Call, frame: Frame) -> Any:
+def value_of_call(evaluator: Evaluation, call: ast.Call, frame: Frame) -> Any:
     """What a call comes to."""
     if isinstance(call.func, ast.Attribute):
         if call.func.attr in PARSES:
@@ -91,7 +89,7 @@ def is_method(function: ast.expr) -> bool:
     return isinstance(function, ast.Attribute) and isinstance(function.value, ast.Constant | ast.Call | ast.JoinedStr)
 
 
-def trail_of(evaluator: Evaluator, call: ast.Call, frame: Frame) -> tuple[str | int, ...]:
+def trail_of(evaluator: Evaluation, call: ast.Call, frame: Frame) -> tuple[str | int, ...]:
     """What an unknown result is called: of `len(vocab)`, vocab."""
     for argument in call.args:
         value = evaluator.value(argument, frame)
@@ -100,7 +98,7 @@ def trail_of(evaluator: Evaluator, call: ast.Call, frame: Frame) -> tuple[str | 
     return ()
 
 
-def outside(evaluator: Evaluator, name: str, call: ast.Call, frame: Frame) -> Any:
+def outside(evaluator: Evaluation, name: str, call: ast.Call, frame: Frame) -> Any:
     """A call of something that is not the project's."""
     last = name.rpartition(".")[2]
     if name in HARDWARE:
@@ -151,7 +149,7 @@ def done(function: Any, args: list[Any], kwargs: dict[str, Any], fallback: Unkno
     return function(*args, **kwargs)
 
 
-def of_project(evaluator: Evaluator, callee: Named, call: ast.Call, frame: Frame) -> Any:
+def of_project(evaluator: Evaluation, callee: Named, call: ast.Call, frame: Frame) -> Any:
     """A call of a class or function of the project."""
     files = index(callee.file)
     for scope in files.scopes.get(callee.name, [])[-1:] if files else ():
@@ -181,7 +179,7 @@ def bases(scope: Scope) -> list[ast.expr]:
     return scope.node.bases if isinstance(scope.node, ast.ClassDef) else []
 
 
-def method(evaluator: Evaluator, function: ast.Attribute, call: ast.Call, frame: Frame) -> Any:
+def method(evaluator: Evaluation, function: ast.Attribute, call: ast.Call, frame: Frame) -> Any:
     """A call of a method of a value."""
     functions = called_functions(function, frame.scope) if frame.scope.key(function.value) == "self" else []
     for scope in functions[-1:]:
@@ -215,10 +213,8 @@ def method(evaluator: Evaluator, function: ast.Attribute, call: ast.Call, frame:
     return Unknown(base.trail if isinstance(base, Unknown) else ())
 
 
-def read_by(evaluator: Evaluator, name: str, args: list[Any], frame: Frame) -> Any:
+def read_by(evaluator: Evaluation, name: str, args: list[Any], frame: Frame) -> Any:
     """What a reader of configuration files gives, if the file is there; else whatever the project's files have."""
-    from netcheck.source.construction.evaluate import as_record
-
     path = args[0] if args else None
     path = next(iter(path.args), None) if isinstance(path, Made) else path
     if isinstance(path, str):
@@ -233,25 +229,25 @@ def read_by(evaluator: Evaluator, name: str, args: list[Any], frame: Frame) -> A
     return Unknown(("config",))
 
 
-def parsed(evaluator: Evaluator, call: ast.Call, frame: Frame) -> Any:
+def parsed(evaluator: Evaluation, call: ast.Call, frame: Frame) -> Any:
     """The options of the parser that a call has parse the command line, each with its default."""
     assert isinstance(call.func, ast.Attribute)
     if call.func.attr == "parse_args_into_dataclasses":
         return into_dataclasses(evaluator, call.func.value, frame)
     found: dict[str, Any] = {}
     for scope in declaring(call.func.value, frame.scope):
-        found |= dict(options_in(scope.node, partial(evaluator.value, frame=type(frame)(scope))))
+        found |= dict(options_in(scope.node, partial(evaluator.value, frame=Frame(scope))))
     if not found:
         sites = calls_in(frame.scope.file.path).get("add_argument", [])
         for node in {id(site.scope.node): site.scope for site in sites}.values():
-            found |= dict(options_in(node.node, partial(evaluator.value, frame=type(frame)(node))))
+            found |= dict(options_in(node.node, partial(evaluator.value, frame=Frame(node))))
     if not found:
         return Unknown(("args",))
     record = Record(found, "args")
     return (record, []) if call.func.attr == "parse_known_args" else record
 
 
-def into_dataclasses(evaluator: Evaluator, parser: ast.expr, frame: Frame) -> Any:
+def into_dataclasses(evaluator: Evaluation, parser: ast.expr, frame: Frame) -> Any:
     """What transformers' parser gives: an object of each dataclass that it was made with."""
     values = [parser] if isinstance(parser, ast.Call) else frame.scope.assigned.get(frame.scope.key(parser), [])
     for made in values:

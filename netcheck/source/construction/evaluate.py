@@ -16,7 +16,6 @@ import ast
 import builtins
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -24,10 +23,11 @@ from netcheck.source.builders import class_scope, family, file_index
 from netcheck.source.construction import calls
 from netcheck.source.construction.bindings import Binding, bindings, guarded
 from netcheck.source.construction.callers import callers
+from netcheck.source.construction.evaluation import Frame
 from netcheck.source.construction.options import options_in
 from netcheck.source.construction.project import Project, Site, project_of
 from netcheck.source.construction.settings import settings_in
-from netcheck.source.construction.values import Made, Module, Named, Record, Unknown, is_known, is_plain
+from netcheck.source.construction.values import Made, Module, Named, Record, Unknown, as_record, is_known, is_plain
 from netcheck.source.imports import definitions, module_file
 from netcheck.source.models import is_never_imported
 from netcheck.source.scopes import SELF, FileIndex, FunctionNode, Scope, index
@@ -46,18 +46,6 @@ OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.In: lambda a, b: a in b, ast.NotIn: lambda a, b: a not in b,
 }  # fmt: skip
 UNARY: dict[type, Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Not: operator.not_}
-
-
-@dataclass
-class Frame:
-    """Where an expression stands: its scope, and what is known of the names that the scope's caller gave."""
-
-    scope: Scope
-    given: dict[str, Any] = field(default_factory=dict)
-
-    def within(self, more: dict[str, Any]) -> Frame:
-        """The same place with more names."""
-        return Frame(self.scope, {**self.given, **more})
 
 
 class Evaluator:
@@ -671,13 +659,6 @@ def in_files(files: list[str], trail: tuple[str | int, ...], forced: dict[str, s
         if value is not None and not chooses_another:
             return as_record(value)
     return Unknown(trail)
-
-
-def as_record(value: Any) -> Any:
-    """What a configuration file holds; its maps as records."""
-    if isinstance(value, dict):
-        return Record({key: as_record(one) for key, one in value.items()})
-    return [as_record(one) for one in value] if isinstance(value, list) else value
 
 
 def options_of(project: Project) -> dict[str, Any]:

@@ -108,3 +108,10 @@ def full_text(value: Any) -> str:
         case dict():
             return "{" + ", ".join(f"{name!r}: {full_text(one)}" for name, one in value.items()) + "}"
     return repr(value)
+
+
+def as_record(value: Any) -> Any:
+    """What a configuration file holds; its maps as records."""
+    if isinstance(value, dict):
+        return Record({key: as_record(one) for key, one in value.items()})
+    return [as_record(one) for one in value] if isinstance(value, list) else value

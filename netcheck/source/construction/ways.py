@@ -15,7 +15,8 @@ from typing import Any
 
 from netcheck.source.builders import dotted, family, file_index
 from netcheck.source.construction.callers import calls_of
-from netcheck.source.construction.evaluate import Evaluator, Frame, options_of
+from netcheck.source.construction.evaluate import Evaluator, options_of
+from netcheck.source.construction.evaluation import Frame
 from netcheck.source.construction.names import named_ways
 from netcheck.source.construction.project import Project, Site, calls_in, project_of
 from netcheck.source.construction.values import Made, Module, Named, Record
