@@ -164,3 +164,17 @@ def test_inputs_that_are_given_are_for_the_first_method():
     report = netcheck.check(Pair(), torch.zeros(2, 4), probe=False)
     assert report.summary is not None
     assert report.summary.weight_layers == 1
+
+
+def test_probabilities_that_a_policy_returns_go_to_no_loss(tmp_path, monkeypatch):
+    text = """
+        class ActorCritic(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc, self.out, self.value = nn.Linear(4, 64), nn.Linear(64, 2), nn.Linear(64, 1)
+            def pi(self, x):
+                return torch.softmax(self.out(torch.sigmoid(self.fc(x))), dim=-1)
+            def v(self, x):
+                return self.value(torch.sigmoid(self.fc(x)))
+        """
+    assert not [one for one in checked(tmp_path, monkeypatch, text).findings if one.code == "NC107"]

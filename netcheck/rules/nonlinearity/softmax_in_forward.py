@@ -110,9 +110,13 @@ model = Net()
         """One finding for what is applied twice, one for probabilities that are returned, one for their
         logs.
         """
+        from netcheck.load.ways import is_entered
+
         doubled = [node for node in graph if is_doubled(node)]
         if doubled:
             yield self.applied_twice(doubled)
+        if is_entered(graph.model):
+            return  # what a policy's `act` returns is no argument of a loss
         found = [node for node in returned_softmaxes(graph) if node not in doubled]
         if found and not graph.model.training:
             found = list(returned_softmaxes(graph.in_mode(training=True)))
