@@ -29,6 +29,13 @@ def restore(holder: Any, content: Any) -> None:
         (kind.extend if kind in (list, deque) else kind.update)(holder, content)
 
 
+def values_in(holder: Any) -> list[Any]:
+    """The objects that a holder, or what `saved` gave of it, holds; none of an array."""
+    if is_array(holder):
+        return []
+    return list(dict.values(holder) if isinstance(holder, dict) else holder)
+
+
 def put(holder: Any, key: Any, value: Any) -> None:
     """Set an item of a dict, list or deque."""
     builtin_of(holder).__setitem__(holder, key, value)

@@ -19,7 +19,7 @@ import dis
 import functools
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from netcheck.load.contents import CONTAINERS, restore, saved
+from netcheck.load.contents import CONTAINERS, is_array, restore, same, saved, values_in
 from netcheck.load.keeping import PutBack
 from netcheck.load.raised import is_installed
 from netcheck.load.randomness import generator_kept, is_generator
@@ -79,6 +79,14 @@ class Surroundings:
             with contextlib.suppress(Exception):  # a proxy may raise when it is looked at: it is passed over
                 self._visit(*self._pending.pop())
         self._pending.clear()
+
+    def additions(self) -> Iterator[Any]:
+        """What containers hold by now that they did not hold before."""
+        for container, content in zip(self.containers, self._contents, strict=True):
+            if is_array(container) or same(container, content):
+                continue
+            before = set(map(id, values_in(content)))
+            yield from (value for value in values_in(container) if id(value) not in before)
 
     def restore(self) -> None:
         """Put everything back."""

@@ -30,7 +30,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from netcheck.load.contents import is_array
+from netcheck.load.contents import values_in
 from netcheck.load.held import Census, join
 from netcheck.trace import structure
 from netcheck.trace.calls import LITERALS, after, describe, memory, reference
@@ -423,10 +423,7 @@ class Scribe:
 def left_behind(census: Census) -> Iterator[torch.Tensor]:
     """The tensors that forward has put into attributes, lists and dicts, the model's or around it, and that are new there."""
     known = census.surroundings.seen.union(map(id, census.empties))
-    around = census.surroundings.containers
-    for holder in (*census.holders, *filter(None, census.empties), *around):
-        if is_array(holder):
-            continue
-        for value in list(holder.values() if isinstance(holder, dict) else holder):
-            if type(value) not in _PLAIN and id(value) not in known:
-                yield from (t for _, t in structure.tensors(value) if id(t) not in census.tensors)
+    held = (value for holder in (*census.holders, *filter(None, census.empties)) for value in values_in(holder))
+    new = [value for value in held if type(value) not in _PLAIN and id(value) not in known]
+    new += census.surroundings.additions()
+    yield from (tensor for _, tensor in structure.tensors(new) if id(tensor) not in census.tensors)

@@ -260,3 +260,22 @@ def test_an_object_that_holds_much_is_not_walked_through() -> None:
     NESTED["data"] = [torch.ones(1) for _ in range(100_000)]
     surroundings = Surroundings([Net(into_a_nested_dict)])
     assert len(surroundings.seen) < 10_000
+
+
+KEPT: dict[str, Any] = {"before": [torch.zeros(1)]}
+
+
+class Keeps(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        KEPT["now"] = x
+        return x
+
+
+def test_only_what_is_new_around_a_model_is_an_addition() -> None:
+    surroundings = Surroundings([Keeps()])
+    assert not list(surroundings.additions())
+    given = torch.ones(2)
+    Keeps()(given)
+    assert [value is given for value in surroundings.additions()] == [True]
+    surroundings.restore()
+    assert list(KEPT) == ["before"]
