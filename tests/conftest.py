@@ -18,6 +18,8 @@ os.environ["NETCHECK_CACHE"] = "false"
 # A shell that runs the tests in the background has them ignore Ctrl-C, and so what they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # the same under nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Whatever imports torchvision first: a try that fails halfway leaves models registered that the next one meets.
 declare_torchvision_operators()
