@@ -381,7 +381,8 @@ def building_code(node: ast.AST, own: frozenset[str] = NONE) -> Code:
         return [part for statement in node.body for part in building_code(statement, own)]
     if isinstance(node, FunctionNode):
         defaults = [(default, own) for default in (*node.args.defaults, *node.args.kw_defaults) if default is not None]
-        return [*defaults, *(part for statement in node.body for part in building_code(statement, own | local_names(node)))]
+        inside = own | local_names(node)
+        return [*defaults, *(part for statement in node.body for part in building_code(statement, inside))]
     if isinstance(node, ast.AnnAssign):
         return [(node.value, own)] if node.value is not None else []
     return [(node, own)]
