@@ -129,13 +129,18 @@ def folders_above(folder: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def is_top(folder: str) -> bool:
+    """Whether a project begins at a folder."""
+    return any(os.path.exists(os.path.join(folder, name)) for name in PROJECT_FILES)
+
+
 @lru_cache(maxsize=4096)
 def project_roots(folder: str) -> tuple[str, ...]:
     """The tops of the projects that a folder lies in, the nearest first, each with its `src`.
 
     Imports look there first, as those of a program do that is started from the top.
     """
-    tops = [one for one in folders_above(folder) if any(os.path.exists(os.path.join(one, name)) for name in PROJECT_FILES)]
+    tops = filter(is_top, folders_above(folder))
     return tuple(place for top in tops for place in (top, os.path.join(top, "src")) if os.path.isdir(place))
 
 

@@ -2,7 +2,7 @@
 
     y = x + f(x)          x: the origin    f: the branch    the other operand: the skip
 
-    find(graph)
+    residuals(graph)
       +-- meeting           the latest node that both operands of a sum come from: the origin
       +-- side              what stands between the origin and an operand; of its ways, the one through the fewest layers
       +-- Residual          the operand that is reached through fewer layers is the skip, the other the branch

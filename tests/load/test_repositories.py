@@ -14,19 +14,8 @@ import torch
 from netcheck.engine import check_target
 from netcheck.settings import Settings
 from netcheck.source.targets import expand
+from tests.load.test_target import NET
 
-NET = """
-import torch
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self, width=4):
-        super().__init__()
-        self.fc = nn.Linear(3, width)
-
-    def forward(self, x):
-        return self.fc(x)
-"""
 HEAD = "import torch\nfrom torch import nn\n"
 
 # name: (files, what becomes of the models, words of what was left out)

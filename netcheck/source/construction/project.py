@@ -1,8 +1,8 @@
 """The files of a project, and where they call what. Imports no torch.
 
-/work/pygcn/           setup.py: here the project begins
+pygcn/                 setup.py: here the project begins
   pygcn/models.py      class GCN
-  pygcn/train.py       GCN(...)          Project("/work/pygcn").calls("GCN")
+  pygcn/train.py       GCN(...)          Project("pygcn").calls("GCN")
   configs/cora.yaml    read where the code reads it
 """
 
@@ -13,11 +13,11 @@ import os
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from netcheck.source.imports import is_top
 from netcheck.source.parse import Unreadable, read
 from netcheck.source.scopes import FileIndex, FunctionNode, Scope, index
 from netcheck.source.walk import LEFT_OUT, python_files
 
-TOP = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 SIGNS = ("requirements.txt", "environment.yml", "LICENSE", "LICENSE.md", "LICENSE.txt", "README.md", "README.rst", "README")
 HIGHEST = 6  # folders above a file in which the top of its project is looked for
 MOST_FILES = 4000
@@ -56,7 +56,7 @@ def top_of(file: str) -> str:
     for _ in range(HIGHEST):
         if place in (home, os.path.dirname(place)):
             break
-        if any(os.path.exists(os.path.join(place, name)) for name in TOP):
+        if is_top(place):
             return place
         if any(os.path.exists(os.path.join(place, name)) for name in SIGNS):
             found = place
