@@ -61,7 +61,7 @@ STANDARD_OUTPUT = Path("-")  # what --output-file calls it
 GROUPS = {  # of the options of `check`, as --help shows them; the last has the rest
     "Targets": ("exclude", "inputs", "input_from", "weights"),
     "Rules": ("select", "extend_select", "ignore", "baseline", "write_baseline", "add_ignores"),
-    "Report": ("format", "output_file", "statistics", "verbose", "quiet", "colour", "fail_on", "exit_zero"),
+    "Report": ("format", "output_file", "statistics", "verbose", "quiet", "colour", "fail_on", "require", "exit_zero"),
     "Gradients": ("probe", "device", "dtype", "seeds", "seed", "remedies", "optimizer"),
     "Cost and devices": ("batch_size", "devices", "device_memory"),
     "Running": ("jobs", "timeout", "memory", "cache", "cache_dir", "allow_writes"),
@@ -179,8 +179,8 @@ def check(targets: tuple[str, ...], config: str | None, isolated: bool, show_set
     A TARGET is a file, a directory, file.py:Symbol or package.module:Symbol. Most options can also be set in
     pyproject.toml under [tool.netcheck], and by environment variables such as NETCHECK_SELECT.
 
-    Exit codes: 0 nothing as bad as --fail-on, 1 findings, 2 netcheck could not do what was asked; 130 after Ctrl-C and 143
-    after SIGTERM, with what was done until then.
+    Exit codes: 0 nothing as bad as --fail-on, 1 findings, 2 netcheck could not do what was asked, or fewer models could be
+    checked than --require asks for; 130 after Ctrl-C and 143 after SIGTERM, with what was done until then.
     """
     from netcheck import baseline, engine
     from netcheck.launch import launched
@@ -278,9 +278,10 @@ def stream_for(settings: Settings) -> Stream | None:
     """What writes the report on each model as soon as it is there; None where all are needed first."""
     from netcheck.report.stream import Stream
     from netcheck.report.terminal import wants_colour
+    from netcheck.settings import STREAMED
 
     waits = settings.statistics or settings.baseline or settings.write_baseline or settings.add_ignores
-    if waits or settings.format not in ("text", "full", "concise") or settings.output_file not in (None, STANDARD_OUTPUT):
+    if waits or settings.format not in STREAMED or settings.output_file not in (None, STANDARD_OUTPUT):
         return None
     colour = wants_colour(sys.stdout, settings.colour, os.environ)
     return Stream(settings, lambda text: show(text, colour=colour), colour=colour)

@@ -7,6 +7,7 @@
       +-- InputError      NC004      no example input was given or could be inferred, or the one given is malformed
       +-- TraceError      NC003      forward raised, or did something that cannot be recorded
       +-- ProbeError      NC006      forward was traced, but could not be run and differentiated for real
+      |     +-- AnotherWay           forward went otherwise than when it was traced
       |     +-- BackwardError        PyTorch's backward raises: as the plan of the probe has it, or whatever is done
       +-- Defect          NC008      netcheck itself failed on the model
 
@@ -19,7 +20,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from netcheck.figures.unchecked import Reason
 from netcheck.findings import Location
+
+REPORT_IT = "report this together with the model"
 
 
 class NetcheckError(Exception):
@@ -29,10 +33,14 @@ class NetcheckError(Exception):
         help: what to do about it, one sentence.
         location: the line of user code at fault, if known.
         module: the path of the submodule at fault ("layer1.0.conv1"), "" for the model itself.
+        reason: why a model is not checked of which this is raised.
+        package: the missing one, where that is the reason.
     """
 
     code = ""
     name = ""
+    reason = Reason.BUILD
+    package = ""
 
     def __init__(self, message: str, *, help: str = "", location: Location | None = None, module: str = "") -> None:
         super().__init__(message)
@@ -56,12 +64,13 @@ class NeedsArguments(LoadError):
     """A module class cannot be constructed without arguments that nobody gave.
 
     Attributes:
-        args_wanted: examples of the positional arguments that a configuration file could give.
-        kwargs_wanted: the same for arguments by name; both are empty if plain data is not what they are.
+        args_wanted: positional arguments that a configuration file could give, as the best try had them.
+        kwargs_wanted: the same for arguments by name; both are empty if not all of them are known and plain data.
     """
 
     code = "NC002"
     name = "needs-arguments"
+    reason = Reason.ARGUMENTS
     args_wanted: Sequence[Any] = ()
     kwargs_wanted: Mapping[str, Any] = MappingProxyType({})
 
@@ -72,11 +81,14 @@ class InputError(NetcheckError):
     Attributes:
         best: the inferred inputs with which forward came farthest (`load.inputs.ExampleInputs`), if any got past its
             first weights: then the model itself may be at fault.
+        is_fault: whether it certainly is, as where forward uses a name that nothing defines.
     """
 
     code = "NC004"
     name = "no-inputs"
+    reason = Reason.INPUTS
     best: Any = None
+    is_fault: bool = False
 
 
 class TraceError(NetcheckError):
@@ -84,6 +96,7 @@ class TraceError(NetcheckError):
 
     code = "NC003"
     name = "cannot-run"
+    reason = Reason.TRACE
 
 
 class ProbeError(NetcheckError):
@@ -91,6 +104,10 @@ class ProbeError(NetcheckError):
 
     code = "NC006"
     name = "cannot-probe"
+
+
+class AnotherWay(ProbeError):
+    """Forward took another way than when it was traced: what it draws may decide."""
 
 
 class BackwardError(ProbeError):
@@ -104,7 +121,8 @@ class BackwardError(ProbeError):
 
 
 class Defect(NetcheckError):
-    """netcheck itself failed while it built, ran or traced a model: nothing is known of the model's faults."""
+    """netcheck itself failed while it built, ran, traced or measured a model: no fault of the model."""
 
     code = "NC008"
     name = "rule-failed"
+    reason = Reason.DEFECT

@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Protocol
 from netcheck.figures.batches import Batches
 from netcheck.figures.cost import Cost
 from netcheck.figures.gradients import Gradients
+from netcheck.figures.unchecked import Unchecked
 from netcheck.location import Location
 
 INTERRUPTED = "not checked: the run was ended before"  # why a model was skipped, after Ctrl-C
@@ -84,6 +85,8 @@ class Finding:
 
     `locations` are ordered by importance: the first is where a person should look first. `count` says how many
     occurrences one finding stands for (twenty tanh layers built in a loop are one finding with a count of 20).
+    `belongs_to` is the code of the finding that names the cause, where this one is a further pattern of the same stretch.
+    `operations` are the names of the graph's operations that it is about; a module may have others beside them.
     """
 
     code: str
@@ -96,6 +99,8 @@ class Finding:
     modules: tuple[str, ...] = ()
     locations: tuple[Location, ...] = ()
     count: int = 1
+    belongs_to: str = ""
+    operations: tuple[str, ...] = ()
 
     @property
     def location(self) -> Location | None:
@@ -120,6 +125,8 @@ class Finding:
             "modules": list(self.modules),
             "locations": [asdict(place) for place in self.locations],
             "count": self.count,
+            "belongs_to": self.belongs_to or None,
+            "operations": list(self.operations),
         }
 
 
@@ -232,7 +239,8 @@ class Construction:
 
     def _followed(self) -> str:
         """What of the project it follows: a call, or a configuration file."""
-        return f"as {self.place} {'does' if ':' in self.place else 'says'}"
+        is_code = ":" in self.place or ", cell " in self.place
+        return f"as {self.place} {'does' if is_code else 'says'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +295,7 @@ class Report:
         unshown: why a part of it is missing where it is shown; "" in every report that is whole.
         left_out: lines that were not let write, send, start or train anything, in the order in which they were met.
         construction: how the model was built, where its class needs arguments that nobody gave.
+        unchecked: why it was not checked; None where it was, and for a file without any model.
         gradients: what the probe measured; None without it.
         presentation: gives what shows reports; set by the package itself, as that stands above what it shows.
     """
@@ -307,6 +316,7 @@ class Report:
     left_out: list[LeftOut] = field(default_factory=list)
     unshown: str = ""
     construction: Construction | None = None
+    unchecked: Unchecked | None = None
 
     gradients: Gradients | None = None
     # Cost and batches are worked out when somebody asks for them: what does so, until then.

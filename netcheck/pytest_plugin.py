@@ -4,8 +4,8 @@
     src/net.py::DeepNet FAILED
 
 Each is checked as on the command line, by the same [tool.netcheck], in a process of its own; it fails if it has
-findings as bad as `fail-on`, and is skipped if netcheck came upon it and cannot build it. Files that hold tests are left
-alone. Without --netcheck nothing but this file is imported.
+findings as bad as `fail-on`, and is skipped if netcheck came upon it and cannot build it (unless `require` is "all").
+Files that hold tests are left alone. Without --netcheck nothing but this file is imported.
 """
 
 from __future__ import annotations
@@ -112,12 +112,16 @@ class ModelItem(pytest.Item):
         """Check the model.
 
         Raises:
-            FaultyModelError: it has findings as bad as `fail-on`.
+            FaultyModelError: it has findings as bad as `fail-on`, or was not checked and `require` is "all".
         """
+        from netcheck import engine
+
         settings = self.config.stash[GATHERED]
         report = self.report or self.check(settings)
         if report.at_least(settings.fail_on):
             raise FaultyModelError(f"{tally(report)}\n\n{printed(report, self.config)}")
+        if settings.require == "all" and engine.too_few([report], settings):
+            raise FaultyModelError(f"netcheck: not checked\n\n{printed(report, self.config)}")
         if report.summary is None:
             reasons = [*report.skipped, *(found.message for found in report.findings)]
             pytest.skip("; ".join(reasons) or "there is no model to check")

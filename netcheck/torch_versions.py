@@ -6,7 +6,7 @@
     autograd's graph    when_made, results_of, step_back             a step backward without the engine
     CUDA graphs         captured                                         what they stand in the place of
     modes               mode_popped, pop_mode, push_mode, DispatchMode   torch functions and operators
-    switches            set_gradients, without_onednn, eager             faster than the public ones, or without one
+    switches            set_gradients, set_deterministic, eager ...      faster than the public ones, or without one
     of the process      SWITCHES, precisions, pending_seeds ...          what has no public way to be read, or to be put back
     processes           in_bad_fork, group_store                         what a fork or a launcher left behind
 
@@ -17,6 +17,7 @@ a crash in the middle of each model. What lives elsewhere in netcheck is public,
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
@@ -73,6 +74,8 @@ try:
 
     without_torch_function: Callable[[], AbstractContextManager[None]] = torch._C.DisableTorchFunction
     set_gradients: Callable[[bool], None] = torch._C._set_grad_enabled
+    # The public function imports torch's compiler, which takes over a second.
+    set_deterministic: Callable[..., None] = torch._C._set_deterministic_algorithms
     require_batch: Callable[[list[int]], None] = nn.functional._verify_batch_size  # type: ignore[attr-defined]
     _onednn, _set_onednn = torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled
     _global_hooks = (_module._global_forward_hooks, _module._global_forward_pre_hooks)
@@ -123,8 +126,10 @@ __all__ = [
     "early_applied",
     "fake_mode",
     "fake_tensor",
+    "forward_of",
     "function_modes",
     "global_hooks",
+    "gradients_kept_on",
     "group_store",
     "in_bad_fork",
     "in_kernel_invocation_manager",
@@ -138,6 +143,7 @@ __all__ = [
     "push_mode",
     "require_batch",
     "results_of",
+    "set_deterministic",
     "set_function_modes",
     "set_gradients",
     "set_pending_seeds",
@@ -373,6 +379,25 @@ def global_hooks() -> list[Any]:
 
 
 @contextmanager
+def gradients_kept_on(function: Callable[..., Any]) -> Iterator[None]:
+    """Let what the function itself switches off stay on; what it calls may switch.
+
+    `torch.no_grad` and `torch.set_grad_enabled` look `torch._C._set_grad_enabled` up at each use.
+    """
+    code = getattr(inspect.unwrap(function), "__code__", None)
+
+    def switch(on: bool) -> None:
+        frame = sys._getframe(1)
+        while frame.f_back is not None and frame.f_globals.get("__name__") == torch.autograd.grad_mode.__name__:
+            frame = frame.f_back
+        if frame.f_code is not code:
+            set_gradients(on)
+
+    with _in_place(torch._C, "_set_grad_enabled", switch):
+        yield
+
+
+@contextmanager
 def without_onednn() -> Iterator[None]:
     """Switch oneDNN off, and nothing else: its recurrent layers tell neither their FLOPs nor what they keep."""
     before = _onednn()
@@ -498,3 +523,15 @@ def group_store() -> Any:
     from torch.distributed.distributed_c10d import _get_default_store  # not in a torch built without it
 
     return _get_default_store()
+
+
+# ---- scripts ----------------------------------------------------------------------------------------------------------
+
+
+def forward_of(kind: type[nn.Module]) -> Callable[..., Any]:
+    """The forward of a class; of one of ScriptModules, which it is taken away from, as it was written."""
+    try:
+        return kind.forward
+    except AttributeError:
+        stub = getattr(kind, "_methods", {}).get("forward")
+        return getattr(stub, "original_method", nn.Module.forward)

@@ -6,10 +6,15 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from netcheck import engine, worker
+from netcheck.findings import Report
 from netcheck.load.forks import keep_forks_able_to_differentiate
+from netcheck.settings import Settings
+from netcheck.source.targets import Target
 from tests.zoo import declare_torchvision_operators
 
 # Commands that tests run answer for the code of the test, not for what an earlier one found.
@@ -47,3 +52,13 @@ def _collect_large_models(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if request.node.get_closest_marker("slow") is not None:
         gc.collect()
+
+
+@pytest.fixture
+def without_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check in this process, which has imported torch already."""
+
+    def check_all(targets: list[Target], settings: Settings, **_: Any) -> Iterator[Report]:
+        return (engine.check_target(target, settings) for target in targets)
+
+    monkeypatch.setattr(worker, "check_all", check_all)

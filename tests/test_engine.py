@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from netcheck.errors import (
     UsageError,
 )
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Summary
+from netcheck.load.examples import ExampleInputs
 from netcheck.rules import base
 from netcheck.settings import Settings
 from netcheck.source.discover import Skipped
@@ -89,9 +90,7 @@ def graph(monkeypatch: pytest.MonkeyPatch) -> Graph:
         return made
 
     def example(description: str) -> Any:
-        return lambda given=None, *rest, **options: SimpleNamespace(
-            args=("x",), kwargs={"k": given}, description=description, batches=()
-        )
+        return lambda given=None, *rest, **options: ExampleInputs(("x",), {"k": given}, description)
 
     inputs = SimpleNamespace(infer_inputs=example("inferred"), given=example("inputs: given"), parse_specs=example("specified"))
     monkeypatch.setattr(importlib.import_module("netcheck.trace"), "trace", trace, raising=False)
@@ -204,7 +203,7 @@ def test_a_defect_is_not_taken_for_a_fault_of_the_model(monkeypatch: pytest.Monk
     ],
 )
 def test_a_stage_that_fails_leaves_what_was_known_before(part: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "probed", lambda *_: (SimpleNamespace(), []))
+    monkeypatch.setattr(engine, "measured", lambda *_: (SimpleNamespace(graph=None, example=None), SimpleNamespace(), []))
     monkeypatch.setattr(engine, "given_verdicts", lambda suspicions, *_: list(suspicions))
     monkeypatch.setattr(engine, part, raiser(ZeroDivisionError("by zero")))
     report = engine.check(Net())
@@ -223,7 +222,7 @@ def test_a_summary_that_fails_leaves_the_findings(graph: Graph, monkeypatch: pyt
 def test_what_is_known_so_far_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     known: list[tuple[list[str], Any]] = []
     monkeypatch.setattr(progress, "keepers", [lambda report: known.append((codes(report), report.graph))])
-    monkeypatch.setattr(engine, "probed", lambda *_: (None, []))
+    monkeypatch.setattr(engine, "measured", lambda *_: (None, None, []))
     assert codes(engine.check(Net())) == ["NC997"]
     assert known == [([], None), (["NC997"], None), (["NC997"], None)]
 
@@ -278,18 +277,15 @@ def checked(monkeypatch: pytest.MonkeyPatch, load: Any, *, discovered: bool = Fa
 
 
 def test_a_target_is_loaded_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = checked(monkeypatch, lambda target, **_: SimpleNamespace(model=Net(), defined=None, factory=Net, construction=None))
+    loaded = SimpleNamespace(model=Net(), defined=None, factory=Net, construction=None, namespace=ModuleType("m"))
+    report = checked(monkeypatch, lambda target, **_: loaded)
     assert (report.model, report.target, codes(report), report.inputs) == (
         "Net",
         "m.py:make",
         ["NC997"],
         "inferred",
     )
-    report = checked(
-        monkeypatch,
-        lambda target, **_: SimpleNamespace(model=Net(), defined=None, factory=Net, construction=None),
-        inputs=("2x3",),
-    )
+    report = checked(monkeypatch, lambda target, **_: loaded, inputs=("2x3",))
     assert report.inputs == "specified"
 
 
@@ -373,16 +369,22 @@ def test_a_class_is_built_anew_for_each_pass(probe: list[Any]) -> None:
     assert isinstance(options["rebuild"](1), Net)
 
 
-@pytest.mark.parametrize("error", [ProbeError("no memory", help="buy some"), ZeroDivisionError("by zero")])
-def test_a_probe_that_fails_leaves_the_static_findings(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "code", "severity"),
+    [(ProbeError("no memory", help="buy some"), "NC006", "info"), (ZeroDivisionError("by zero"), "NC008", "warning")],
+)
+def test_a_probe_that_fails_leaves_the_static_findings(
+    error: Exception, code: str, severity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from netcheck.measure import gradients
 
     monkeypatch.setattr(gradients, "probe", raiser(error))
     report = engine.check(Net())
-    assert codes(report) == ["NC997", "NC006"]
+    assert set(codes(report)) == {"NC997", code}
     assert report.gradients is None
-    assert str(error) in report.findings[1].message
-    assert report.findings[1].severity == "info"
+    (found,) = [found for found in report if found.code == code]
+    assert str(error) in found.message
+    assert found.severity == severity
 
 
 def test_an_interrupt_of_the_probe_ends_the_check(monkeypatch: pytest.MonkeyPatch) -> None:

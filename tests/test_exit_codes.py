@@ -7,18 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from netcheck import engine, worker
 from netcheck.cli import cli
-from netcheck.findings import Report
-from netcheck.settings import Settings
-from netcheck.source.targets import Target
 
 ROOT = Path(__file__).parent.parent
 HEAD = "import torch\nfrom torch import nn\n"
@@ -30,6 +25,9 @@ FILES = {
     "ignored.py": f"{HEAD}model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2))  # netcheck: ignore[NC103]\n",
     "arguments.py": f"{HEAD}class Net(nn.Module):\n    def __init__(self, n):\n        super().__init__()\n"
     "        assert n**2 == 1681\n\n"
+    "    def forward(self, x):\n        return x\n",
+    "accepted.py": f"{HEAD}class Net(nn.Module):  # netcheck: ignore[NC002]\n    def __init__(self, n):\n"
+    "        super().__init__()\n        assert n**2 == 1681\n\n"
     "    def forward(self, x):\n        return x\n",
     "unrunnable.py": f"{HEAD}class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
     "        self.layer = nn.Linear(3, 3)\n\n    def forward(self, x):\n        raise ValueError('no')\n",
@@ -68,14 +66,28 @@ TABLE = [
     ("warned.py faulty.py", "--fail-on error", 1),
     ("clean.py warned.py", "--fail-on error", 0),
     # Models that could not be checked.
-    ("arguments.py", "", 0),  # nobody asked for it: information
+    ("arguments.py", "", 2),  # a run that checked nothing is never green
+    ("arguments.py", "--require none", 0),  # nobody asked for it: information
+    ("arguments.py", "--require all", 2),
+    ("arguments.py clean.py", "--require all", 2),
+    ("arguments.py warned.py", "--require all", 2),
+    ("arguments.py warned.py", "", 1),
+    ("clean.py", "--require all", 0),
+    ("warned.py", "--require all", 1),
+    ("accepted.py clean.py", "--require all", 0),
+    ("accepted.py", "", 2),
+    ("plain.py", "--require all", 0),
     ("arguments.py:Net", "", 2),
     ("arguments.py:Net", "--exit-zero", 2),
     ("arguments.py clean.py", "", 0),
     ("unrunnable.py", "", 1),
     ("unrunnable.py", "--exit-zero", 0),
-    ("unrunnable.py", "--fail-on error", 0),
-    ("unrunnable.py", "--ignore NC004", 0),
+    ("unrunnable.py", "--fail-on error", 2),
+    ("unrunnable.py", "--fail-on error --require none", 0),
+    ("unrunnable.py", "--ignore NC004", 2),
+    ("unrunnable.py", "--ignore NC004 --require none", 0),
+    ("unrunnable.py clean.py", "--ignore NC004", 0),
+    ("unrunnable.py clean.py", "--ignore NC004 --require all", 2),
     ("unrunnable.py clean.py", "--fail-on error", 0),
     ("arguments.py:Net clean.py", "--fail-on error", 0),
     ("arguments.py:Net clean.py", "", 1),
@@ -85,6 +97,8 @@ TABLE = [
     ("unloadable.py", "", 2),
     ("unloadable.py", "--exit-zero", 2),
     ("unloadable.py", "--fail-on error", 2),
+    ("unloadable.py", "--require none", 1),
+    ("unloadable.py clean.py", "--require all", 2),
     ("unloadable.py clean.py", "", 1),
     ("unloadable.py clean.py", "--exit-zero", 0),
     ("unbuildable.py", "", 2),
@@ -104,6 +118,7 @@ TABLE = [
     ("clean.py", "--no-such-option", 2),
     ("clean.py", "--format xml", 2),
     ("clean.py", "--fail-on never", 2),
+    ("clean.py", "--require most", 2),
     ("clean.py", "--select NC9999", 2),
     ("clean.py", "--select NC9999 --exit-zero", 2),
     ("clean.py", "--timeout 0", 2),
@@ -136,14 +151,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def in_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check in this process, which has imported torch already."""
-
-    def check_all(targets: list[Target], settings: Settings, **_: Any) -> Iterator[Report]:
-        return (engine.check_target(target, settings) for target in targets)
-
+def in_folder(folder: Path, monkeypatch: pytest.MonkeyPatch, without_children: None) -> None:
+    """Check in the folder, without processes."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(worker, "check_all", check_all)
 
 
 def run(targets: str, options: str) -> Result:

@@ -15,6 +15,7 @@ from torch import nn
 
 import netcheck
 from netcheck.rules import base
+from netcheck.source.parse import Unreadable, parse
 from netcheck.trace import trace
 from tests.test_rules import report_on
 
@@ -62,5 +63,21 @@ def test_what_a_rule_found_is_forgotten(rule: base.Rule, tmp_path: Path) -> None
     assert report.graph is not None
     reference = weakref.ref(report.graph.model)
     del report, sys.modules["example"]
+    gc.collect()
+    assert reference() is None
+
+
+def test_a_file_that_does_not_parse_keeps_no_caller_alive(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("class Net(:\n")
+    model = Net()
+    reference = weakref.ref(model)
+
+    def look(held: nn.Module) -> None:
+        with pytest.raises(Unreadable, match="syntax error"):
+            parse(str(tmp_path / "net.py"))
+        assert held.training
+
+    look(model)
+    del model
     gc.collect()
     assert reference() is None

@@ -175,3 +175,12 @@ def test_assert_clean_reads_well(folder: Path) -> None:
 def test_pytest_finds_the_plugin_by_itself_where_netcheck_is_installed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["entry-points"]["pytest11"] == {"netcheck": "netcheck.pytest_plugin"}
+
+
+def test_a_model_that_was_not_checked_fails_where_all_are_required(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text('[tool.netcheck]\nprobe = false\nrequire = "all"\n[tool.pytest.ini_options]\n')
+    code, output = run(folder, "--netcheck", "-q", "net.py::Unbuildable")
+    assert (code, "1 failed" in output) == (1, True), output
+    assert "netcheck: not checked" in output
+    assert "Unbuildable cannot be built without width" in output
+    assert run(folder, "--netcheck", "-q", "net.py::Fine")[0] == 0

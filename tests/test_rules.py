@@ -18,7 +18,7 @@ from netcheck import engine
 from netcheck.errors import UsageError
 from netcheck.findings import Report, Severity
 from netcheck.rules import base
-from netcheck.rules.base import BatchRule, Example, MeasuredRule, Notice, Rule, StaticRule, registry
+from netcheck.rules.base import BatchRule, CallRule, Example, MeasuredRule, Notice, Rule, StaticRule, registry
 
 HEADINGS = {f"## {each}" for each in ("What it does", "Why is this bad?", "When it is fine", "Evidence", "References",
                                       "What to do", "What is not in the sum")}  # fmt: skip
@@ -61,9 +61,13 @@ def model_of(example: Example, folder: Path) -> Any:
 
 def report_on(example: Example, rule: Rule, folder: Path) -> Report:
     """What netcheck says of an example when it runs one rule alone; only measured ones need to measure."""
+    return check_example(example, folder, select=[rule.code], probe=isinstance(rule, MeasuredRule | BatchRule | CallRule))
+
+
+def check_example(example: Example, folder: Path, **options: Any) -> Report:
+    """What netcheck says of an example as it stands: with the inputs and the devices that it names."""
     model = model_of(example, folder)
-    options: dict[str, Any] = {"select": [rule.code], "probe": isinstance(rule, MeasuredRule | BatchRule), "device": "cpu"}
-    options |= {name: getattr(example, name) for name in ("device_memory", "devices", "batch_size")}
+    options |= {name: getattr(example, name) for name in ("device_memory", "devices", "batch_size")} | {"device": "cpu"}
     if not example.inputs:
         return engine.check(model, **options)
     from netcheck.load.inputs import parse_specs

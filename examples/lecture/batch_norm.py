@@ -6,7 +6,9 @@ before it cancels, forward and backward. In evaluation it uses running means ins
 
 netcheck says:
     SmallWeights            error NC501 poor-init: nothing undoes the scale of the weights
+                            noted: NC301, NC401
     NormalizedSmallWeights  nothing: the same weights, and a BatchNorm2d behind each layer
+                            noted: NC401
 """
 
 import torch

@@ -7,7 +7,9 @@ small for it as for any ReLU.
 
 netcheck says:
     CReLUStack    warning NC501 poor-init: ten layers lose 4 decades
+                  noted: NC301, NC401
     CReLUHeStack  nothing
+                  noted: NC301, NC401
 """
 
 import torch

@@ -7,7 +7,9 @@ them at p = 0.8 let both explode in training, while evaluation, without masks, l
 
 netcheck says:
     HarshStack   warning NC501 poor-init: the masked weights, as training sees them, are twice as large as they should be
+                 noted: NC301, NC401
     GentleStack  nothing
+                 noted: NC301, NC401
 """
 
 import torch

@@ -6,7 +6,9 @@ activation. It does not change the slope of the activation behind it: a sigmoid'
 
 netcheck says:
     NormalizedSigmoids  error NC102 sigmoid-stack: the norms keep the signal, and the gradient vanishes all the same
+                        noted: NC401
     NormalizedReLUs     nothing
+                        noted: NC401
 """
 
 import torch

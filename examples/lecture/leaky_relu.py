@@ -6,7 +6,9 @@ the gain that keeps a signal's size only a little, from √2 to √(2 / (1 + slo
 
 netcheck says:
     LeakyStack    warning NC501 poor-init: a leak does not make up for PyTorch's default
+                  noted: NC301, NC401
     LeakyHeStack  nothing
+                  noted: NC301, NC401
 """
 
 import torch

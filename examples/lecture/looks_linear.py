@@ -6,7 +6,9 @@ the net is one matrix, with the same gradient everywhere, and W orthogonal keeps
 
 netcheck says:
     CReLUStack        warning NC503 not-looks-linear: the weights are not mirrored
+                      noted: NC301
     LooksLinearStack  nothing
+                      noted: NC301
 """
 
 import torch

@@ -7,6 +7,7 @@ equal, all units of a layer compute the same, get the same gradient and stay cop
 netcheck says:
     ConstantMaxout  error NC502 constant-weights: the units are copies of each other
     MaxoutStack     warning NC501 poor-init: sixteen layers at PyTorch's default are too many
+                    noted: NC301, NC401
     MaxoutNet       nothing: two of them are not
 """
 

@@ -6,8 +6,11 @@ draw weights with std = √(2 / fan_in); PyTorch's default of 1/√(3·fan_in) l
 
 netcheck says:
     SigmoidStack  error NC102 sigmoid-stack: the activation is the cause, a ReLU would help
+                  noted: NC301, NC401
     ReLUStack     warning NC501 poor-init: the activation is right, its weights are too small
+                  noted: NC301, NC401
     HeStack       nothing
+                  noted: NC301, NC401
 """
 
 import torch

@@ -9,6 +9,7 @@ netcheck says:
     PlainNet    warning NC401 no-skip-connection: every way from input to output passes 34 layers
     ResNet      nothing
     BareResNet  error NC301 no-normalization: fifty sums make the gradient grow
+                noted: NC501
 """
 
 import torch

@@ -7,7 +7,9 @@ near zero tanh has slope 1 and loses nothing.
 
 netcheck says:
     TanhStack    warning NC501 poor-init: the gradient loses 4 decades; with xavier_uniform_ at gain 5/3 it would not
+                 noted: NC101, NC301, NC401
     XavierStack  nothing
+                 noted: NC101, NC301, NC401
 """
 
 import torch

@@ -24,17 +24,32 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netcheck import progress
-from netcheck.engine.faults import contained, doubted, failure, stage, unseen, value_dependent
+from netcheck.engine.exits import exit_code, too_few
+from netcheck.engine.faults import (
+    contained,
+    doubted,
+    doubting,
+    failure,
+    on_the_cpu_instead,
+    stage,
+    unchecked,
+    unseen,
+    value_dependent,
+    wants_gpu,
+)
 from netcheck.engine.judging import (
     batch_rules,
     finish,
     given_verdicts,
     judge,
     judge_batches,
+    judge_calls,
     judge_cost,
+    judge_samples,
     splits_batches,
 )
-from netcheck.engine.measuring import costed, mended, probed, split_up
+from netcheck.engine.measuring import costed, measured, mended, split_up
+from netcheck.engine.second_size import at_another_size
 from netcheck.engine.subjects import (
     Built,
     Source,
@@ -51,22 +66,24 @@ from netcheck.engine.subjects import (
     traced,
 )
 from netcheck.errors import Defect, InputError, LoadError, NeedsArguments, NetcheckError, TraceError
+from netcheck.figures.unchecked import Reason
 from netcheck.findings import Finding, Report, Severity, Summary
 from netcheck.rules import base, suppressions, thresholds, verdicts
 from netcheck.settings import Settings, parse_bytes
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from netcheck.load.inputs import ExampleInputs
     from netcheck.source.targets import Target
     from netcheck.trace.graph import ModelGraph
 
 __all__ = [
     "Built", "Source", "check", "check_target", "examine", "example_inputs", "exit_code", "instance", "plan",
-    "planned", "preload", "traced",
+    "planned", "preload", "too_few", "traced",
 ]  # fmt: skip
 
 MODEL_FAULTS = (LoadError, InputError, TraceError, Defect)  # what becomes a finding
-NOTHING_LOADED = ("NC001", "NC002", "NC007")  # with one of these there was no model to check
 
 
 def check(
@@ -155,22 +172,37 @@ def check_target(target: Target, settings: Settings) -> Report:
     # A class that netcheck came upon by itself may need arguments, or be no model: nobody asked for it.
     harmless = (NeedsArguments, loading.NotAModel, NoForward) if target.discovered and not entry else ()
 
-    def build() -> Built:
+    def build(*, as_project: bool = False) -> Built:
         weights = None if settings.weights is None else str(settings.weights)
         args, kwargs = (entry.args, dict(entry.kwargs)) if entry else ((), {})
         try:
             with seeded(settings.seed):
-                loaded = loading.load(target, args=args, kwargs=kwargs, weights=weights)
+                loaded = loading.load(target, args=args, kwargs=kwargs, weights=weights, as_project=as_project)
         except NeedsArguments as error:
             error.help = how_to_give(error, target, settings)
             raise
+        beside.append(loaded.namespace)
         return Built(loaded.model, loaded.defined, from_seed(None if weights else loaded.factory), loaded.construction)
 
+    beside: list[ModuleType] = []
     given = bool(settings.inputs or settings.input_from)
-    source = Source(build, lambda module: specified_inputs(module, settings), given=given)
-    report = Report(model=target.symbol, target=target.name)
+    source = Source(build, lambda module: specified_inputs(module, settings, beside), given=given, is_part=target.part)
+
+    def examined_as(source: Source) -> Report:
+        return examine(Report(model=target.symbol, target=target.name), source, settings, harmless=harmless)
+
     with thresholds.chosen(base.thresholds_in(settings)):
-        return examine(report, source, settings, harmless=harmless)
+        report = examined_as(source)
+        if entry is None and not given and stuck_with_defaults(report):
+            other = examined_as(replace(source, build=partial(build, as_project=True)))
+            report = report if other.summary is None else other
+        return report
+
+
+def stuck_with_defaults(report: Report) -> bool:
+    """Whether forward does not run, of a model for which nobody chose any arguments."""
+    reasons = (Reason.INPUTS, Reason.TRACE)
+    return report.construction is None and report.unchecked is not None and report.unchecked.reason in reasons
 
 
 def examine(
@@ -186,13 +218,15 @@ def examine(
 
     with fence.closed(writes=settings.allow_writes), drivers_at_rest():
         try:
-            return examined(report, source, settings, harmless)
+            found = examined(report, source, settings, harmless)
+            return on_the_cpu_instead(found, lambda: examined(report, source, settings, harmless)) if wants_gpu(found) else found
         finally:
             report.left_out = fence.notes()
 
 
 def examined(report: Report, source: Source, settings: Settings, harmless: tuple[type[NetcheckError], ...]) -> Report:
     """`report`, filled in."""
+    from netcheck.load.guard import NotAModel
     from netcheck.load.untouched import untouched
     from netcheck.load.ways import entered
 
@@ -212,12 +246,21 @@ def examined(report: Report, source: Source, settings: Settings, harmless: tuple
                 # Before the rules and the probe run backward: beside an accelerator no process can do so that is forked later.
                 _ = report.batches
             findings = judged(report, example, built, findings, settings, start)
+            nothing: tuple[list[Finding], bool] = [], False
+            alone = partial(judge_samples, graph, example, settings, findings)
+            told, pure = contained(report, "judging samples", alone, nothing)
+            calls = partial(judge_calls, graph, example, settings, report.gradients, pure=pure)
+            findings += [*told, *contained(report, "judging calls", calls, nothing[0])]
         findings += contained(report, "judging the cost", lambda: list(judge_cost(report, graph, settings)), [])
+        doubt = partial(at_another_size, report, findings, example, settings, built.factory)
+        findings = contained(report, "trying another size of the inputs", doubt, findings)
         findings += contained(report, "judging the batches", lambda: list(judge_batches(report, graph, settings)), [])
         findings = contained(report, "finding causes", partial(verdicts.unexplained, findings), findings)
     except MODEL_FAULTS as raised:
         error = doubted(raised, report)
         found = failure(error)
+        if report.summary is None and not (isinstance(error, NotAModel) and isinstance(error, harmless)):
+            report.unchecked = unchecked(error, report)
         findings.append(replace(found, severity=Severity.INFO) if isinstance(error, harmless) else found)
     report.seconds = time.perf_counter() - start
     return finish(report, findings, settings)
@@ -244,11 +287,11 @@ def prepared(
             example = past_refusals(partial(source.inputs_for, built.model))
         report.inputs = example.description.removeprefix("inputs: ")
     progress.phase("trace")
-    with stage(TraceError, f"tracing {report.model}"):
+    with stage(TraceError, f"tracing {report.model}"), doubting(example):
         graph = report.graph = past_refusals(partial(traced, built.model, example.args, example.kwargs))
     report.measure_batches = later(built.model, partial(split_up, report, graph, example, settings))
     report.measure_cost = later(built.model, partial(costed, report, graph, example, settings))
-    graph.origin = built.origin
+    graph.origin, graph.is_part = built.origin, source.is_part
     report.summary = contained(report, "telling the layers", graph.summary, Summary(len(getattr(graph, "nodes", ())), 0, 0, 0, 0))
     report.skipped += unseen(graph)
     return example, graph
@@ -267,18 +310,21 @@ def judged(
     graph = report.graph
     assert graph is not None
     progress.phase("judge")
-    suspicions = list(judge(graph, settings))
+    suspicions = verdicts.grouped(list(judge(graph, settings)))
     verdict = given_verdicts(suspicions, graph, None, settings)
     so_far(report, [*findings, *verdict], settings, start)
-    failed: list[Finding] = []
-    if settings.probe:
-        report.gradients, failed = probed(graph, example, settings, built.factory)
-        verdict = given_verdicts(suspicions, graph, report.gradients, settings)
-        so_far(report, [*findings, *failed, *verdict], settings, start)
+    if not settings.probe:
+        return [*findings, *verdict]
+    subject, report.gradients, failed = measured(report, graph, example, settings, built.factory)
+    verdict = given_verdicts(suspicions, graph, report.gradients, settings)
+    so_far(report, [*findings, *failed, *verdict], settings, start)
     if settings.remedies and report.gradients is not None:
-        measured = report.gradients
+        gradients = report.gradients
         report.gradients, verdict = contained(
-            report, "trying what would help", lambda: mended(graph, example, measured, verdict), (measured, verdict)
+            report,
+            "trying what would help",
+            lambda: mended(subject.graph, subject.example, gradients, verdict),
+            (gradients, verdict),
         )
         so_far(report, [*findings, *failed, *verdict], settings, start)
     return [*findings, *failed, *verdict]
@@ -320,20 +366,6 @@ def preload() -> None:
     load_compiler()
     require_hearing()
     base.registry()
-
-
-def exit_code(reports: Sequence[Report], settings: Settings) -> int:
-    """0: nothing as bad as `fail_on`; 1: findings; 2: there were models, and none could be loaded."""
-    tried = [report for report in reports if report.summary or report.at_least(Severity.WARNING)]
-    if tried and all(map(is_unloaded, tried)):
-        return 2
-    failed = any(report.at_least(settings.fail_on) for report in reports)
-    return int(failed and not settings.exit_zero)
-
-
-def is_unloaded(report: Report) -> bool:
-    """Whether there was no model to check; one whose process died was loaded, if it was traced before."""
-    return any(found.code in NOTHING_LOADED and (found.code != "NC007" or report.summary is None) for found in report)
 
 
 def selectors(chosen: Iterable[str] | None) -> tuple[str, ...]:

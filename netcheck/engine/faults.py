@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from netcheck.errors import BackwardError, Defect, NeedsArguments, NetcheckError, TraceError
+from netcheck.errors import REPORT_IT, BackwardError, Defect, InputError, LoadError, NeedsArguments, NetcheckError, TraceError
+from netcheck.figures.unchecked import Reason, Unchecked
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict
 from netcheck.load.raised import describe, place_text
 from netcheck.rules import base
 
 if TYPE_CHECKING:
+    from netcheck.load.examples import ExampleInputs
     from netcheck.trace.graph import ModelGraph, Node
 
 T = TypeVar("T")
@@ -34,9 +36,35 @@ def failure(error: NetcheckError) -> Finding:
     return replace(found, severity=Severity.ERROR, verdict=Verdict.CONFIRMED) if untrainable else found
 
 
+def unchecked(error: NetcheckError, report: Report) -> Unchecked:
+    """Why a model was not checked of which this was raised."""
+    return Unchecked(error.reason, error.package, assumed=error.reason is Reason.ARGUMENTS and bool(report.assumptions))
+
+
+def lacking(error: NetcheckError) -> LoadError | None:
+    """What to say of a model whose forward needs a package that is not there; None if that is not it."""
+    from netcheck.load.absent import lack
+
+    missing = lack(error) if isinstance(error, TraceError | InputError) else None
+    if missing is None:
+        return None
+    text = str(error).replace(" raised NotInstalled", "")
+    told = LoadError(text, help=missing.advice, location=error.location, module=error.module)
+    told.reason, told.package = Reason.PACKAGE, missing.name or ""
+    told.__cause__ = error.__cause__
+    return told
+
+
 def doubted(error: NetcheckError, report: Report) -> NetcheckError:
-    """A fault of a model that was built from assumptions: unless a name is missing, they may be what is wrong."""
-    own = isinstance(error.__cause__, NameError | ImportError)
+    """A fault of a model as it is told: where a package is missing or arguments were assumed, that may be what is wrong."""
+    if (told := lacking(error)) is not None:
+        return told
+    return if_assumed(error, report)
+
+
+def if_assumed(error: NetcheckError, report: Report) -> NetcheckError:
+    """A fault of a model that was built from assumptions: unless a name or forward is missing, they may be what is wrong."""
+    own = isinstance(error.__cause__, NameError | ImportError) or error.reason is Reason.FORWARD
     if not report.assumptions or own or not isinstance(error, TraceError):
         return error
     told = NeedsArguments(
@@ -46,6 +74,23 @@ def doubted(error: NetcheckError, report: Report) -> NetcheckError:
     )
     told.__cause__ = error.__cause__
     return told
+
+
+@contextmanager
+def doubting(example: ExampleInputs) -> Iterator[None]:
+    """Doubt the inputs first where forward ran on them once, by values that it computes, and then did not.
+
+    Raises:
+        InputError: so it was.
+    """
+    try:
+        yield
+    except TraceError as error:
+        if not example.by_chance or isinstance(error.__cause__, NameError | ImportError):
+            raise
+        help = "give inputs on which forward always runs, with --input or by a function netcheck_inputs() beside the model"
+        told = InputError(f"no inputs could be inferred on which forward runs again: {error}", help=help, location=error.location)
+        raise told from error.__cause__
 
 
 @contextmanager
@@ -69,7 +114,7 @@ def stage(kind: type[NetcheckError], doing: str) -> Iterator[None]:
         raise kind(f"{doing} raised {describe(error)}", help=help) from error
     except Exception as error:
         text = f"{doing} failed, which is no fault of the model: {describe(error)} at {place_text(error)}"
-        raise Defect(text, help="report this together with the model") from error
+        raise Defect(text, help=REPORT_IT) from error
 
 
 def contained(report: Report, doing: str, run: Callable[[], T], otherwise: T) -> T:
@@ -117,3 +162,28 @@ def notice(
     rule = base.find(code)
     number = Evidence(value=1.0, unit="failures", text=evidence)
     return Finding(rule.code, rule.name, rule.severity, message, help, number, modules=modules, locations=locations)
+
+
+def wants_gpu(report: Report) -> bool:
+    """Whether a model could not be checked because it asks for a GPU, and there is none."""
+    from netcheck.load.without_gpu import lacks_gpu
+
+    return report.summary is None and any(lacks_gpu(found.message) for found in report.findings)
+
+
+def on_the_cpu_instead(report: Report, again: Callable[[], Report]) -> Report:
+    """`report`, filled in once more by `again`: what the model would move to a GPU stays on the CPU."""
+    from netcheck.load import fence
+    from netcheck.load.without_gpu import SAID, lacks_gpu, on_the_cpu
+
+    seconds = report.seconds
+    report.findings.clear()
+    report.skipped.clear()
+    report.unchecked = None
+    fence.forget(lambda note: lacks_gpu(note.reason))
+    with on_the_cpu():
+        found = again()
+    found.findings = [one for one in found.findings if one.code != "NC708"]  # what lies on the CPU here would lie on the GPU
+    found.skipped.append(SAID)
+    found.seconds += seconds
+    return found

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from netcheck.engine.absent_weights import with_weights_elsewhere
 from netcheck.engine.faults import contained, notice
-from netcheck.findings import Finding, Report, by_importance
+from netcheck.engine.measuring import calls_of, looked_at
+from netcheck.findings import Finding, Report, Severity, by_importance
 from netcheck.launch import launched
 from netcheck.load.raised import describe, place_text
 from netcheck.rules import base, suppressions, verdicts
@@ -17,6 +19,7 @@ from netcheck.settings import Settings
 if TYPE_CHECKING:
     from netcheck.figures.cost import Cost
     from netcheck.figures.gradients import Gradients
+    from netcheck.load.inputs import ExampleInputs
     from netcheck.trace.graph import ModelGraph
 
 
@@ -41,6 +44,7 @@ def given_verdicts(
             for finding in guarded(rule, rule.check, gradients, graph)
         ]
         found += verdicts.unexplained(measured, found)
+    found = with_weights_elsewhere(found, graph.model)
     return [verdicts.forgiven(finding) for finding in found] if settings.optimizer == "adam" else found
 
 
@@ -90,8 +94,15 @@ def judge_batches(report: Report, graph: ModelGraph, settings: Settings) -> Iter
     batches = report.batches if rules or splits_batches(settings) else None
     if batches is None:
         return
-    if batches.unjudged:
-        report.skipped.append(f"whether samples mix was not judged: {batches.unjudged}")
+    if batches.unjudged and batches.comparison is None:
+        yield notice(
+            "NC006",
+            "whether samples mix could not be judged",
+            help="give inputs whose first dimension is the batch, or a small configuration of the same architecture",
+            evidence=batches.unjudged,
+        )
+    elif batches.unjudged:
+        report.skipped.append(f"whether samples mix was not judged operation by operation: {batches.unjudged}")
     found = [finding for rule in rules for finding in guarded(rule, rule.check, batches, graph)]
     for rule in selected:
         if isinstance(rule, base.StaticRule):
@@ -100,9 +111,36 @@ def judge_batches(report: Report, graph: ModelGraph, settings: Settings) -> Iter
     yield from (finding for finding in found if not codes.intersection(verdicts.causes_of(finding)))
 
 
+def judge_samples(
+    graph: ModelGraph, example: ExampleInputs, settings: Settings, known: Sequence[Finding]
+) -> tuple[list[Finding], bool]:
+    """What the selected rules see in a second batch size and in samples that are alone, if they see no batch that is split.
+
+    What one of the `known` findings says already is not said again. The second: whether calls were seen to change nothing.
+    """
+    split = splits_batches(settings) or bool(batch_rules(settings))
+    selected = [rule for rule in base.select(settings.chosen, settings.ignore) if isinstance(rule, base.BatchRule)]
+    said = {found.code for found in known if found.severity >= Severity.WARNING}
+    rules = [rule for rule in selected if rule.without_devices and not (split and rule.with_devices)]
+    rules = [rule for rule in rules if not said.intersection(rule.said_by)]
+    seen = looked_at(graph, example) if rules and settings.probe else None
+    if seen is None or seen.batches is None:
+        return [], seen is not None and seen.pure
+    return [finding for rule in rules for finding in guarded(rule, rule.check, seen.batches, graph)], seen.pure
+
+
+def judge_calls(
+    graph: ModelGraph, example: ExampleInputs, settings: Settings, gradients: Gradients | None, *, pure: bool
+) -> list[Finding]:
+    """What the selected rules see in calls of the model; `pure`: they are known to change nothing."""
+    rules = [rule for rule in base.select(settings.chosen, settings.ignore) if isinstance(rule, base.CallRule)]
+    calls = calls_of(graph, example, gradients, pure=pure) if rules and settings.probe else None
+    return [] if calls is None else [finding for rule in rules for finding in guarded(rule, rule.check, calls, graph)]
+
+
 def batch_rules(settings: Settings) -> list[base.BatchRule]:
     """The rules on batches that are to run: all that are selected, or those that are named where nobody splits a batch."""
-    rules = [r for r in base.select(settings.chosen, settings.ignore) if isinstance(r, base.BatchRule)]
+    rules = [r for r in base.select(settings.chosen, settings.ignore) if isinstance(r, base.BatchRule) and r.with_devices]
     if splits_batches(settings):
         return rules
     return [r for r in rules if any(base.match_length(r, selector) > 0 for selector in settings.chosen)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from netcheck import progress
-from netcheck.engine.faults import failure
+from netcheck.engine.faults import contained, failure
 from netcheck.engine.subjects import in_training
-from netcheck.errors import ProbeError
+from netcheck.errors import REPORT_IT, Defect, NetcheckError
 from netcheck.findings import Finding, Report
 from netcheck.launch import launched
 from netcheck.load.raised import describe, place_text
@@ -20,13 +21,39 @@ if TYPE_CHECKING:
     from torch import nn
 
     from netcheck.figures.batches import Batches
+    from netcheck.figures.calls import Calls
     from netcheck.figures.cost import Cost
     from netcheck.figures.gradients import Gradients
     from netcheck.load.inputs import ExampleInputs
+    from netcheck.measure.samples import Seen
+    from netcheck.measure.small_images import Subject
     from netcheck.trace.graph import ModelGraph
 
 INFERRED = ", inferred"  # in the description of inputs that netcheck made up: their batch size means nothing
 SHARE = 8  # samples on each device of a batch whose size nobody said
+
+
+def measured(
+    report: Report,
+    graph: ModelGraph,
+    example: ExampleInputs,
+    settings: Settings,
+    factory: Callable[[int], nn.Module] | None,
+) -> tuple[Subject, Gradients | None, list[Finding]]:
+    """What was measured on, what a real pass measures there, and the finding that says why if it measures nothing."""
+    from netcheck.measure.small_images import Subject, measurable
+
+    progress.phase("probe")
+    whole = Subject(graph, example)
+    find = partial(measurable, whole, device=settings.device, passes=settings.seeds)
+    subject = contained(report, "finding a size to measure on", find, whole)
+    gradients, failed = probed(subject.graph, subject.example, settings, factory)
+    if gradients is None and subject is not whole:
+        subject = whole
+        gradients, failed = probed(graph, example, settings, factory)
+    if gradients is not None and subject.remark:
+        gradients = replace(gradients, remarks=(subject.remark, *gradients.remarks))
+    return subject, gradients, failed
 
 
 def probed(
@@ -38,7 +65,6 @@ def probed(
     """What a real pass measures; or nothing, and a finding that says why."""
     from netcheck.measure.gradients import probe
 
-    progress.phase("probe")
     try:
         found = probe(
             graph,
@@ -50,15 +76,13 @@ def probed(
             seed=settings.seed,
             rebuild=factory,
             batches=example.batches,
+            guessed=INFERRED in example.description,
         )
-    except ProbeError as error:
+    except NetcheckError as error:
         return None, [failure(error)]
-    except Exception as error:  # of the user's model, or of netcheck: what the static rules found stands
-        failed = ProbeError(
-            f"the real pass raised {describe(error)} at {place_text(error)}",
-            help="run the model forward and backward by itself to see why",
-        )
-        return None, [failure(failed)]
+    except Exception as error:  # outside of any pass: what the static rules found stands
+        text = f"measuring raised {describe(error)} at {place_text(error)}, which is no fault of the model"
+        return None, [failure(Defect(text, help=REPORT_IT))]
     return found, []
 
 
@@ -93,6 +117,33 @@ def costed(report: Report, graph: ModelGraph, example: ExampleInputs, settings: 
     except Exception as error:  # of the user's model, or of netcheck: what the rules find stands
         report.skipped.append(f"the cost of training could not be told: {describe(error)}")
         return None
+
+
+def looked_at(graph: ModelGraph, example: ExampleInputs) -> Seen | None:
+    """What a second batch size tells; None where nobody says that the inputs hold a batch.
+
+    Of inputs that were given, something is said also if nothing tells what their first dimension is.
+    """
+    from netcheck.measure.said import says_batch
+    from netcheck.measure.samples import look
+
+    certain = bool(example.batches) or bool(says_batch(graph))
+    if not certain and INFERRED in example.description:
+        return None
+    progress.phase("samples")
+    seen = look(graph, example.args, example.kwargs)
+    return seen if seen.batches is None else replace(seen, batches=replace(seen.batches, doubtful=not certain))
+
+
+def calls_of(graph: ModelGraph, example: ExampleInputs, gradients: Gradients | None, *, pure: bool) -> Calls:
+    """What calls of the model do beside giving a result; `pure`: they are known to do nothing."""
+    from netcheck.measure.calls import called
+
+    progress.phase("calls")
+    learns = gradients is not None and gradients.all_learn
+    return replace(
+        called(graph, example.args, example.kwargs, pure=pure, all_learn=learns), chosen=INFERRED in example.description
+    )
 
 
 def patience(settings: Settings) -> float:

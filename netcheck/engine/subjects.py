@@ -17,13 +17,16 @@ from netcheck.errors import (
     TraceError,
     UsageError,
 )
+from netcheck.figures.unchecked import Reason, Unchecked
 from netcheck.findings import Construction, Location, Report
-from netcheck.load.arguments import listed, required
+from netcheck.load.arguments import named, required
 from netcheck.load.raised import describe
 from netcheck.settings import Settings, models
 from netcheck.settings.patterns import matches_file
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from torch import nn
 
     from netcheck.load.inputs import ExampleInputs
@@ -82,6 +85,7 @@ def planned(names: Sequence[str], settings: Settings | None = None) -> Plan:
             help = "correct the line" if skipped.line else "name a file of Python that can be read"
             error = LoadError(f"{os.path.basename(skipped.file)} {skipped.reason}", help=help, location=place)
             report.findings.append(failure(error))
+            report.unchecked = Unchecked(Reason.IMPORT)
         unchecked.append(report)
     return Plan(list(found.targets), unchecked, found.parts)
 
@@ -98,11 +102,12 @@ class Built:
 
 @dataclass(frozen=True)
 class Source:
-    """How to get a model and inputs for it."""
+    """How to get a model and inputs for it; whether another model holds it."""
 
     build: Callable[[], Built]
     inputs_for: Callable[[nn.Module], ExampleInputs]
     given: bool = False  # whether these are the user's
+    is_part: bool = False
 
 
 def alike(built: Built) -> Built:
@@ -152,6 +157,7 @@ def instance(model: Any, seed: int = 0) -> nn.Module:
 
     from netcheck.load import fence
     from netcheck.load.randomness import seeded
+    from netcheck.load.unwritten import unwritten_is_nan
 
     if isinstance(model, nn.Module):
         return model
@@ -163,11 +169,11 @@ def instance(model: Any, seed: int = 0) -> nn.Module:
         )
     if missing := required(model):
         raise NeedsArguments(
-            f"{name} cannot be built without {listed(missing)}",
+            f"{name} cannot be built without {named(missing)}",
             help=f"give the model itself, or a function that builds it: lambda: {name}(...)",
         )
     try:
-        with seeded(seed), fence.building():
+        with seeded(seed), fence.building(), unwritten_is_nan():
             module = model()
     except (Exception, SystemExit, fence.Halted) as error:
         raise LoadError(f"{name}() raised {describe(error)}", help="make it build its model") from error
@@ -185,7 +191,7 @@ def how_to_give(error: NeedsArguments, target: Target, settings: Settings) -> st
     kwargs = {**dict(entry.kwargs if entry else ()), **error.kwargs_wanted}
     name = os.path.relpath(target.file, settings.root or None).replace(os.sep, "/") if target.file else target.module
     lines = models.lines(f"{name}:{target.symbol}", args, kwargs).replace("\n", "\n    ")
-    return f"give them in pyproject.toml, with your own values:\n\n    {lines}\n"
+    return f"give them in pyproject.toml, with your own values where these are guesses:\n\n    {lines}\n"
 
 
 def example_inputs(module: nn.Module, inputs: Any, batches: int = 1) -> ExampleInputs:
@@ -195,8 +201,11 @@ def example_inputs(module: nn.Module, inputs: Any, batches: int = 1) -> ExampleI
     return inferred(module) if inputs is None else finding_inputs.given(inputs, module, batches)
 
 
-def specified_inputs(module: nn.Module, settings: Settings) -> ExampleInputs:
-    """The inputs that were given as text on the command line, or the data that it names, else inferred ones."""
+def specified_inputs(module: nn.Module, settings: Settings, beside: Sequence[ModuleType] = ()) -> ExampleInputs:
+    """The inputs that were given as text on the command line, or the data that it names, else inferred ones.
+
+    `beside` are the modules of what was named: a factory may stand in another than the class.
+    """
     from netcheck.load import data
     from netcheck.load import inputs as finding_inputs
     from netcheck.load.conventions import floating
@@ -205,10 +214,10 @@ def specified_inputs(module: nn.Module, settings: Settings) -> ExampleInputs:
         return finding_inputs.given(data.named(settings.input_from), module, settings.seeds)
     if settings.inputs:
         return finding_inputs.parse_specs(settings.inputs, floating(module))
-    return inferred(module)
+    return inferred(module, beside)
 
 
-def inferred(module: nn.Module) -> ExampleInputs:
+def inferred(module: nn.Module, beside: Sequence[ModuleType] = ()) -> ExampleInputs:
     """Inputs that netcheck found by itself.
 
     Raises:
@@ -218,7 +227,7 @@ def inferred(module: nn.Module) -> ExampleInputs:
     from netcheck.load.inputs import infer_inputs
 
     try:
-        return infer_inputs(module, seconds=INFERENCE_SECONDS)
+        return infer_inputs(module, seconds=INFERENCE_SECONDS, beside=beside)
     except InputError as error:
         fault = farthest(module, error)
         raise fault from fault.__cause__  # of the two errors only this one's cause says something
@@ -231,6 +240,10 @@ def farthest(module: nn.Module, error: InputError) -> NetcheckError:
     try:
         traced(module, error.best.args, error.best.kwargs)
     except TraceError as beyond:
+        if error.is_fault:
+            missing = getattr(beyond.__cause__, "name", None)
+            beyond.help = f"define or import {missing}" if missing else "install or correct what forward imports"
+            return beyond
         beyond.help = (
             "make the shapes agree; or, if forward expects another input than "
             f"{error.best.description.removeprefix('inputs: ')}, "

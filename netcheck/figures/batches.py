@@ -169,12 +169,16 @@ class Batches:
         refusal: why nn.DataParallel would raise, "" if it would not.
         norms: batch normalizations that take their statistics from the samples on one device.
         size_fault: how forward fails at another batch size than the example's, "" if it does not.
+        single_fault: what becomes of a batch of one: an output of another shape, or what forward raises; "" if nothing does.
         share_fault: how forward fails on the smallest share, though it runs on the whole batch; "" if it does not.
         fault_at: the line that fails in either case, if known.
         fixed: the operation that has a batch size written into it.
         mixing: operations through which one sample changes another's result, in the order of forward.
         unjudged: why operations could not be judged one by one, "" if they could.
+        judged: how operations were judged where the shards were not run; "" if they were, or nothing was judged.
         comparison: the shards, run; None if they were not.
+        training_only: whether in eval mode no operation mixes samples.
+        doubtful: whether nothing tells that the first dimension is a batch, and nobody asked about one.
     """
 
     batch_size: int
@@ -187,12 +191,16 @@ class Batches:
     refusal: str = ""
     norms: tuple[Operation, ...] = ()
     size_fault: str = ""
+    single_fault: str = ""
     share_fault: str = ""
     fault_at: Location | None = None
     fixed: Operation | None = None
     mixing: tuple[Operation, ...] = ()
     unjudged: str = ""
+    judged: str = ""
     comparison: Comparison | None = None
+    training_only: bool = False
+    doubtful: bool = False
 
     @property
     def samples(self) -> tuple[int, ...]:

@@ -17,7 +17,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from netcheck.figures.decades import held
+from netcheck.figures.decades import Decades, held
+from netcheck.figures.risk import Risk
+
+ENOUGH_FOR_RANK = 8  # samples in a batch, below which a rank tells nothing
+ENOUGH_FOR_RISK = 16  # below which nothing is predicted: the fit was made with 32 and 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,8 @@ class Gradients:
         pooled: decades of the gain that averaging over more positions before the head takes than the budget was measured
             with (see `netcheck.trace.gain.forgiven`).
         remedies: the changes that were tried and work, best first; none if nothing was confirmed.
+        all_learn: whether each trained parameter, and each channel, field and step of the inputs, was seen to have a gradient.
+        recurrent: whether the model runs over steps with a state.
     """
 
     gain: float
@@ -151,11 +157,31 @@ class Gradients:
     remarks: tuple[str, ...] = ()
     pooled: float = 0.0
     remedies: tuple[Remedy, ...] = ()
+    all_learn: bool = False
+    recurrent: bool = False
 
     @property
-    def held_gain(self) -> float:
+    def held_gain(self) -> Decades:
         """The gain that is held against the model: without what pooling takes beyond the budget's own nets."""
         return held(self.gain, self.pooled)
+
+    @property
+    def risk(self) -> Risk | None:
+        """How likely it is not to train; None where too little was measured to say so."""
+        rank, differing = self.effective_rank, self.between_sample_variance
+        numbers = [rank, differing, self.unpredictability or 0.0, self.homogeneity or 0.0]
+        if rank is None or differing is None or (self.batch or 0) < ENOUGH_FOR_RISK or self.first_nonfinite is not None:
+            return None
+        if not all(number is not None and math.isfinite(number) for number in numbers):
+            return None
+        return Risk.of(
+            gain=self.held_gain,
+            rank=rank,
+            differing=differing,
+            turned=self.unpredictability,
+            spread=self.homogeneity,
+            recurrent=self.recurrent,
+        )
 
     @property
     def conditions(self) -> str:
@@ -168,7 +194,7 @@ class Gradients:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-serializable copy."""
-        return asdict(self)
+        return {**asdict(self), "risk": None if self.risk is None else asdict(self.risk)}
 
 
 @dataclass
@@ -184,6 +210,10 @@ class Pass:
         unreached: parameters that forward used and no gradient can reach.
         unpredictability: 1 - cosine with the gradient a step further; None if not measured.
         rebuilt: whether the model was built for this pass.
+        results_finite: whether the results, and the gradients that a loss would take from them, are all finite; looked at on the
+            first pass.
+        all_learn: whether each trained parameter, and each channel, field and step of the inputs, was seen to have a gradient;
+            of the parameters behind the head on the first pass alone.
     """
 
     gain: float
@@ -200,8 +230,10 @@ class Pass:
     unreached: tuple[str, ...]
     unpredictability: float | None
     rebuilt: bool = False
+    results_finite: bool = True
+    all_learn: bool = False
 
     @property
     def finite(self) -> bool:
-        """Whether no NaN and no infinity got as far as the head's input, or back to the first activations."""
-        return not math.isnan(self.gain) and self.gain != math.inf and math.isfinite(self.mean_square)
+        """Whether no NaN and no infinity got as far as the results, or back to the first activations and the parameters."""
+        return self.results_finite and not math.isnan(self.gain) and self.gain != math.inf and math.isfinite(self.mean_square)

@@ -9,21 +9,23 @@ A configuration class is meant where there is one that can be built as it is:
 
 from __future__ import annotations
 
+import ast
 import collections.abc
 import dataclasses
 import inspect
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from netcheck.errors import LoadError, NeedsArguments
-from netcheck.findings import Location
+from netcheck.findings import Construction, GivenArgument, Location
 from netcheck.load.raised import describe
 
 CONFIG_ENDINGS = ("Config", "Configuration", "Args", "Arguments", "Options", "HParams", "Settings", "Params")
-EXAMPLES = {int: 64, float: 0.1, bool: True, str: "...", list: [64], tuple: [64], dict: {}}  # shown, never used
+EXAMPLES = {bool: "True", int: "64", float: "0.1", str: "'...'", list: "[64]", tuple: "[64]", dict: "{}"}  # shown, never used
+GUESSED, EXAMPLE, OPEN = "guessed", "an example of what the annotation says", "to be filled in"
+NOTHING = Construction("")
 
 
 def fitting(
@@ -72,9 +74,13 @@ def required(callee: Callable[..., Any]) -> list[inspect.Parameter]:
     return [each for each in parameters if each.default is each.empty and each.kind not in variadic]
 
 
-def listed(parameters: Sequence[inspect.Parameter]) -> str:
+def named(parameters: Sequence[inspect.Parameter]) -> str:
     """Their names as a sentence has them: "width, depth and classes"."""
-    names = [parameter.name for parameter in parameters]
+    return listed([parameter.name for parameter in parameters])
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them."""
     return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
 
 
@@ -131,41 +137,73 @@ def needs_arguments(
     name: str,
     missing: Sequence[inspect.Parameter],
     place: Location,
-    found: Mapping[str, Any] = MappingProxyType({}),
+    tried: Construction = NOTHING,
     failure: BaseException | None = None,
 ) -> NeedsArguments:
-    """The error that names what is missing, says what the best try raised, and shows how arguments are given.
+    """The error that names what is missing, says what the best try raised, and shows the call with what was found.
 
     Args:
         callee: the class or factory.
         name: how the user names it.
         missing: the parameters that have no value.
         place: where it is defined.
-        found: values of that try, which are shown.
+        tried: what it was built from in that try.
         failure: what it raised.
     """
     symbol = name.rpartition(":")[2]
-    values = {p.name: found[p.name] if p.name in found else example_for(callee, p) for p in missing}
-    python = ", ".join(f"{key}={'...' if value is None else repr(value)}" for key, value in values.items())
-    help = (
-        "give them, with your own values, by a function in the file:\n\n"
+    found = {one.name: one for one in tried.arguments}
+    raised = "" if failure is None else f": with the best guess it raised {describe(failure)}"
+    error = NeedsArguments(f"{symbol} cannot be built without {named(missing)}{raised}", help="", location=place)
+    parts = {name: [key for key in found if key.startswith(f"{name}.")] for name in (one.name for one in missing)}
+    known = {p.name: found.get(p.name) or example_for(callee, p) for p in missing if not parts[p.name]}
+    values = {name: one for name, one in known.items() if one is not None and is_literal(one)}
+    call = ", ".join(f"{p.name}={values[p.name].value if p.name in values else '...'}" for p in missing)
+    error.help = (
+        f"give them by a function in the file{origins(missing, values)}:\n\n"
         "    def netcheck_model() -> nn.Module:\n"
-        f"        return {symbol}({python})\n"
+        + "".join(
+            f"        # {name} has {listed([key[len(name) + 1 :] for key in keys])}\n" for name, keys in parts.items() if keys
+        )
+        + f"        return {symbol}({call})\n"
     )
-    tried = "" if failure is None else f": with the best guess it raised {describe(failure)}"
-    error = NeedsArguments(f"{symbol} cannot be built without {listed(missing)}{tried}", help=help, location=place)
-    if None not in values.values():
-        error.args_wanted = [values[p.name] for p in missing if p.kind is p.POSITIONAL_ONLY]
-        error.kwargs_wanted = {p.name: values[p.name] for p in missing if p.kind is not p.POSITIONAL_ONLY}
+    if len(values) == len(missing):
+        plain = {name: ast.literal_eval(one.value) for name, one in values.items()}
+        error.args_wanted = [plain[p.name] for p in missing if p.kind is p.POSITIONAL_ONLY]
+        error.kwargs_wanted = {p.name: plain[p.name] for p in missing if p.kind is not p.POSITIONAL_ONLY}
     return error
 
 
-def example_for(callee: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """A value of the kind that a parameter wants, None where plain data is not what it wants."""
+def is_literal(argument: GivenArgument) -> bool:
+    """Whether an argument is plain data, as it is written."""
+    try:
+        ast.literal_eval(argument.value)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def origins(missing: Sequence[inspect.Parameter], values: Mapping[str, GivenArgument]) -> str:
+    """Where the values of a call come from, as the rest of a sentence."""
+    by_origin: dict[str, list[str]] = {}
+    for one in missing:
+        origin = (values[one.name].origin or GUESSED) if one.name in values else OPEN
+        by_origin.setdefault(origin, []).append(one.name)
+    said = [f"{listed(names)} {'is' if len(names) == 1 else 'are'} {how(origin)}" for origin, names in by_origin.items()]
+    return f"; {', '.join(said)}"
+
+
+def how(origin: str) -> str:
+    """Where a value comes from: "as in train.py:40"."""
+    return origin if origin in (GUESSED, EXAMPLE, OPEN) else f"as in {origin}"
+
+
+def example_for(callee: Callable[..., Any], parameter: inspect.Parameter) -> GivenArgument | None:
+    """A value of the kind that a parameter's annotation wants; None where there is none, or it wants no plain data."""
     annotation = annotation_of(callee, parameter)
     kind = typing.get_origin(annotation) or annotation
     if kind is parameter.empty or not isinstance(kind, type):
-        return EXAMPLES[int]
-    if kind in EXAMPLES or not issubclass(kind, (*EXAMPLES, collections.abc.Sequence)):
-        return EXAMPLES.get(kind)
-    return next((EXAMPLES[base] for base in EXAMPLES if issubclass(kind, base)), EXAMPLES[list])
+        return None
+    text = next((EXAMPLES[base] for base in EXAMPLES if issubclass(kind, base)), None)
+    if text is None and issubclass(kind, collections.abc.Sequence):
+        text = EXAMPLES[list]
+    return None if text is None else GivenArgument(parameter.name, text, EXAMPLE)

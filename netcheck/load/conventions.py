@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 from netcheck.errors import InputError
 from netcheck.load.deadline import OutOfTime
 from netcheck.load.examples import ExampleInputs, described, given
-from netcheck.load.inference.answer import example
+from netcheck.load.inference.answer import drawn, example, maker
 from netcheck.load.inference.probe import Outcome
 from netcheck.load.inference.proposals import BATCH, HEIGHT, WIDTH, Argument, Proposal, Slot
 from netcheck.load.inference.search import Search
@@ -27,27 +29,36 @@ from netcheck.load.inference.signature import parameters_of
 SECONDS = 2.0  # to find out whether a model runs with what it offers
 
 
-def by_convention(model: nn.Module) -> ExampleInputs | None:
+def by_convention(model: nn.Module, beside: Sequence[ModuleType] = ()) -> ExampleInputs | None:
     """What the model offers, None if it offers nothing that fits.
 
     Raises:
         InputError: `netcheck_inputs()` raised, or returned something else than inputs.
     """
-    return from_function(model) or from_example_input_array(model) or from_dummy_inputs(model) or from_image_size(model)
+    return from_function(model, beside) or from_example_input_array(model) or from_dummy_inputs(model) or from_image_size(model)
 
 
-def from_function(model: nn.Module) -> ExampleInputs | None:
-    """`netcheck_inputs()`, beside the model's class."""
-    module = sys.modules.get(type(model).__module__)
-    function = getattr(module, "netcheck_inputs", None)
-    if not callable(function):
-        return None
+def from_function(model: nn.Module, beside: Sequence[ModuleType] = ()) -> ExampleInputs | None:
+    """`netcheck_inputs()`, beside what was named (a factory, perhaps), else beside the model's class."""
+    for module in (*beside, sys.modules.get(type(model).__module__)):
+        function = getattr(module, "netcheck_inputs", None)
+        if callable(function):
+            return called(function, getattr(module, "__name__", "the file"))
+    return None
+
+
+def called(function: Callable[[], Any], where: str) -> ExampleInputs:
+    """What `netcheck_inputs()` returns.
+
+    Raises:
+        InputError: it raised, or returned something else than inputs.
+    """
     try:
         inputs = function()
     except Exception as error:
-        raise InputError(f"netcheck_inputs() in {type(model).__module__} raised {type(error).__name__}: {error}") from error
+        raise InputError(f"netcheck_inputs() in {where} raised {type(error).__name__}: {error}") from error
     found = given(inputs)
-    return described(found.args, found.kwargs, f"from netcheck_inputs() in {type(model).__module__}")
+    return described(found.args, found.kwargs, f"from netcheck_inputs() in {where}")
 
 
 def from_example_input_array(model: nn.Module) -> ExampleInputs | None:
@@ -92,7 +103,8 @@ def from_image_size(model: nn.Module) -> ExampleInputs | None:
         search = Search(model, seconds=SECONDS)
         outcome = attempt(search, proposal)
         if outcome is not None and outcome.ok:
-            return example(outcome, f"from the model's {where}")
+            make = maker(outcome)
+            return example(outcome, f"from the model's {where}", make, drawn(outcome, make))
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -22,13 +22,18 @@ class ExampleInputs:
     """What forward is called with: `model(*args, **kwargs)`.
 
     `description` is one line for the report: the inputs and how they were found. `batches` are (args, kwargs) of real data,
-    these first; none where the inputs are but an example of what forward takes.
+    these first; none where the inputs are but an example of what forward takes. `guessed` are the sizes that nothing but a guess
+    decides, by the name of what they are of ("height", "length"); `resized` gives the same inputs with others in their place.
+    `by_chance`: values that forward computes on the way decide whether it runs on them.
     """
 
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     description: str = ""
     batches: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = ()
+    guessed: Mapping[str, int] = field(default_factory=dict)
+    by_chance: bool = False
+    resized: Callable[[Mapping[str, int]], ExampleInputs] | None = field(default=None, repr=False, compare=False)
 
 
 def given(inputs: Any, model: nn.Module | None = None, batches: int = 1) -> ExampleInputs:

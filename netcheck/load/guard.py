@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from netcheck.errors import LoadError, NetcheckError
-from netcheck.findings import Location
+from netcheck.figures.unchecked import Reason
+from netcheck.findings import LeftOut, Location
 from netcheck.load import removed
 from netcheck.load.raised import describe, user_line
+from netcheck.source.spots import spot
 
 WITHOUT = (
     "netcheck lets the code that it checks write, send, start and train nothing: build the model without that, "
     "or allow all of it (--allow-writes, or allow_writes=True)"
 )
+
+ABSENT = re.compile(r" is needed, and (\S+) is not installed$")
 
 
 class NotAModel(LoadError):
@@ -48,6 +53,14 @@ def user_code(doing: str, file: str, line: int = 1) -> Iterator[None]:
 
 def load_error(doing: str, error: BaseException, file: str, line: int) -> LoadError:
     """The LoadError for what user code raised."""
+    told = told_of(doing, error, file, line)
+    if told.reason is Reason.BUILD and doing.startswith("importing "):
+        told.reason = Reason.IMPORT
+    return told
+
+
+def told_of(doing: str, error: BaseException, file: str, line: int) -> LoadError:
+    """The same, whatever was being done."""
     # These need torch, or much of Python's library; the rest of this file is read where nothing is loaded.
     from netcheck.load.absent import lack
     from netcheck.load.fence.state import excuse, refused_place, unbound_by
@@ -55,16 +68,47 @@ def load_error(doing: str, error: BaseException, file: str, line: int) -> LoadEr
     refusal = excuse(error)
     if refusal is None and (lacking := lack(error)) is not None:
         place = user_line(error) or Location(file, line)
-        return LoadError(f"{doing}: {lacking}", help=lacking.advice, location=place)
+        return without_package(LoadError(f"{doing}: {lacking}", help=lacking.advice, location=place), lacking.name)
     if refusal is None and (missed := unbound_by(error)) is not None:
-        where = f"line {missed.line} of {os.path.basename(missed.file)}"
-        text = f"{doing} needs what was left out, {where}: {missed.reason}"
-        return LoadError(text, help="make that line run where netcheck runs", location=user_line(error) or Location(file, line))
+        where = f"{spot(missed.file, missed.line)} of {os.path.basename(missed.file)}"
+        told = LoadError(
+            f"{doing} needs what was left out, {where}: {reason_of(missed)}",
+            help="make that line run where netcheck runs",
+            location=user_line(error) or Location(file, line),
+        )
+        return without_what(told, missed)
     if refusal is None:
         place = user_line(error) or Location(file, line)
-        return LoadError(f"{doing} raised {describe(error)}", help=advice(error), location=place)
+        told = LoadError(f"{doing} raised {describe(error)}", help=advice(error), location=place)
+        return without_package(told, error.name) if isinstance(error, ModuleNotFoundError) else told
     place = refused_place() or user_line(refusal) or Location(file, line)
     return LoadError(f"{doing} was stopped: {refusal}", help=WITHOUT, location=place)
+
+
+def without_package(told: LoadError, package: str | None) -> LoadError:
+    """An error that says that a package is not there, as the reason why a model is not checked."""
+    if package:
+        told.reason, told.package = Reason.PACKAGE, package.partition(".")[0]
+    return told
+
+
+def without_what(told: LoadError, left: LeftOut) -> LoadError:
+    """An error for a statement that was left out: if that was for a package in the end, that is what is missing."""
+    from netcheck.load.fence.state import first_cause
+
+    found = ABSENT.search(first_cause(left).reason)
+    if found is not None:
+        told.help = f"install {found[1]} in the environment that netcheck runs in"
+        without_package(told, found[1])
+    return told
+
+
+def reason_of(left: LeftOut) -> str:
+    """Why a statement was left out, and in the end."""
+    from netcheck.load.fence.state import first_cause
+
+    first = first_cause(left)
+    return left.reason if first is left else f"{left.reason}; in the end, {spot(first.file, first.line)} {first.reason}"
 
 
 def advice(error: BaseException) -> str:

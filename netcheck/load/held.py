@@ -25,7 +25,7 @@ from netcheck.load.keeping import finished
 from netcheck.load.randomness import generator_kept, is_generator
 from netcheck.load.surroundings import Surroundings
 from netcheck.load.untouched import untouched
-from netcheck.torch_versions import captured
+from netcheck.torch_versions import captured, forward_of
 
 _COMMON_ATOMS = frozenset((bool, int, float, str, type(None)))  # most of what a module's __dict__ holds
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type, torch.dtype, torch.device, torch.Size)
@@ -233,7 +233,7 @@ def _uncapture(module: nn.Module) -> None:
     forward = captured(module)
     if forward is None:
         return
-    if getattr(forward, "__func__", None) is type(module).forward:
+    if getattr(forward, "__func__", None) is forward_of(type(module)):
         del module.__dict__["forward"]
     else:
         module.__dict__["forward"] = forward

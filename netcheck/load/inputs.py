@@ -10,6 +10,7 @@ Everything is live CPU tensors; no random generator but a private one moves.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -70,19 +71,22 @@ def make(spec: Spec, generator: torch.Generator, floating: torch.dtype) -> Any:
     return torch.randint(spec.low, spec.high, spec.shape, generator=generator, dtype=dtype)
 
 
-def infer_inputs(model: nn.Module, *, conventions: bool = True, seconds: float = SECONDS) -> ExampleInputs:
+def infer_inputs(
+    model: nn.Module, *, conventions: bool = True, seconds: float = SECONDS, beside: Sequence[ModuleType] = ()
+) -> ExampleInputs:
     """Inputs with which `model` runs, in its present mode, found without touching it or any random generator.
 
     Args:
         model: on any device, the meta device included.
         conventions: whether to ask the model for its own examples before inferring.
         seconds: that inference may take.
+        beside: modules whose `netcheck_inputs()` counts before that of the class's own.
 
     Raises:
         InputError: nothing worked; the sentence says what was tried and where it ended.
     """
     with untouched(), silent(), torch.jit.optimized_execution(False):  # which would keep fake tensors as constants
-        found = by_convention(model) if conventions else None
+        found = by_convention(model, beside) if conventions else None
         return found or inferred(model, seconds=seconds)
 
 

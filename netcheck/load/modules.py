@@ -14,11 +14,13 @@ another one is loaded, so that both may have a `utils.py`.
 from __future__ import annotations
 
 import ast
+import contextlib
 import glob
 import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
+import linecache
 import os
 import sys
 import sysconfig
@@ -28,13 +30,16 @@ from types import ModuleType
 from typing import Any
 
 from netcheck.errors import LoadError
+from netcheck.figures.unchecked import Reason
 from netcheck.findings import Location
 from netcheck.load import fence
 from netcheck.load.fence.command_line import own_command_line
 from netcheck.load.guard import user_code
 from netcheck.load.raised import is_installed
 from netcheck.load.statements import Statements
+from netcheck.load.unwritten import unwritten_is_nan
 from netcheck.source.dependencies import files_of, imported
+from netcheck.source.guarded import needed_of_main
 from netcheck.source.imports import folders_above, project_roots
 from netcheck.source.needed import needed
 from netcheck.source.parse import SourceFile, Unreadable, parse
@@ -58,11 +63,14 @@ def import_file(path: str, symbols: Sequence[str] = ()) -> ModuleType:
         source = parse(path)
     except Unreadable as error:
         place = Location(path, error.line or 1)
-        raise LoadError(f"{show(path)} {error}", help="correct the file", location=place) from error
+        failed = LoadError(f"{show(path)} {error}", help="correct the file", location=place)
+        failed.reason = Reason.IMPORT
+        raise failed from error
     root, name = module_name(path)
     around = search_path(path, root)
-    with around, user_code(f"importing {show(path)}", path), fence.building(), resilient(), own_command_line(path):
+    with around, user_code(f"importing {show(path)}", path), importing(), own_command_line(path):
         if path.endswith(".ipynb"):
+            linecache.cache[path] = (len(source.raw), None, [f"{line}\n" for line in source.lines], path)
             return run(source, own_name(path), needed(source.tree, symbols) if symbols else source.tree)
         loaded = sys.modules.get(name)
         if loaded is not None and same_file(loaded, path):
@@ -85,7 +93,7 @@ def import_module(name: str, symbols: Sequence[str] = ()) -> ModuleType:
     """
     around = search_path(os.path.join(os.getcwd(), "-"), os.getcwd())
     alone = own_command_line(name)
-    with around, user_code(f"importing {name}", name), fence.building(), resilient(), alone, wanted(name, symbols):
+    with around, user_code(f"importing {name}", name), importing(), alone, wanted(name, symbols):
         return importlib.import_module(name)
 
 
@@ -112,6 +120,13 @@ def run(source: SourceFile, name: str, tree: ast.Module, symbols: Sequence[str] 
 
 
 @contextmanager
+def importing() -> Iterator[None]:
+    """What holds while user code is imported."""
+    with fence.building(), unwritten_is_nan(), resilient():
+        yield
+
+
+@contextmanager
 def resilient() -> Iterator[None]:
     """Have the modules of the user's that are imported meanwhile run like the file itself: past what is not let happen."""
     kind = importlib.machinery.SourceFileLoader
@@ -133,6 +148,19 @@ def resilient() -> Iterator[None]:
             setattr(kind, "exec_module", before)  # noqa: B010
         else:
             del kind.exec_module
+
+
+def define_from_main(path: str, namespace: ModuleType) -> None:
+    """Define what the classes of a file read that only its block under `if __name__ == "__main__":` defines, where that runs.
+
+    `path` is absolute.
+    """
+    tree = tree_of(path)
+    part, symbols = needed_of_main(tree, vars(namespace)) if tree is not None else (ast.Module([], []), [])
+    if not symbols:
+        return
+    with fence.building(), resilient(), own_command_line(path), contextlib.suppress(Exception, SystemExit):
+        Statements(path, part, vars(namespace)).run()
 
 
 def tree_of(path: str) -> ast.Module | None:

@@ -38,6 +38,12 @@ def place_text(error: BaseException) -> str:
     return f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "an unknown place"
 
 
+def by_netcheck(error: BaseException) -> bool:
+    """Whether an exception was raised in netcheck's own code, not in what it calls."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and os.path.realpath(frames[-1].filename).startswith(OWN)
+
+
 def user_line(error: BaseException) -> Location | None:
     """The last line of user code in a traceback: not of an installed package, not of netcheck."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:

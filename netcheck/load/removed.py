@@ -70,6 +70,7 @@ SINCE = {
     "scipy.misc.imsave": ("scipy 1.2", "imageio.imwrite"),
     "scipy.misc.imresize": ("scipy 1.3", "skimage.transform.resize"),
     "scipy.misc.logsumexp": ("scipy 1.3", "scipy.special.logsumexp"),
+    "PIL.Image.ANTIALIAS": ("Pillow 10", "PIL.Image.LANCZOS"),
     "sklearn.externals.joblib": ("scikit-learn 0.23", "joblib"),
     "sklearn.cross_validation": ("scikit-learn 0.20", "sklearn.model_selection"),
     "keras.utils.np_utils": ("keras 2.13", "keras.utils"),

@@ -33,6 +33,7 @@ from netcheck.load.raised import describe
 from netcheck.source.models import training_line
 from netcheck.source.needed import bound, needed_numbers
 from netcheck.source.scopes import FunctionNode, first_line
+from netcheck.source.spots import spot
 
 SPARE_SECONDS = 2.0  # for all statements of a file that its models do not need
 AGAIN_SECONDS = 0.2  # until one that does not end is told so again
@@ -99,7 +100,9 @@ class Statements:
         for statement in self.body:
             line = self.training.get(id(statement), 0)
             if line and not self.matters(statement):
-                self.leave_out(statement, "trains" if line == statement.lineno else f"trains, at line {line}", trains=True)
+                self.leave_out(
+                    statement, "trains" if line == statement.lineno else f"trains, at {spot(self.path, line)}", trains=True
+                )
                 continue
             if group and self.matters(group[0]) is not self.matters(statement):
                 yield group
@@ -142,13 +145,15 @@ class Statements:
                 if place is not None and id(group[place]) in self.needed and is_consequence(error) and omit(error):
                     group, code = group[place:], None  # once more, without what a function was not let do
                     continue
+                if isinstance(error, OverTime) and place is None and seconds:
+                    return group  # it rang between two statements, or after the last one
                 line = line_in(error.__traceback__, self.namespace)
                 known = place is not None and self.stood_in(group[place], line, error)
                 if place is None or not (known or self.excused(group[place], error, met=state.met > before)):
                     raise
                 if isinstance(error, OverTime):
                     return group[place + 1 :]
-                rest = rest_of_block(group[place], line)
+                rest = self.guessed_branch(group[place], line) or rest_of_block(group[place], line)
                 for kept in (self.needed, self.vital):
                     kept.update(map(id, rest if id(group[place]) in kept else ()))
                 group, code = [*rest, *group[place + 1 :]], None
@@ -181,6 +186,13 @@ class Statements:
         self.failure = self.failure or error
         fence.note(self.path, found.lineno, fault)
         return True
+
+    def guessed_branch(self, statement: ast.stmt, line: int) -> list[ast.stmt]:
+        """The first branch of an `if` that makes what is wanted, and whose condition at a line hangs on what is not there."""
+        names = bound(statement)
+        if not isinstance(statement, ast.If) or not names or (self.wanted and not names & self.wanted):
+            return []
+        return statement.body if statement.test.lineno <= line <= (statement.test.end_lineno or line) else []
 
     def excused(self, statement: ast.stmt, error: BaseException, *, met: bool) -> bool:
         """Whether a statement that raised is left out; then it is noted.

@@ -7,27 +7,31 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 
 from netcheck.errors import LoadError
 from netcheck.findings import Construction, Location
-from netcheck.load import fence
+from netcheck.load import fence, removed
 from netcheck.load.absent import Absent, Base, lack
-from netcheck.load.arguments import fitting, lacking, needs_arguments, required
+from netcheck.load.arguments import fitting, lacking, listed, needs_arguments, required
 from netcheck.load.fence.command_line import own_command_line
-from netcheck.load.guard import NotAModel, load_error, user_code
-from netcheck.load.modules import import_file, import_module
+from netcheck.load.guard import NotAModel, load_error, reason_of, user_code, without_what
+from netcheck.load.modules import define_from_main, import_file, import_module
 from netcheck.load.omit import past_refusals
 from netcheck.load.raised import describe
 from netcheck.load.randomness import preserved_random_state
 from netcheck.load.untouched import silent
+from netcheck.load.unwritten import unwritten_is_nan
 from netcheck.load.weights import load_weights
 from netcheck.source.locate import Definition, locate_definition
+from netcheck.source.spots import spot
 from netcheck.source.targets import Target, expand
 
 
@@ -62,6 +66,7 @@ def load(
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     weights: str | None = None,
+    as_project: bool = False,
 ) -> Loaded:
     """Import a target, build its model, load its weights.
 
@@ -70,6 +75,7 @@ def load(
         args: positional arguments for the class or factory.
         kwargs: keyword arguments for it.
         weights: the path of a checkpoint for the model.
+        as_project: whether a class that needs no arguments gets those of a call of its project.
 
     Raises:
         LoadError: the file, class or factory raised, or there is no such thing.
@@ -78,7 +84,10 @@ def load(
     """
     if isinstance(target, str):
         target = only_target(target)
+    file = os.path.abspath(target.file) if target.file else ""  # now: the file may leave the folder, or remove it
     namespace = import_file(target.file, [target.symbol]) if target.file else import_module(target.module, [target.symbol])
+    if file:
+        define_from_main(file, namespace)
     with user_code(f"reading {target.name}", target.file, target.line or 1):  # a metaclass may answer anything
         value = find_symbol(namespace, target)
         require_present(value)
@@ -92,10 +101,62 @@ def load(
         if args or kwargs:
             raise needs_arguments(value, target.name, missing, place)  # who gives some means to give all
         factory, construction = found_arguments(value, defined, namespace, target, place)
-    model = value if factory is None else factory()
+    if as_project and not construction:
+        if factory is not None:
+            factory, construction = found_arguments(value, defined, namespace, target, place)
+        if construction is None or not any(one.origin for one in construction.arguments):
+            raise LoadError(f"no call gives {target.symbol} arguments", help="give it some", location=place)
+    model = value
+    if factory is not None and construction:
+        model = factory()
+    elif factory is not None:
+        model, factory, construction = built_or_found(factory, value, defined, namespace, target, place)
     if weights is not None:
         load_weights(model, weights)
     return Loaded(name, model, factory, place, defined, namespace, target, construction)
+
+
+def built_or_found(
+    factory: Callable[[], nn.Module],
+    callee: Callable[..., Any],
+    defined: Definition,
+    namespace: ModuleType,
+    target: Target,
+    place: Location,
+) -> tuple[nn.Module, Callable[[], nn.Module], Construction | None]:
+    """The model of a class that needs no arguments; where its defaults raise, as its project builds it.
+
+    Raises:
+        LoadError: it raises, and is nowhere built with others.
+        NeedsArguments: it reads of its `**options` what is not there.
+    """
+    try:
+        return factory(), factory, None
+    except LoadError as error:
+        if (key := keyword_of(callee, error.__cause__)) is not None:
+            raise needs_arguments(callee, target.name, [key], place) from error
+        own = isinstance(callee, type) and isinstance(error.__cause__, TypeError | AttributeError) and is_none_s(error.__cause__)
+        if not own or not any(one.default is None for one in inspect.signature(callee).parameters.values()):
+            raise
+        try:
+            found, construction = found_arguments(callee, defined, namespace, target, place)
+            return found(), found, construction
+        except LoadError:
+            raise error from None
+
+
+def keyword_of(callee: Callable[..., Any], error: BaseException | None) -> inspect.Parameter | None:
+    """The keyword argument that something with `**options` reads of them and was not given, if its error says so."""
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in inspect.signature(callee).parameters.values())
+    key = error.args[0] if takes_any and isinstance(error, KeyError) and error.args else None
+    if not isinstance(key, str) or not key.isidentifier():
+        return None
+    return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY)
+
+
+def is_none_s(error: BaseException) -> bool:
+    """Whether an error says that something is None which should not be."""
+    return "NoneType" in str(error)
 
 
 def only_target(text: str) -> Target:
@@ -138,9 +199,15 @@ def missing(namespace: ModuleType, target: Target) -> LoadError:
     names = [name for name, value in vars(namespace).items() if is_modelish(value, namespace)]
     help = f"it has {', '.join(sorted(names)[:8])}" if names else "correct the name after the colon"
     place = Location(target.file or target.module, target.line or 1)
-    reason = next((one.reason for one in fence.notes() if target.line and one.line == target.line), "")
-    why = f": line {target.line}, which would make it, was left out ({reason})" if reason else ""
-    return LoadError(f"{target.file or target.module} has no {target.symbol}{why}", help=help, location=place)
+    left = next((one for one in fence.notes() if target.line and one.line == target.line), None)
+    why = f": {spot(target.file, target.line)}, which would make it, was left out ({reason_of(left)})" if left else ""
+    told = LoadError(f"{target.file or target.module} has no {target.symbol}{why}", help=help, location=place)
+    if left is None:
+        return told
+    told.help = "make that line run where netcheck runs" + (
+        f", or check what the file has: {listed(sorted(names)[:8])}" if names else ""
+    )
+    return without_what(told, left)
 
 
 def is_modelish(value: Any, namespace: ModuleType) -> bool:
@@ -196,15 +263,15 @@ def found_arguments(
 
     def prepare(make: Callable[[], Any]) -> Any:
         around = own_command_line(target.file or target.module)
-        with preserved_random_state(), fence.building(), around, silent():
+        with preserved_random_state(), fence.building(), unwritten_is_nan(), around, silent():
             return past_refusals(make)
 
     answer = constructed(callee, defined, namespace, prepare)
     if answer.build is not None:
         return functools.partial(build, answer.build, target, place), answer.construction
-    if answer.failure is not None and lack(answer.failure) is not None:
+    if answer.failure is not None and (lack(answer.failure) is not None or removed.cause(answer.failure)):
         raise load_error(f"building {target.symbol}", answer.failure, place.file, place.line)
-    raise needs_arguments(callee, target.name, required(callee), place, answer.values, answer.failure)
+    raise needs_arguments(callee, target.name, required(callee), place, answer.construction, answer.failure)
 
 
 def build(callee: Callable[[], Any], target: Target, place: Location) -> nn.Module:
@@ -215,10 +282,10 @@ def build(callee: Callable[[], Any], target: Target, place: Location) -> nn.Modu
         NotAModel: it returned something else.
     """
     around = own_command_line(target.file or target.module)
-    with user_code(f"building {target.symbol}", place.file, place.line), fence.building(), around:
+    with user_code(f"building {target.symbol}", place.file, place.line), fence.building(), unwritten_is_nan(), around:
         model = past_refusals(callee)
     if isinstance(model, nn.Module):
-        if "_modules" not in vars(model):
+        if "_modules" not in vars(model) and not isinstance(model, torch.jit.ScriptModule):  # which keeps them in C++
             help = "call super().__init__() first in __init__"
             raise LoadError(f"{target.symbol} does not initialize nn.Module", help=help, location=place)
         return model

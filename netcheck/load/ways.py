@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from netcheck.errors import InputError, TraceError
+from netcheck.figures.unchecked import Reason
 from netcheck.load.examples import ExampleInputs
 from netcheck.load.inference.signature import parameters_of
 from netcheck.load.raised import is_installed
@@ -27,6 +28,7 @@ from netcheck.source.locate import Definition, locate_definition
 from netcheck.source.models import is_unwritten
 from netcheck.source.scopes import FunctionNode, Scope, index, index_file
 from netcheck.source.ways import looks_like_forward, ways_in
+from netcheck.torch_versions import forward_of
 
 Result = TypeVar("Result")
 ENTERED = "_netcheck_entered"
@@ -34,6 +36,8 @@ ENTERED = "_netcheck_entered"
 
 class NoForward(TraceError):
     """A module class has no forward, and nothing that could stand in its place."""
+
+    reason = Reason.FORWARD
 
 
 @dataclass
@@ -73,9 +77,9 @@ def has_forward(model: nn.Module) -> bool:
     kind = type(model)
     if "forward" in vars(model):
         return True
-    if kind.forward is nn.Module.forward:
+    if forward_of(kind) is nn.Module.forward:
         return False
-    code = getattr(kind.forward, "__code__", None)
+    code = getattr(forward_of(kind), "__code__", None)
     if code is None or "NotImplementedError" not in code.co_names or is_installed(code.co_filename):
         return True
     owner = next(one for one in kind.__mro__ if "forward" in vars(one))

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import Any
 
@@ -24,6 +24,7 @@ from netcheck.trace.graph import ModelGraph
 from netcheck.trace.run import trace
 
 _MOST_TRIES = 16
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class BatchAxes:
@@ -38,9 +39,9 @@ class BatchAxes:
         self.example = (tuple(args), dict(kwargs))
         self.tensors = list({id(t): t for _, t in structure.tensors(self.example)}.values())
         self.batch = next((int(tensor.shape[0]) for tensor in self.tensors if tensor.dim()), 0)
-        self.axes: dict[int, int | None] = next(self._assignments(), {})
+        self.axes: dict[int, int | None] = next(self.assignments(), {})
 
-    def _assignments(self) -> Iterator[dict[int, int | None]]:
+    def assignments(self) -> Iterator[dict[int, int | None]]:
         """Ways to tell where the batch is, the likeliest first."""
         seen_first = False
         options: list[list[int | None]] = []
@@ -66,7 +67,7 @@ class BatchAxes:
             TraceError: forward does not run at this size, whichever dimensions are taken for the batch.
         """
         first: TraceError | None = None
-        for axes in (self.axes, *self._assignments()):
+        for axes in (self.axes, *self.assignments()):
             before, self.axes = self.axes, axes
             try:
                 return self._trace(samples)
@@ -85,7 +86,7 @@ class BatchAxes:
                 return trace(self.model, *self.drawn(samples))
             raise
 
-    def resized(self, samples: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def resized(self, samples: int) -> Arguments:
         """Arguments for so many samples, without values."""
 
         def resize(tensor: torch.Tensor) -> torch.Tensor:
@@ -97,9 +98,7 @@ class BatchAxes:
 
         return self._rebuilt(resize)
 
-    def drawn(
-        self, samples: int, *, seed: int = 0, rows: bool = False, dtype: torch.dtype | None = None
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def drawn(self, samples: int, *, seed: int = 0, rows: bool = False, dtype: torch.dtype | None = None) -> Arguments:
         """Arguments for so many samples, of numbers that the example has; with `rows`, of whole samples in turn.
 
         Args:
@@ -124,7 +123,7 @@ class BatchAxes:
 
         return self._rebuilt(draw)
 
-    def _rebuilt(self, change: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _rebuilt(self, change: Any) -> Arguments:
         args, kwargs = structure.rebuild(self.example, change)
         return args, kwargs
 
@@ -133,16 +132,23 @@ class BatchAxes:
         found = dict(structure.tensors(self.example))
         return self.axes[id(found[path])]
 
-    def cut(self, value: tuple[Any, Any], start: int, samples: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments of some samples out of `value`, arguments of this structure."""
+    def cut(self, value: tuple[Any, Any], start: int, samples: int) -> Arguments:
+        """The arguments of some samples in a row out of `value`, arguments of this structure."""
+        return self._taken(value, lambda tensor, axis: tensor.narrow(axis, start, samples))
+
+    def picked(self, value: tuple[Any, Any], samples: Sequence[int]) -> Arguments:
+        """The arguments of some samples out of `value`, in this order."""
+        return self._taken(value, lambda tensor, axis: tensor.index_select(axis, torch.tensor(samples)))
+
+    def _taken(self, value: tuple[Any, Any], take: Callable[[torch.Tensor, int], torch.Tensor]) -> Arguments:
         order = iter([self.axes[id(tensor)] for _, tensor in structure.tensors(self.example)])
         axes = {id(tensor): axis for (_, tensor), axis in zip(structure.tensors(value), order, strict=True)}
 
-        def narrow(tensor: torch.Tensor) -> torch.Tensor:
+        def part(tensor: torch.Tensor) -> torch.Tensor:
             axis = axes[id(tensor)]
-            return tensor if axis is None else tensor.narrow(axis, start, samples)
+            return tensor if axis is None else take(tensor, axis)
 
-        args, kwargs = structure.rebuild(value, narrow)
+        args, kwargs = structure.rebuild(value, part)
         return args, kwargs
 
     def inputs(self, samples: int) -> list[Input]:

@@ -24,6 +24,8 @@ _DROPOUTS = frozenset((
 _FACTORIES = {"rand": 0.5, "rand_like": 0.5, "randn": 0.0, "randn_like": 0.0}
 _NARROW = (torch.float32, torch.float16, torch.bfloat16, torch.complex64)
 _ATTENTION = "scaled_dot_product_attention"
+_DRAWS = ("bernoulli_", "bernoulli", "uniform_", "normal_", "normal", "exponential_")
+_BY_CHANCE = frozenset((*_DROPOUTS, *_FACTORIES, *_DRAWS, _ATTENTION, "randperm"))
 
 
 class Chanceless(TorchFunctionMode):
@@ -46,6 +48,8 @@ class Chanceless(TorchFunctionMode):
     def _call(self, func: Any, args: Any, kwargs: Any) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
+        if name not in _BY_CHANCE:
+            return func(*args, **kwargs)
         if name in _DROPOUTS and args and isinstance(args[0], torch.Tensor):
             return (args[0], torch.ones_like(args[0], dtype=torch.bool)) if name == "native_dropout" else args[0]
         if name in _FACTORIES:
@@ -55,7 +59,7 @@ class Chanceless(TorchFunctionMode):
             args, kwargs = (*args[:4], 0.0, *args[5:]) if len(args) > 4 else args, {**kwargs, "dropout_p": 0.0}
             if len(args) > 4:
                 kwargs.pop("dropout_p")
-        if name in ("bernoulli_", "bernoulli", "uniform_", "normal_", "normal", "exponential_"):
+        if name in _DRAWS:
             return _mean(name, args, kwargs, func)
         if name == "randperm":
             drawn = func(*args, **{**kwargs, "device": "cpu", "generator": torch.Generator().manual_seed(0)})
@@ -85,13 +89,17 @@ def _mean(name: str, args: Any, kwargs: Any, func: Any) -> Any:
         return first.fill_(1 / given(1, "lambd", 1.0))
 
 
-def chanceless_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+def chanceless_copy(model: nn.Module, dtype: torch.dtype, *, reading: bool = False) -> nn.Module:
     """A copy of `model` on the CPU in `dtype`, without the dropout that torch's layers do inside a kernel.
+
+    `reading`: nobody will write to its parameters, so that those that are as they must be are shared.
 
     Raises:
         Exception: whatever the model raises when it is copied.
     """
-    twin = copy.deepcopy(model).to("cpu", dtype)
+    writes = any(getattr(module, "max_norm", None) is not None for module in model.modules())
+    shared = {id(p): p for p in model.parameters() if reading and not writes and p.dtype is dtype and p.device.type == "cpu"}
+    twin = copy.deepcopy(model, shared).to("cpu", dtype)
     for module in twin.modules():
         if captured(module) is not None:
             del module.__dict__["forward"]

@@ -21,18 +21,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from netcheck.errors import BackwardError, NetcheckError, ProbeError
+from netcheck.errors import REPORT_IT, AnotherWay, BackwardError, Defect, NetcheckError, ProbeError
+from netcheck.figures.decades import Decades
 from netcheck.figures.gradients import Gradients, Pass
-from netcheck.load.raised import describe, place_text
+from netcheck.load.raised import by_netcheck, describe, place_text
 from netcheck.measure import plan as planning
 from netcheck.measure.failing import explained
-from netcheck.measure.inputs import Example
+from netcheck.measure.influence import reaches_all
+from netcheck.measure.inputs import Example, with_low_frequencies
 from netcheck.measure.passes import Outcome, Stage, closing
 from netcheck.measure.plan import Plan, is_out_of_memory
 from netcheck.measure.precision import coarsest, part_of, real
 from netcheck.measure.readout import Readout
 from netcheck.measure.sampling import moments, norm, picked
-from netcheck.measure.summary import summarized
+from netcheck.measure.summary import effective_rank, share_of_variance, spectrum, summarized
 from netcheck.measure.watch import FiniteWatch, Watch, Wires
 from netcheck.trace.leaves import unwrapped
 
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph
 
 CHECK_BACKWARD = "run the model forward and backward by itself to see why"
+# Where the head sees less of a difference than this between samples, or fewer directions, other inputs are tried.
+ALIKE, FEW = 0.1, 0.25
 STEP = 1e-3  # of each parameter's norm: the step along the gradient after which it is measured again
 Rebuild = Callable[[int], nn.Module]  # from a seed
 
@@ -55,6 +59,7 @@ def probe(
     seed: int = 0,
     rebuild: Rebuild | None = None,
     batches: Sequence[tuple[tuple[Any, ...], Mapping[str, Any]]] = (),
+    guessed: bool = False,
 ) -> Gradients:
     """Measure the gradients of a traced model, in its present mode.
 
@@ -68,6 +73,7 @@ def probe(
         seed: of the first pass; the k-th uses seed + k.
         rebuild: builds the same model from a seed, with a fresh initialization.
         batches: (args, kwargs) of real data, one a pass; none: inputs are drawn.
+        guessed: whether the arguments are a guess, so that a NaN counts only if inputs between 0 and 1 give one too.
 
     Returns:
         The measurements. The model, its gradients and all random number generators are bit for bit as before.
@@ -84,14 +90,14 @@ def probe(
         own = wires.without_inputs(graph) if plan.plain else wires
         while attempt is not None:
             stage = Stage(graph, own, example, attempt, seed, fresh=not batches)
-            found = tried(Experiment(stage, rebuild))
+            found = tried(Experiment(stage, rebuild, guessed))
             if not isinstance(found, Failure):
                 done, numbers, broken = found
                 return summarized(graph, done.stage, numbers, broken, rebuilds=done.rebuild is not None)
             first = first or found
             if isinstance(found.error, BackwardError) and attempt.plain and attempt.own_types:  # as in training
                 untrainable = stage, found.error
-            attempt = attempt.halved() if found.out_of_memory else None
+            attempt = attempt.halved() if found.out_of_memory else attempt.steadied() if found.elsewhere else None
             if found.out_of_memory or plan.device.type != "cpu":  # looking for what is left takes longer than a small net
                 planning.release_memory(plan.device)
     assert first is not None  # there is always a plan
@@ -102,8 +108,9 @@ def probe(
 class Failure:
     """Why a plan did not work. Its error has no traceback: that would keep alive what the next attempt needs the memory of."""
 
-    error: ProbeError
-    out_of_memory: bool
+    error: ProbeError | Defect
+    out_of_memory: bool = False
+    elsewhere: bool = False  # forward went another way
 
 
 def tried(experiment: Experiment) -> Ran | Failure:
@@ -111,33 +118,51 @@ def tried(experiment: Experiment) -> Ran | Failure:
     try:
         return experiment.run()
     except BackwardError as error:
-        return Failure(BackwardError(str(error), help=CHECK_BACKWARD), out_of_memory=False)
+        return Failure(BackwardError(str(error), help=CHECK_BACKWARD))
     except NetcheckError as error:
         failed = ProbeError(f"the real pass failed: {error}", help=error.help, location=error.location, module=error.module)
-        return Failure(failed, is_out_of_memory(error))
+        return Failure(failed, is_out_of_memory(error), isinstance(error, AnotherWay))
     except Exception as error:  # of what the user's model gives, or of netcheck: there may be another way
         short = is_out_of_memory(error)
         why = f"failed: {first_line(error)}" if short else f"raised {describe(error)} at {place_text(error)}"
+        if by_netcheck(error) and not short:
+            return Failure(Defect(f"the real pass {why}, which is no fault of the model", help=REPORT_IT))
         return Failure(ProbeError(f"the real pass {why}", help=CHECK_BACKWARD), short)
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One plan, carried out: all passes under the same conditions."""
+    """One plan, carried out: all passes under the same conditions. `guessed`: nobody says what the inputs are like."""
 
     stage: Stage
     rebuild: Rebuild | None = None
+    guessed: bool = False
 
     def run(self) -> Ran:
         """(the conditions, the passes, (the operation that first made a NaN or infinity, "forward" or "backward"))."""
         passes = [self.one_pass(self.model(number), number) for number in range(self.stage.plan.passes)]
         if all(one.finite for one in passes):
-            return self, passes, ("", "")
-        if self.stage.drawn:  # a Gaussian may be outside what the model is made for
-            experiment, given, place = replace(self, stage=replace(self.stage, fresh=False)).run()
-            if not place[0]:
-                return experiment, given, place
+            return self, self.told_apart(passes), ("", "")
+        if self.stage.drawn and self.stage.draw is torch.randn:  # a Gaussian may be outside what the model is made for
+            others = [replace(self.stage, fresh=False), *([replace(self.stage, draw=torch.rand)] if self.guessed else [])]
+            for other in others:
+                experiment, given, place = replace(self, stage=other).run()
+                if not place[0]:
+                    return experiment, given, place
         return self, passes, self.first_nonfinite(passes)
+
+    def told_apart(self, passes: list[Pass]) -> list[Pass]:
+        """The passes; where samples look alike, with what the head sees of inputs that are not white, if they differ more."""
+        share = share_of_variance(spectrum(passes[0]), passes[0])
+        rank = effective_rank(spectrum(passes[0]), passes[0])
+        alike = (share is not None and share < ALIKE) or (rank is not None and rank < FEW)
+        if not alike or not self.stage.drawn or self.stage.draw is not torch.randn:
+            return passes
+        one = replace(self, stage=replace(self.stage, draw=with_low_frequencies)).one_pass(self.model(0), 0)
+        differing = share_of_variance(spectrum(one), one) if one.finite else None
+        if differing is None or differing <= (share or 0.0):
+            return passes
+        return [replace(each, gram=one.gram, mean_square=one.mean_square) for each in passes]
 
     def model(self, number: int) -> nn.Module:
         """The model for a pass: the traced one first, then fresh ones if they can be built and are of the same class."""
@@ -175,6 +200,9 @@ class Experiment:
             readout.add("parameter gradients", norm(gradient) if name in self.stage.wires.tables else picked(real(gradient)))
         samples = outcome.end.detach()
         readout.add("mean square", norm(samples).square())
+        readout.add("results", *(true.to(torch.uint8) for true in outcome.results))
+        readout.add("behind", *map(norm, outcome.behind.values()))
+        readout.add("reached", *(reaches_all(gradient).to(torch.uint8) for gradient in outcome.leaves))
         if self.has_samples(outcome.end):
             rows = real(samples).flatten(1)
             rows = rows.to(torch.promote_types(rows.dtype, torch.float32))  # their products, not what the model makes of them
@@ -215,7 +243,7 @@ class Experiment:
         side = outcome.end.shape[0] if "gram" in numbers else 0
         arrived = max(map(float, numbers.get("starts", [])), default=0.0)
         return Pass(
-            gain=decades(arrived, float(numbers["cotangent"][0])),
+            gain=Decades.of(arrived, float(numbers["cotangent"][0])),
             mean=dict(zip(watch.values, means, strict=True)),
             rms=dict(zip(watch.values, roots, strict=True)),
             dead=dict(zip(watch.largest, map(dead, numbers.get("largest", [])), strict=True)),
@@ -229,6 +257,8 @@ class Experiment:
             mean_square=float(numbers["mean square"][0]),
             features=math.prod(outcome.end.shape[1:]),
             unreached=outcome.unreached,
+            results_finite=all(map(bool, numbers.get("results", []))),
+            all_learn=self.all_learn(numbers, outcome),
             unpredictability=turning(numbers) if turned else None,
         )
 
@@ -242,6 +272,13 @@ class Experiment:
             rms = root / exact / self.stage.scale
             found[name] = (rms, rms / size if size else 0.0)
         return found
+
+    def all_learn(self, numbers: Mapping[str, list[torch.Tensor]], outcome: Outcome) -> bool:
+        """Whether some number of each trained parameter, and each channel, field and step of the inputs, has a gradient."""
+        own = zip(outcome.parameters, numbers.get("parameter gradients", []), strict=True)
+        behind = zip(outcome.behind, numbers.get("behind", []), strict=True)
+        shown = {name for name, gradient in (*own, *behind) if bool(gradient.any())}
+        return shown.issuperset(outcome.trained) and all(map(bool, numbers.get("reached", [])))
 
     def first_nonfinite(self, passes: Sequence[Pass]) -> tuple[str, str]:
         """Look at every number of the first pass that went wrong."""
@@ -274,13 +311,6 @@ def saturated(sample: torch.Tensor, low: float, high: float) -> float:
 def dead(largest: torch.Tensor) -> float:
     """The share of units whose largest magnitude is 0."""
     return 1 - int(largest.count_nonzero()) / largest.numel()
-
-
-def decades(arrived: float, sent: float) -> float:
-    """log10 of a ratio of norms; minus infinity if nothing arrived."""
-    if math.isnan(arrived) or math.isinf(arrived):
-        return math.nan
-    return math.log10(arrived / sent) if arrived > 0 else -math.inf
 
 
 def turning(numbers: Mapping[str, list[torch.Tensor]]) -> float | None:

@@ -47,7 +47,7 @@ def find_hard_coded(graph: ModelGraph, recording: Recording, batch: int, *, fail
         graph: the model traced at the example's batch size.
         recording: what it does at another one.
         batch: the example's batch size; of 1 nothing can be told, since ones stand everywhere.
-        failed: whether forward raised there. If not, a tensor that forward makes in the same size each time is no fault.
+        failed: whether forward raised there. If not, what forward makes in the same size each time is no fault.
     """
     if batch == 1:
         return None
@@ -57,7 +57,7 @@ def find_hard_coded(graph: ModelGraph, recording: Recording, batch: int, *, fail
         if node.op != other.op or (node.op == "call_function" and node.fx.target is not other.target):
             break
         call = recording.calls.get(other)
-        if not failed and node.function in _FACTORIES:
+        if not failed and (node.function in _FACTORIES or not node.depends):
             continue
         if node.function in _SIZED and call is not None and keeps_batch(node, other, batch, shape_of(call.result)):
             suspects.append(node)

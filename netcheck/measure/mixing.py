@@ -20,16 +20,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from netcheck.errors import TraceError
 from netcheck.load.randomness import seeded
 from netcheck.load.untouched import default_dtype
 from netcheck.measure.axes import BatchAxes
 from netcheck.measure.chance import Chanceless, chanceless_copy
-from netcheck.measure.replay import callee, evaluated
+from netcheck.measure.replay import SETTINGS, callee, described, evaluated
 from netcheck.trace import structure
 from netcheck.trace.attempts import argument_names
 from netcheck.trace.calls import after
+from netcheck.trace.kinds import Kind
 from netcheck.trace.run import trace
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
 
 WHOLE, PART = 6, 3  # samples: parts of an odd size, so that x[::2] is seen to depend on positions
 _TOLERANCE = {torch.float64: 1e-9, torch.complex128: 1e-9}
+COSTLY = frozenset((
+    Kind.LINEAR, Kind.CONV, Kind.RECURRENT, Kind.ATTENTION, Kind.MATMUL, Kind.NORM, Kind.ACTIVATION, Kind.SOFTMAX, Kind.POOL,
+    Kind.ADD, Kind.GATE, Kind.SCALE, Kind.SHIFT, Kind.POINTWISE,
+))  # fmt: skip
 _ROUGH = 1e-4  # for what is computed in less than double precision
 
 
@@ -87,21 +93,24 @@ Layout = Cut | Own | Same
 SAME = Same()
 
 
-def find_mixing(axes: BatchAxes, *, dtype: torch.dtype = torch.float64) -> list[Node]:
+def find_mixing(axes: BatchAxes, *, dtype: torch.dtype = torch.float64, once: bool = False) -> list[Node]:
     """The operations of `axes.model` that mix samples, in the order of forward: nodes of a graph of a copy of it.
+
+    With `once`, operations that are alike, on arguments of the same shapes, are run once, on two samples: the first one's word
+    counts for all, and its numbers stand for theirs.
 
     Raises:
         UnjudgedError: forward does other things at another batch size, or cannot be run on a copy in this precision.
     """
     failure: Exception = UnjudgedError("forward does not run")
-    for rows in (False, True):
+    for rows, part in [(rows, part) for part in ((1, PART) if once else (PART,)) for rows in (False, True)]:
         try:
-            return _Judge(axes, dtype, rows=rows).mixing()
+            return _Judge(axes, dtype, rows=rows, once=once, part=part).mixing()
         except UnjudgedError as error:
             failure = error
     if dtype is torch.float64:
         try:
-            return find_mixing(axes, dtype=torch.float32)
+            return find_mixing(axes, dtype=torch.float32, once=once)
         except UnjudgedError:
             pass
     raise failure
@@ -110,16 +119,15 @@ def find_mixing(axes: BatchAxes, *, dtype: torch.dtype = torch.float64) -> list[
 class _Judge:
     """One run of the whole batch and of its two parts, operation by operation."""
 
-    def __init__(self, axes: BatchAxes, dtype: torch.dtype, *, rows: bool) -> None:
+    def __init__(self, axes: BatchAxes, dtype: torch.dtype, *, rows: bool, once: bool, part: int) -> None:
         try:
             with default_dtype(dtype), seeded(0):
-                self.model = chanceless_copy(axes.model, dtype)
-                self.given = axes.drawn(WHOLE, rows=rows, dtype=dtype)
-                small = axes.drawn(PART, rows=rows, dtype=dtype)
+                self.model = chanceless_copy(axes.model, dtype, reading=once)
+                self.given = axes.drawn(2 * part, rows=rows, dtype=dtype)
+                small = axes.drawn(part, rows=rows, dtype=dtype)
                 with Chanceless():
                     self.whole = trace(self.model, *self.given)
-                    with seeded(1):  # so that only what is no draw is alike in both
-                        self.part = trace(self.model, *small)
+                    self.part = trace(self.model, *small, seed=1)  # so that only what is no draw is alike in both
         except TraceError as error:
             raise UnjudgedError(str(error)) from error
         except Exception as error:  # copying is the model's own code
@@ -128,6 +136,8 @@ class _Judge:
         self.axes = axes
         self.values: dict[Node, Any] = {}
         self.layouts: dict[Node, list[Layout] | None] = {}  # of the tensors in a value; None: lost
+        self.samples = part
+        self.known: dict[Any, tuple[Any, list[Layout] | None, bool]] | None = {} if once else None
 
     def mixing(self) -> list[Node]:
         """The operations that mix samples.
@@ -154,8 +164,8 @@ class _Judge:
 
     def _take_arguments(self) -> None:
         named = dict(argument_names(self.model, *self.given))
-        axes = {each.name: each.axis for each in self.axes.inputs(WHOLE)}
-        layouts: list[Layout] = [SAME if axis is None else Cut(axis, (PART, PART)) for axis in axes.values()]
+        axes = {each.name: each.axis for each in self.axes.inputs(2 * self.samples)}
+        layouts: list[Layout] = [SAME if axis is None else Cut(axis, (self.samples, self.samples)) for axis in axes.values()]
         for node in self.whole.inputs:
             self.values[node] = value = named.get(str(node.fx.target))
             count = sum(1 for _ in structure.tensors(value))
@@ -168,9 +178,28 @@ class _Judge:
         )
         self.values[node] = structure.rebuild(value, lambda tensor: tensor.detach().clone())
         leaves, twins = ([tensor for _, tensor in structure.tensors(each)] for each in (value, small))
-        self.layouts[node] = [constant_layout(a, b, b) for a, b in zip(leaves, twins, strict=False)]
+        self.layouts[node] = [constant_layout(a, b, b, self.samples) for a, b in zip(leaves, twins, strict=False)]
 
     def _run(self, node: Node, twin: Node) -> bool:
+        """Run an operation, or one like it, on the whole batch and on the parts; False if it mixes samples."""
+        if self.known is None or node.kind not in COSTLY:
+            return self._judge(node, twin)
+        key = self._key(node)
+        if key not in self.known:
+            independent = self._judge(node, twin)
+            self.known[key] = self.values[node], self.layouts[node], independent
+            return independent
+        self.values[node], self.layouts[node], independent = self.known[key]
+        return independent
+
+    def _key(self, node: Node) -> Any:
+        """What layers that are alike have in common."""
+        values = {source.fx: self.values[source] for source in node.inputs}
+        given = described((evaluated(node.fx.args, values), evaluated(node.fx.kwargs, values)), {})
+        layouts = tuple(tuple(self.layouts[source] or ("lost",)) for source in node.inputs)
+        return (node.op, node.fx.target) if node.module is None else alike(node.module), given, layouts
+
+    def _judge(self, node: Node, twin: Node) -> bool:
         """Run an operation on the whole batch and on the parts; False if it mixes samples."""
         known = all(self.layouts[source] is not None for source in node.inputs)
         results = [self._on_part(node, twin, which) for which in (0, 1)] if known else None
@@ -189,7 +218,7 @@ class _Judge:
         if any(isinstance(result, Exception) for result in results):
             self.layouts[node] = self._recovered(node, twin)
             return False
-        independent, self.layouts[node] = joined(value, results, makes=not node.depends)
+        independent, self.layouts[node] = joined(value, results, makes=not node.depends, samples=self.samples)
         if self.layouts[node] is None:
             self.layouts[node] = self._recovered(node, twin)
         return independent
@@ -229,6 +258,15 @@ class _Judge:
         return True
 
 
+def alike(module: nn.Module) -> Any:
+    """What modules have in common that do the same with the same arguments: classes, settings, and shapes of what they hold."""
+    parts = list(module.modules())
+    if any(part._forward_hooks or part._forward_pre_hooks for part in parts):
+        return id(module)
+    settings = [(type(part), *((k, v) for k, v in vars(part).items() if isinstance(v, SETTINGS))) for part in parts]
+    return tuple(settings), described([*module.parameters(), *module.buffers()], {})
+
+
 def paired(whole: ModelGraph, part: ModelGraph) -> list[tuple[Node, Node]]:
     """The operations of two runs side by side.
 
@@ -251,7 +289,7 @@ def cut_value(value: Any, layouts: Sequence[Layout], which: int) -> Any:
     return structure.rebuild(value, lambda tensor: next(order).part(tensor, which).clone())
 
 
-def joined(whole: Any, parts: Sequence[Any], *, makes: bool = False) -> tuple[bool, list[Layout] | None]:
+def joined(whole: Any, parts: Sequence[Any], *, makes: bool = False, samples: int = PART) -> tuple[bool, list[Layout] | None]:
     """Whether results of the parts make up that of the whole batch, and how its tensors are to be cut.
 
     `makes`: the value does not depend on the samples, so that each part may have one of its own.
@@ -261,9 +299,9 @@ def joined(whole: Any, parts: Sequence[Any], *, makes: bool = False) -> tuple[bo
         return False, None
     independent, layouts = True, list[Layout]()
     for tensor, first, second in zip(*leaves, strict=True):
-        fits, layout = layout_of(tensor, first, second)
+        fits, layout = layout_of(tensor, first, second, samples)
         if makes:
-            fits, layout = True, constant_layout(tensor, first, second)
+            fits, layout = True, constant_layout(tensor, first, second, samples)
         if layout is None:
             return False, None
         independent = independent and fits
@@ -271,32 +309,32 @@ def joined(whole: Any, parts: Sequence[Any], *, makes: bool = False) -> tuple[bo
     return independent, layouts
 
 
-def layout_of(whole: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> tuple[bool, Layout | None]:
+def layout_of(whole: torch.Tensor, first: torch.Tensor, second: torch.Tensor, samples: int = PART) -> tuple[bool, Layout | None]:
     """Whether two parts make up the whole, and how to cut it; None if no dimension can be the batch."""
     if whole.shape == first.shape == second.shape:
         return close(whole, first) and close(whole, second), SAME
     guess: Cut | None = None
-    for cut in candidates(tuple(whole.shape), tuple(first.shape), tuple(second.shape)):
+    for cut in candidates(tuple(whole.shape), tuple(first.shape), tuple(second.shape), samples):
         if close(cut.part(whole, 0), first) and close(cut.part(whole, 1), second):
             return True, cut
         guess = guess or cut
     return False, guess
 
 
-def constant_layout(whole: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> Layout:
+def constant_layout(whole: torch.Tensor, first: torch.Tensor, second: torch.Tensor, samples: int = PART) -> Layout:
     """How to cut what forward makes without looking at the samples.
 
     Each part has its own where these are alike (`arange(N)`, `eye(N)`); random ones are cut from the whole batch's.
     """
     if whole.shape == first.shape:
         return SAME
-    halves = next(candidates(tuple(whole.shape), tuple(first.shape), tuple(second.shape)), None)
+    halves = next(candidates(tuple(whole.shape), tuple(first.shape), tuple(second.shape), samples), None)
     if halves is None or close(halves.part(whole, 0), first):
         return Own((first, second))
     return halves
 
 
-def candidates(whole: tuple[int, ...], first: tuple[int, ...], second: tuple[int, ...]) -> Iterator[Cut]:
+def candidates(whole: tuple[int, ...], first: tuple[int, ...], second: tuple[int, ...], samples: int = PART) -> Iterator[Cut]:
     """The ways in which tensors of two shapes may be parts of a third."""
     if not len(whole) == len(first) == len(second):
         return
@@ -306,8 +344,8 @@ def candidates(whole: tuple[int, ...], first: tuple[int, ...], second: tuple[int
         if sum(sizes) != size or rest[0] != rest[1] or rest[0] != rest[2]:
             continue
         yield Cut(dim, sizes)
-        if sizes == (size // 2, size // 2) and sizes[0] % PART == 0:
-            times = sizes[0] // PART
+        if sizes == (size // 2, size // 2) and sizes[0] % samples == 0:
+            times = sizes[0] // samples
             yield from (Cut(dim, sizes, outer) for outer in range(2, times + 1) if times % outer == 0)
 
 
@@ -315,9 +353,11 @@ def close(one: torch.Tensor, other: torch.Tensor) -> bool:
     """Whether two tensors are equal but for rounding."""
     if one.shape != other.shape or one.dtype != other.dtype:
         return False
-    if not (one.is_floating_point() or one.is_complex()):
+    if torch.equal(one, other) or not (one.is_floating_point() or one.is_complex()):
         return torch.equal(one, other)
     tolerance = _TOLERANCE.get(one.dtype, _ROUGH)
+    if torch.dist(one, other, float("inf")) <= tolerance * torch.linalg.vector_norm(other, float("inf")):
+        return True
     finite = one.isfinite()
     scale = float(one[finite].abs().max()) if finite.any() else 1.0
     return torch.allclose(one, other, rtol=tolerance, atol=tolerance * max(scale, 1e-300), equal_nan=True)

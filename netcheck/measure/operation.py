@@ -197,7 +197,8 @@ def fake_tensor(
     requires_grad: bool,
 ) -> torch.Tensor:
     """A fake tensor made without asking the mode, which would take ten times as long."""
-    empty = torch.empty_strided(shape, stride, dtype=dtype, device="meta")
+    with torch_versions.unset_fake_temporarily():  # it would be a fake itself, of which torch 2.9 makes no other
+        empty = torch.empty_strided(shape, stride, dtype=dtype, device="meta")
     return torch_versions.fake_tensor(fakes.mode, empty, device, requires_grad)
 
 

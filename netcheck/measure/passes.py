@@ -10,20 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from netcheck.errors import BackwardError, ProbeError
+from netcheck.errors import AnotherWay, ProbeError
 from netcheck.load.held import Census, swapped, take_census
-from netcheck.load.raised import describe
 from netcheck.load.randomness import seed_all
 from netcheck.load.untouched import default_dtype, untouched
+from netcheck.measure.backward import dense, floating, gradients_of, has_no_nan, is_finite, loss_gradients, reachable
 from netcheck.measure.follow import Calls, FlagsOfLeavesOnly, Follower, expected_calls
-from netcheck.measure.inputs import Example, is_ordinary
+from netcheck.measure.inputs import Example
 from netcheck.measure.plan import Plan, is_out_of_memory
 from netcheck.measure.precision import converted, narrowest, own_precisions
 from netcheck.measure.watch import Listener, Watch, Wires, parameter_names
@@ -31,6 +31,7 @@ from netcheck.torch_versions import OpOverload
 from netcheck.trace import structure
 from netcheck.trace.attempts import argument_names, run_recorded
 from netcheck.trace.record import Recorder, Unannounced
+from netcheck.trace.run import SEED
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -61,9 +62,14 @@ class Outcome:
 
     end: torch.Tensor
     starts: list[torch.Tensor]
+    leaves: list[torch.Tensor | None]  # at each input of numbers, of which a start has one too
     cotangent: torch.Tensor
     parameters: dict[str, tuple[torch.Tensor, torch.Tensor]]  # by name: (value, gradient)
     unreached: tuple[str, ...]
+    # On the first pass: truth values that say whether results and gradients are finite; the gradients of a loss behind the head.
+    results: Sequence[torch.Tensor] = ()
+    behind: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    trained: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Stage:
     Attributes:
         fresh: whether inputs are drawn where the plan does not say otherwise; False: those of the example are used as they are.
         alteration: what is otherwise than in the model.
+        draw: what draws floating inputs: (shape, generator=, dtype=) -> tensor.
     """
 
     graph: ModelGraph
@@ -82,6 +89,7 @@ class Stage:
     seed: int
     fresh: bool = True
     alteration: Alteration | None = None
+    draw: Callable[..., torch.Tensor] = torch.randn
 
     @cached_property
     def by_name(self) -> dict[str, Node]:
@@ -167,7 +175,8 @@ class Stage:
 
         Raises:
             TraceError: forward raised.
-            ProbeError: it went another way than when it was traced, or cannot be differentiated.
+            AnotherWay: than when it was traced.
+            ProbeError: it cannot be differentiated.
         """
         followed = self.follow(model, twins, listener, number) if isinstance(listener, Watch) else None
         if followed is None and self.alteration is not None:
@@ -175,19 +184,21 @@ class Stage:
         result, leaves, generator = followed or self.record(model, twins, listener, number)
         end = listener.end if isinstance(listener, Watch) else None
         if end is None and isinstance(listener, Watch) and self.wires.end is not None:
-            raise ProbeError(
+            raise AnotherWay(
                 "forward took another way than when it was traced",
                 help="give inputs that take the way that you want measured",
             )
         if end is None:
             end = next((tensor for _, tensor in structure.tensors(result) if tensor.requires_grad), None)
-        if number == 0 and isinstance(listener, Watch) and self.alteration is None:
-            listener.deaf = True
-            through = [*twins.trained.values(), *([] if end is None else [end])]
-            require_backward(result, [tensor for tensor in through if tensor.requires_grad])  # forward may have frozen some
-            listener.deaf = False
-        starts = [*leaves, *(listener.starts if isinstance(listener, Watch) else ())]
-        return self.backward(end, result, [start for start in starts if start.requires_grad], twins, generator)
+        if number != 0 or not isinstance(listener, Watch) or self.alteration is not None:
+            own = listener.starts if isinstance(listener, Watch) else []
+            return self.backward(end, result, leaves, own, twins, generator)
+        listener.deaf = True
+        at_end, behind = loss_gradients(result, end, twins.trained)
+        listener.deaf = False
+        outcome = self.backward(end, result, leaves, listener.starts, twins, generator)
+        gradients = [*([] if at_end is None else [at_end]), *behind.values(), *(pair[1] for pair in outcome.parameters.values())]
+        return replace(outcome, results=[*map(has_no_nan, floating(result)), *map(is_finite, gradients)], behind=behind)
 
     def follow(self, model: nn.Module, twins: Twins, watch: Watch, number: int) -> Ran | None:
         """Run the model while a follower listens; None if that did not hear all, or if forward raised."""
@@ -239,7 +250,7 @@ class Stage:
         generator = torch.Generator().manual_seed(seed)
         names = tuple(name for name, _ in argument_names(self.graph.model, self.example.args, self.example.kwargs))
         if self.drawn:
-            values = self.example.fresh(names, self.plan.samples, generator, own_types=self.plan.own_types)
+            values = self.example.fresh(names, self.plan.samples, generator, own_types=self.plan.own_types, draw=self.draw)
         else:
             values = self.example.given(self.plan.samples, number)
         leaves: list[torch.Tensor] = []
@@ -252,7 +263,7 @@ class Stage:
             leaves.append(leaf.requires_grad_(tensor.requires_grad or not self.plan.plain))
             return leaf.clone()
 
-        seed_all(seed)
+        seed_all(SEED if self.plan.steady else seed)
         with torch.enable_grad():
             args, kwargs = structure.rebuild(values, placed)
         return leaves, tuple(args), kwargs, generator
@@ -261,11 +272,12 @@ class Stage:
         self,
         end: torch.Tensor | None,
         result: Any,
-        starts: list[torch.Tensor],
+        leaves: Sequence[torch.Tensor],
+        starts: Sequence[torch.Tensor],
         twins: Twins,
         generator: torch.Generator,
     ) -> Outcome:
-        """J^T v for a Gaussian v of norm `scale` at `end`, at the starts and at the parameters.
+        """J^T v for a Gaussian v of norm `scale` at `end`, at the inputs, at other starts and at the parameters.
 
         Raises:
             ProbeError: the result holds no tensor that a gradient could start from.
@@ -277,14 +289,19 @@ class Stage:
         cotangent = (cotangent * (self.scale / cotangent.norm())).to(end.device, end.dtype)
         before = reachable(result, end)
         trained = {name: twin for name, twin in twins.trained.items() if twin.requires_grad}  # forward may have frozen some
-        wanted = [*starts, *trained.values()]
+        inputs = [leaf for leaf in leaves if leaf.requires_grad]
+        starts = [start for start in starts if start.requires_grad]
+        wanted = [*inputs, *starts, *trained.values()]
         found: Sequence[torch.Tensor | None] = [None] * len(wanted)
         if end.requires_grad and wanted:
             found = gradients_of(end, wanted, cotangent)
-        gradients = dict(zip(trained, map(dense, found[len(starts) :]), strict=True))
+        first = len(inputs) + len(starts)
+        gradients = dict(zip(trained, map(dense, found[first:]), strict=True))
+        arrived = [gradient for gradient in found[:first] if gradient is not None]
         return Outcome(
             end,
-            [gradient for gradient in found[: len(starts)] if gradient is not None],
+            [cotangent] if self.wires.head_learns_first and not end.requires_grad else arrived,
+            [*found[: len(inputs)], *[None] * (len(leaves) - len(inputs))],
             cotangent,
             {name: (trained[name].detach(), g) for name, g in gradients.items() if g is not None},
             tuple(
@@ -292,51 +309,11 @@ class Stage:
                 for name, value in trained.items()
                 if gradients[name] is None and id(value) not in before and self.used.intersection(twins.names[name])
             ),
+            trained=tuple(twins.trained),
         )
 
 
-def gradients_of(
-    end: torch.Tensor, wanted: Sequence[torch.Tensor], cotangent: torch.Tensor | None = None, *, again: bool = False
-) -> Sequence[torch.Tensor | None]:
-    """Those of `end` at the tensors that are wanted; `again`: what backward needs is kept.
-
-    Raises:
-        BackwardError: PyTorch's backward raised.
-    """
-    try:
-        return torch.autograd.grad(end, wanted, cotangent, allow_unused=True, retain_graph=again)
-    except (Exception, SystemExit) as error:  # of hooks and functions of the user's, too
-        if is_out_of_memory(error):
-            raise
-        raise BackwardError(f"backward raised {describe(error)}") from error
-
-
-def require_backward(result: Any, wanted: Sequence[torch.Tensor]) -> None:
-    """Take gradients from the results of forward, which the measurement does not begin at, as a loss would.
-
-    Raises:
-        BackwardError: backward raises from each of them.
-    """
-    failure = None
-    for _, tensor in structure.tensors(result):
-        ends_a_loss = tensor.requires_grad and is_ordinary(tensor) and not any(tensor is other for other in wanted)
-        if ends_a_loss and wanted:
-            try:
-                gradients_of(tensor, wanted, torch.ones_like(tensor), again=True)
-            except BackwardError as error:
-                failure = failure or error
-            else:
-                return
-    if failure is not None:
-        raise failure
-
-
 Ran = tuple[Any, list[torch.Tensor], torch.Generator]  # forward's result, the leaves, the generator
-
-
-def dense(gradient: torch.Tensor | None) -> torch.Tensor | None:
-    """A gradient as an ordinary tensor: an embedding may give a sparse one."""
-    return gradient.to_dense() if gradient is not None and gradient.layout is not torch.strided else gradient
 
 
 def leaves_its_parameters_alone(graph: ModelGraph) -> bool:
@@ -364,24 +341,6 @@ def used_parameters(graph: ModelGraph) -> set[str]:
     return {name for node in graph for name in parameter_names(node)} | {
         name for names in graph.recording.names.values() for name in names
     }
-
-
-def reachable(result: Any, end: torch.Tensor) -> set[int]:
-    """The ids of the leaves that autograd leads to from a result without passing through `end`."""
-    tensors = [tensor for _, tensor in structure.tensors(result) if tensor.requires_grad]
-    pending = [tensor.grad_fn for tensor in tensors]
-    seen, found = {*pending, end.grad_fn}, {id(tensor) for tensor in tensors}
-    while pending:
-        function = pending.pop()
-        if function is None or function is end.grad_fn:
-            continue
-        variable = getattr(function, "variable", None)
-        if variable is not None:
-            found.add(id(variable))
-        new = [before for before, _ in function.next_functions if before is not None and before not in seen]
-        seen.update(new)
-        pending += new
-    return found
 
 
 def hears_all(graph: ModelGraph) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from netcheck.errors import ProbeError
+from netcheck.figures.gradients import ENOUGH_FOR_RANK, ENOUGH_FOR_RISK
 from netcheck.measure.inputs import Example
 from netcheck.measure.precision import own_precisions
 from netcheck.trace.kinds import Kind, is_weight_layer
@@ -33,6 +34,7 @@ CPU_LIMIT = 4e11  # beyond this a single pass of two samples is not worth waitin
 DOUBLE_WORK = 6e9  # a probe with less than this on a CPU is run in float64
 MEMORY_SHARE = 0.5  # of what is free
 OWN_TYPES = "every tensor in the precision that it has"
+STEADY = "forward's own draws were the same in each pass, since they decide which way it takes"
 PLAIN = "on the inputs as they are, without a gradient at them: measured from what the first parameters give"
 
 
@@ -46,6 +48,7 @@ class Plan:
         affordable: whether nothing had to be cut down to bear the work on a CPU.
         remarks: what is otherwise than asked, a sentence each.
         own_types: whether every tensor keeps the type that it has.
+        steady: whether what forward draws is the same in each pass, and as it was traced: it decides which way forward goes.
         plain: whether inputs are given as they are, and no gradient is asked of them: as in training.
     """
 
@@ -57,6 +60,11 @@ class Plan:
     affordable: bool = True
     own_types: bool = False
     plain: bool = False
+    steady: bool = False
+
+    def steadied(self) -> Plan | None:
+        """The same with all that forward draws as it was traced; None if it is."""
+        return None if self.steady else replace(self, steady=True, remarks=(*self.remarks, STEADY))
 
     def halved(self) -> Plan | None:
         """The same with half the samples; None if two would be too many."""
@@ -161,9 +169,10 @@ def capped(work: float, samples: int | None, passes: int) -> tuple[int | None, i
         return None, passes, (f"{passes} passes, since more would take long on a CPU",)
     if work * FEWEST_SAMPLES > CPU_LIMIT:
         raise too_much(work * FEWEST_SAMPLES)
-    enough = 8  # samples: fewer passes before fewer than these
-    passes = max(1, min(passes, int(CPU_WORK / (work * enough))))
+    passes = max(1, min(passes, int(CPU_WORK / (work * ENOUGH_FOR_RANK))))
     samples = max(FEWEST_SAMPLES, min(samples, int(CPU_WORK / (work * passes))))
+    if passes == 1 and ENOUGH_FOR_RANK < samples < ENOUGH_FOR_RISK:  # between the two, more samples tell nothing more
+        samples = ENOUGH_FOR_RANK
     word = "pass" if passes == 1 else "passes"
     return samples, passes, (f"{passes} {word} of {samples} samples, since more would take long on a CPU",)
 

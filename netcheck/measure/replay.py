@@ -28,7 +28,7 @@ from netcheck.trace.fakes import Fakes
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
-_SETTINGS = (int, float, bool, str, tuple, type(None))
+SETTINGS = (int, float, bool, str, tuple, type(None))
 
 
 @dataclass(eq=False, slots=True)
@@ -237,7 +237,7 @@ def signature(node: Node, members: Sequence[torch.Tensor]) -> Any:
         return node.op, node.fx.target
     if module._modules or module._forward_hooks or module._forward_pre_hooks:
         return id(module)
-    settings = tuple((name, value) for name, value in vars(module).items() if isinstance(value, _SETTINGS))
+    settings = tuple((name, value) for name, value in vars(module).items() if isinstance(value, SETTINGS))
     return type(module), settings, described(members, {})
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph
 
 EXACT_FLOPS = 1e11  # what is run in double precision: some ten seconds of one core
-MOST_FLOPS = 2e12  # what is run at all
+COMPARED_FLOPS = 2e10  # of the whole batch and its shards, where all of it is run: about a second of one core
+MOST_FLOPS = 2e11  # of one sample that is run at all
 MOST_BYTES = 2 * 2**30  # of activations
 PASSES = 6  # forward and twice that for backward, of the whole batch and of the shards
 
@@ -32,7 +33,7 @@ class Size:
 
     def affordable(self, samples: int, devices: int) -> int:
         """How many samples of a batch to run: all, or fewer that split in the same way."""
-        by_time = EXACT_FLOPS / (PASSES * self.flops) if self.flops else samples
+        by_time = COMPARED_FLOPS / (PASSES * self.flops) if self.flops else samples
         by_memory = MOST_BYTES / (2 * self.activations) if self.activations else samples
         most = max(int(min(by_time, by_memory)), 2 * devices)
         if samples <= most:

@@ -5,11 +5,15 @@ split(graph, args, kwargs, devices=4, samples=50) -> Batches
   +-- scatter                what nn.DataParallel hands to each device
   +-- find_mixing            which operations mix samples
   +-- compare                outputs and gradients of the shards against the whole batch's
+
+What takes too much to run is compared on smaller images or shorter sequences; what cannot be smaller is judged operation by
+operation, one of each kind of layer; what cannot be run at all, from shapes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -18,22 +22,27 @@ import torch
 
 from netcheck.errors import TraceError
 from netcheck.figures.batches import Batches, Comparison, Operation, Shard
-from netcheck.measure.axes import BatchAxes
+from netcheck.measure.axes import BatchAxes, retraced
 from netcheck.measure.distributed import Ranks
 from netcheck.measure.hard_coded import find_hard_coded, recorded_until
 from netcheck.measure.mixing import WHOLE, UnjudgedError, find_mixing
+from netcheck.measure.on_shapes import mixing_by_shapes
 from netcheck.measure.scatter import CannotScatterError, chunk_sizes, sampler_shares, scatter
 from netcheck.measure.shards import RANDOM, CannotCompareError, compare
-from netcheck.measure.size import EXACT_FLOPS, MOST_BYTES, MOST_FLOPS, PASSES, Size
+from netcheck.measure.size import COMPARED_FLOPS, EXACT_FLOPS, MOST_BYTES, MOST_FLOPS, PASSES, Size
+from netcheck.measure.small_images import is_alike, smaller_arguments
 from netcheck.trace import structure
 from netcheck.trace.attempts import can_run_for_real
 from netcheck.trace.kinds import Kind
+from netcheck.trace.run import trace
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
     from netcheck.trace.recording import Recording
 
 DEFAULT_DEVICES = 2
+OPERATIONS = "operation by operation, one of each kind"  # how it was judged
+SHAPES = "operation by operation, on fake tensors"
 
 
 def split(
@@ -66,7 +75,7 @@ def split(
     if not run or found.size_fault:
         return found
     if not can_run_for_real(graph.model):
-        return replace(found, unjudged="the model has no values, or too many to run it here")
+        return by_operation(graph, axes, found, None)
     return on_samples(graph, axes, found, seed, ranks)
 
 
@@ -82,7 +91,8 @@ def on_paper(graph: ModelGraph, axes: BatchAxes, devices: int, samples: int) -> 
         norms=tuple(operation(node, graph, axes.batch) for node in graph if normalizes_batch(node)),
     )
     share = min(chunk_sizes(samples, devices))
-    sizes = {samples, share} - {axes.batch} or {2 * axes.batch}
+    # A share that is a multiple of the example runs if the whole batch does, which is one too.
+    sizes = {samples, *([] if share % axes.batch == 0 == samples % axes.batch else [share])} - {axes.batch} or {2 * axes.batch}
     recording, fault = at_sizes(axes, sizes)
     if fault is not None:
         size, error = fault
@@ -128,10 +138,27 @@ def shard_of(device: int, given: tuple[Any, Any], axes: BatchAxes) -> Shard:
 
 
 def on_samples(graph: ModelGraph, axes: BatchAxes, found: Batches, seed: int, ranks: Ranks | None) -> Batches:
-    """What running the model tells."""
+    """What running the model tells: whole batches where a CPU can bear it, else smaller inputs, else operation by operation."""
     size = Size.of(graph, axes.batch)
-    if 2 * WHOLE * size.flops > MOST_FLOPS or 2 * WHOLE * size.activations > MOST_BYTES:
-        return replace(found, unjudged="one sample takes too much to run it here")
+    if is_bearable(size, size.affordable(found.batch_size, found.devices)):
+        return run_whole(graph, axes, found, size, seed, ranks)
+    for args, kwargs, how in smaller_arguments(graph):
+        with suppress(TraceError):
+            other = trace(graph.model, args, kwargs) if graph.tensors == "real" else retraced(graph.model, args, kwargs)
+            small = Size.of(other, axes.batch)
+            if not is_alike(graph, other):  # it does something else on smaller inputs: on a little larger ones as well
+                break
+            return by_operation(graph, BatchAxes(graph.model, args, kwargs), found, small, how)
+    return by_operation(graph, axes, found, size)
+
+
+def is_bearable(size: Size, samples: int) -> bool:
+    """Whether so many samples can be compared, and operations judged one by one, without waiting for long."""
+    return 2 * WHOLE * size.activations <= MOST_BYTES and max(PASSES * samples, 2 * WHOLE) * size.flops <= COMPARED_FLOPS
+
+
+def run_whole(graph: ModelGraph, axes: BatchAxes, found: Batches, size: Size, seed: int, ranks: Ranks | None) -> Batches:
+    """What the shards give beside the whole batch, and which operations mix samples."""
     exact = 2 * WHOLE * size.flops <= EXACT_FLOPS
     try:
         mixing = find_mixing(axes, dtype=torch.float64 if exact else torch.float32)
@@ -152,14 +179,31 @@ def on_samples(graph: ModelGraph, axes: BatchAxes, found: Batches, seed: int, ra
 def compared(axes: BatchAxes, found: Batches, size: Size, seed: int, ranks: Ranks | None) -> Comparison | str:
     """The shards against the whole batch; or why they could not be compared."""
     samples = size.affordable(found.batch_size, found.devices)
-    flops = PASSES * samples * size.flops
-    if flops > MOST_FLOPS:
-        return "a batch over so many devices takes too much to run it here"
-    dtype = torch.float64 if flops <= EXACT_FLOPS else torch.float32
+    dtype = torch.float64 if PASSES * samples * size.flops <= EXACT_FLOPS else torch.float32
     try:
         return compare(axes, samples, found.devices, dtype=dtype, seed=seed, ranks=ranks)
     except CannotCompareError as error:
         return str(error)
+
+
+def by_operation(graph: ModelGraph, axes: BatchAxes, found: Batches, size: Size | None, how: str = "") -> Batches:
+    """Which operations mix samples, where the shards take too much to run: one of each kind is run, or told from shapes.
+
+    `size` is what a sample takes; None where nothing can be run. `how` says on which inputs.
+    """
+    if size is not None and 2 * size.activations <= MOST_BYTES and size.flops <= MOST_FLOPS:
+        with suppress(UnjudgedError):
+            nodes = find_mixing(axes, dtype=torch.float32, once=True)
+            return judged(graph, found, nodes, f"{OPERATIONS}{', ' * bool(how)}{how}")
+    try:
+        return judged(graph, found, mixing_by_shapes(axes), SHAPES)
+    except UnjudgedError as error:
+        return replace(found, unjudged=str(error))
+
+
+def judged(graph: ModelGraph, found: Batches, mixing: Sequence[Node], how: str) -> Batches:
+    """`found`, with the operations that mix samples and how that was told."""
+    return replace(found, mixing=tuple(in_graph(node, graph) for node in mixing), judged=how)
 
 
 def in_graph(node: Node, graph: ModelGraph) -> Operation:

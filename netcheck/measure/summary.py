@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from netcheck.figures.gradients import Gradients, NodeProfile, ParameterProfile, Pass, Slope
+from netcheck.figures.gradients import ENOUGH_FOR_RANK, Gradients, NodeProfile, ParameterProfile, Pass, Slope
 from netcheck.measure.passes import Stage
 from netcheck.measure.precision import coarsest, real
 from netcheck.measure.watch import parameter_names
 from netcheck.trace.gain import forgiven
 from netcheck.trace.kinds import Kind, is_weight_layer
+from netcheck.trace.questions.recurrence import is_recurrent
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
 NO_NOISE = 1e-12  # share of the mean square below which samples differ by rounding alone
 NEARLY_SHUT = 0.1  # a scale below which a branch adds a hundredth of the variance of an unscaled one, or less
-ENOUGH = 8  # samples, below which a rank tells nothing
 
 
 def summarized(graph: ModelGraph, stage: Stage, passes: Sequence[Pass], broken: tuple[str, str], *, rebuilds: bool) -> Gradients:
@@ -72,6 +72,8 @@ def summarized(graph: ModelGraph, stage: Stage, passes: Sequence[Pass], broken: 
         unreached=tuple(name for name in passes[0].unreached if all(name in one.unreached for one in passes)),
         remarks=plan.remarks,
         pooled=forgiven(stage.wires.head),
+        all_learn=passes[0].all_learn,
+        recurrent=is_recurrent(graph),
     )
 
 
@@ -204,7 +206,7 @@ def effective_rank(values: Sequence[float], one: Pass) -> float | None:
     """exp(entropy) of a spectrum (Roy and Vetterli 2007), over the largest that samples and units allow; a rank of 1 gives 0."""
     total = sum(values)
     most = min(len(values) - 1, one.features)
-    if len(values) < ENOUGH or most < 2:
+    if len(values) < ENOUGH_FOR_RANK or most < 2:
         return None
     if total <= NO_NOISE * one.mean_square:
         return 0.0

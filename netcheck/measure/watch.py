@@ -44,7 +44,7 @@ class Wires:
         end: the node whose value is the head's input; that of the result without a weight layer.
         head: the last weight layer.
         slot: which argument of the head its input is, by position or name; None if it is inside another one.
-        starts: the embeddings that ways begin at; where inputs get no gradient, the first nodes that learn.
+        starts: the embeddings that ways begin at; where inputs or a table get no gradient, the first nodes that learn.
         units: of each activation that is flat at 0 somewhere, the dimension that its units lie along.
         limits: of each saturating activation, the outputs beyond which its slope is below a tenth of its steepest.
         tables: the parameters that embeddings look rows up in; most rows of their gradients are zeros.
@@ -71,13 +71,15 @@ class Wires:
         activations = [node for node in nodes.values() if node.kind is Kind.ACTIVATION]
         ranges = {node.name: linear_range(node.activation) for node in activations}
         embeddings = [node for node in graph if node.kind is Kind.EMBEDDING]
+        trained = trained_names(graph)
+        frozen = any(trained.isdisjoint(parameter_names(node)) for node in embeddings)  # such as of vectors that were read
         heard = end is None or slot is not None or (head is None and can_be_heard(end))
         return cls(
             nodes=nodes,
             end=end,
             head=head,
             slot=slot,
-            starts={node.name: node for node in embeddings},
+            starts={node.name: node for node in (first_that_learn(graph) if frozen else embeddings)},
             units={
                 node.name: unit_dimension(node)
                 for node in activations
@@ -92,19 +94,31 @@ class Wires:
         """The same where inputs get no gradient: it ends at what the first parameters give."""
         return replace(self, starts={node.name: node for node in first_that_learn(graph)})
 
+    @property
+    def head_learns_first(self) -> bool:
+        """Whether nothing before the head learns: what arrives at its input has gone all the way."""
+        return set(self.starts.values()) == {self.head}
+
     def heard(self) -> list[Node]:
         """The nodes that a follower must hear."""
         wanted = {self.head, self.end, *self.nodes.values(), *self.starts.values()}
         return [node for node in wanted if node is not None and can_be_heard(node)]
 
 
+def trained_names(graph: ModelGraph) -> set[str]:
+    """The names of the parameters that are not frozen."""
+    every = graph.model.named_parameters(remove_duplicate=False)
+    return {name for name, parameter in every if parameter.requires_grad}
+
+
 def first_that_learn(graph: ModelGraph) -> Iterator[Node]:
-    """The nodes whose value hangs on a parameter, and nothing before them does."""
+    """The nodes whose value hangs on a parameter that is not frozen, and nothing before them does."""
     learning: set[Node] = set()
+    trained = trained_names(graph)
     for node in graph:
         if learning.intersection(node.inputs):
             learning.add(node)
-        elif node.op.startswith("call_") and parameter_names(node):
+        elif node.op.startswith("call_") and not trained.isdisjoint(parameter_names(node)):
             learning.add(node)
             yield node
 
@@ -206,7 +220,7 @@ class Watch:
         """Keep or profile the result of a node, if that is wanted."""
         name = node.name
         if name in self.wires.starts:
-            self.starts.append(first_tensor(result))
+            self.starts += [tensor for _, tensor in structure.tensors(result)]
         if name in self.wires.nodes:
             self.profile(name, first_tensor(result))
 

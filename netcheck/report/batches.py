@@ -45,12 +45,20 @@ def verdict(batches: Batches) -> str:
     """What running the shards came to."""
     found = batches.comparison
     if found is None:
-        return ""
+        return f", {batches.judged}: {mixed(batches)}" if batches.judged else ""
     if found.failure:
         return f", {found.engine}: failed"
     part = "" if found.samples == batches.batch_size else f" on {found.samples} samples"
     said = outcome(found.gradients is not None, None if found.equal else found.largest)
     return f", {found.engine}: {said}{part} ({found.dtype})"
+
+
+def mixed(batches: Batches) -> str:
+    """What judging single operations came to."""
+    norms = {norm.name for norm in batches.norms}
+    count = sum(operation.name not in norms for operation in batches.mixing)
+    beside = " but batch normalization" if norms else ""
+    return f"{count} mix{'es' if count == 1 else ''} samples" if count else f"none{beside} mixes samples"
 
 
 def parallel(found: Comparison, run: ParallelRun) -> str:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import linecache
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
 from netcheck.findings import Location
 from netcheck.report.terminal import Painter, escape, width
+from netcheck.source.parse import notebook_at
 
 TAB = 4  # columns between tab stops
 MOST_COLUMNS = 110  # of one source line: more is cut at both ends of the underlined part
@@ -38,14 +39,15 @@ def excerpt(place: Location, root: Path | None, paint: Painter, style: str) -> l
     rows = rows_at(place, root)
     if not rows:
         return []
-    gutter = gutter_width(place)
+    gutter = gutter_width(place, root)
     bar = f"{' ' * gutter} {paint('|', 'gutter')}"
     body = single(rows[0], gutter, paint, style) if place_is_one_line(place) else span(rows, gutter, paint, style)
     return [bar, *body, bar]
 
 
-def gutter_width(place: Location) -> int:
+def gutter_width(place: Location, root: Path | None = None) -> int:
     """Columns that the line numbers at `place` take."""
+    place, _ = shown_place(place, root)
     return len(str(max(place.line, place.end_line or 0)))
 
 
@@ -84,7 +86,7 @@ def span(rows: list[Row], gutter: int, paint: Painter, style: str) -> list[str]:
 
 def rows_at(place: Location, root: Path | None) -> list[Row]:
     """The lines of `place`, long spans and long lines shortened; empty if there is no such file or line."""
-    lines = source_lines(place.file, root)
+    place, lines = shown_place(place, root)
     last = place.line if place_is_one_line(place) else place.end_line or place.line
     if not 1 <= place.line <= len(lines):
         return []
@@ -136,8 +138,20 @@ def printed(line: str) -> list[str]:
     return cells
 
 
+def shown_place(place: Location, root: Path | None) -> tuple[Location, list[str]]:
+    """A place and the lines that it counts from: of a notebook the place in a cell, and the cell's."""
+    book = notebook_at(str(Path(place.file) if root is None else root / place.file))
+    if book is None:
+        return place, source_lines(place.file, root)
+    here = book.lines.get(place.line)
+    if here is None:
+        return place, []
+    before = place.line - here.number
+    return replace(place, line=here.number, end_line=place.end_line and place.end_line - before), book.cell(place.line)
+
+
 def source_lines(file: str, root: Path | None) -> list[str]:
-    """The lines of a file, or of a notebook's cell; empty if they cannot be read."""
+    """The lines of a file, or of a cell that Python ran; empty if they cannot be read."""
     if file.startswith("<"):  # "<stdin>", "<ipython-input-3-...>": only linecache may know it
         return linecache.getlines(file)
     path = Path(file) if root is None else root / file

@@ -19,7 +19,7 @@ from pathlib import Path
 from netcheck.findings import Report, Severity
 from netcheck.report import concise, text
 from netcheck.report.isolation import isolated
-from netcheck.report.places import in_repository, place_of
+from netcheck.report.places import in_file, in_repository, place_of
 from netcheck.report.selection import Entry, worst_first
 from netcheck.report.terminal import Painter, shorten
 
@@ -58,6 +58,7 @@ def annotation(entry: Entry, root: Path) -> str:
     """One finding as a workflow command."""
     report, found = entry
     place = place_of(found, report)
+    place = place and in_file(place, root)
     file = in_repository(place.file, root) if place else None
     properties: dict[str, str] = {}
     if place and file:

@@ -26,6 +26,7 @@ Attempt = Callable[[Report], object]
 
 PARTS = {  # what a report is made of besides its findings, the most telling first, and what each is called
     "summary": "the table of its layers",
+    "unchecked": "why it was not checked",
     "inputs": "its inputs",
     "skipped": "what was skipped of it",
     "seconds": "how long it took",

@@ -7,10 +7,12 @@ The document:
     models      list of models, in the order in which they were checked
     errors      list of str: a sentence for each target of which nothing could be checked, or was when the run was ended
                 (by Ctrl-C): such a target is not among the models
+    checked     int, models that were checked
+    unchecked   list of reasons why others were not, the most frequent first: reason (str, "needs-arguments", as in a
+                model), models (int), targets (list of str), advice (str, the one thing to do)
 
 With `--statistics` there is, instead of `models`:
 
-    checked     int, models that were checked
     statistics  list of how often each rule found something that counts, the most frequent first:
                 code, name, severity (str), findings, models (int)
 
@@ -33,6 +35,9 @@ A model:
     left_out    list of lines of the user's code that were not let write, send, start or train anything, or that were not run:
                 file (str), line (int), reason (str), trains (bool)
     construction  how it was built, or null where its class needs no arguments or they were given
+    unchecked   str, why it was not checked: "missing-package", "cannot-be-imported", "needs-arguments", "cannot-be-built",
+                "no-forward", "no-inputs", "not-traced", "crashed", "too-slow", "too-large", "netcheck-failed", "ended-before";
+                null if it was, or if there was no model
 
 A construction:
 
@@ -53,10 +58,14 @@ Gradients:
     effective_rank           float or null, of the head's input over the samples: 0 on a line, 1 all directions
     between_sample_variance  float or null, the share of its mean square that differs between samples
     unpredictability         float or null, 1 - cosine of the gradient before and after a small step
+    risk                     sgd, adam (float, the probability that it does not train with that optimizer); or null
     slope                    per_layer (decades a weight layer, towards the input), fit (R squared), layers; or null
     range                    float or null, decades between the largest and the smallest gradient norm of a weight layer
     first_nonfinite          str or null, the operation that first made a NaN or an infinity, in the nonfinite_pass
                              ("forward" or "backward")
+    all_learn                bool, whether each trained parameter, and each channel, field and step of the inputs, was seen to
+                             have a gradient
+    recurrent                bool, whether the model runs over steps with a state
     dead                     object, share of dead units by operation, where there are any
     unreached                list of str, trained parameters that no gradient can reach
     device, dtype            str
@@ -106,8 +115,11 @@ Batches:
     norms, mixing  lists of operations: batch normalizations, and all that mix samples: name, target, kind, detail, path,
                    module, shape, built_at, called_at (locations or null), values
     size_fault     str, how forward fails at another batch size; fault_at (a location or null); fixed (an operation or
-                   null), what has a batch size written into it; share_fault (str), how it fails on a share
-    unjudged       str, why operations could not be judged
+                   null), what has a batch size written into it; share_fault (str), how it fails on a share; single_fault
+                   (str), what becomes of a batch of one
+    unjudged       str, why operations could not be judged; judged (str), how they were where the shards were not run
+    training_only, doubtful   bool, of samples that are looked at without devices: nothing mixes in eval mode; nothing tells that
+                   the first dimension is the batch
     comparison     null, or the shards against the whole: samples, dtype, outputs, gradients, mean_of_means, synced
                    (relative differences), unused (list of str), losses, engine, failure, stalled (str), data_parallel:
                    null, or nn.DataParallel on real devices: engine, outputs, gradients, failure
@@ -124,6 +136,9 @@ A finding:
     modules        list of str, module paths, "" for the model itself
     locations      list of locations, the one to look at first in front
     count          int, how many occurrences the finding stands for
+    belongs_to     str or null, the code of the finding that names the cause of this pattern
+    operations     list of str, the operations of the graph that it is about, by `node` of the profile; empty where it is about
+                   a module or an input as a whole
 
 A location:
 
@@ -131,6 +146,8 @@ A location:
     line, column   int, from 1
     end_line, end_column   int, past the last character, or null
     function       str, qualified name of the function that holds the line; "" if not known
+    cell, cell_line   int, of a notebook alone: the cell, from 1 of all cells, and the line in it; `line` is then that of
+                   the notebook's JSON, where each line of code has one of its own, else that of its code
 
 Numbers that JSON lacks are the strings "NaN", "Infinity" and "-Infinity", wherever a float may stand.
 """
@@ -145,9 +162,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import netcheck
-from netcheck.findings import INTERRUPTED, Report, by_importance
+from netcheck.findings import INTERRUPTED, Finding, Report, by_importance
 from netcheck.report import selection
 from netcheck.report.isolation import isolated, isolated_one
+from netcheck.source.spots import cell_line
 
 if TYPE_CHECKING:
     from netcheck.figures.batches import Batches
@@ -174,8 +192,9 @@ def document(reports: Sequence[Report], *, statistics: bool = False) -> dict[str
     return {
         "schema": SCHEMA,
         "netcheck": netcheck.__version__,
+        "checked": checked(reports),
         **(
-            {"checked": checked(reports), "statistics": counts(reports)}
+            {"statistics": counts(reports)}
             if statistics
             else {"models": [model_entry(report) for report in reports if not report.interrupted]}
         ),
@@ -184,12 +203,26 @@ def document(reports: Sequence[Report], *, statistics: bool = False) -> dict[str
             for report in reports
             if report.interrupted or (report.summary is None and report.findings)
         ],
+        "unchecked": unchecked(reports),
     }
 
 
 def checked(reports: Sequence[Report]) -> int:
     """How many models were checked."""
     return sum(report.summary is not None for report in reports)
+
+
+def unchecked(reports: Sequence[Report]) -> list[dict[str, Any]]:
+    """How many models were not checked, by reason."""
+    return [
+        {
+            "reason": group.reason.key,
+            "models": len(group.reports),
+            "targets": [plain(one.target or one.model) for one in group.reports],
+            "advice": plain(group.advice),
+        }
+        for group in selection.not_checked(reports)
+    ]
 
 
 def counts(reports: Sequence[Report]) -> list[dict[str, Any]]:
@@ -210,15 +243,25 @@ def model_entry(report: Report) -> dict[str, Any]:
         "gradients": None if report.gradients is None else report.gradients.to_dict(),
         "cost": None if report.cost is None else cost_entry(report.cost),
         "batches": None if report.known_batches is None else batches_entry(report.known_batches),
-        "findings": [finding.to_dict() for finding in by_importance(report.findings)],
-        "suppressed": [finding.to_dict() for finding in report.suppressed],
-        "known": [finding.to_dict() for finding in report.known],
+        "findings": [finding_entry(finding) for finding in by_importance(report.findings)],
+        "suppressed": [finding_entry(finding) for finding in report.suppressed],
+        "known": [finding_entry(finding) for finding in report.known],
         "skipped": report.skipped,
         "unshown": report.unshown,
         "left_out": [asdict(one) for one in report.left_out],
         "construction": None if report.construction is None else asdict(report.construction),
+        "unchecked": None if report.unchecked is None else report.unchecked.reason.key,
     }
     return {key: plain(value) for key, value in entry.items()}
+
+
+def finding_entry(finding: Finding) -> dict[str, Any]:
+    """A finding, with the cells of its places in notebooks."""
+    entry = finding.to_dict()
+    for place in entry["locations"]:
+        if (here := cell_line(place["file"], place["line"])) is not None:
+            place |= {"cell": here.cell, "cell_line": here.number}
+    return entry
 
 
 def cost_entry(cost: Cost) -> dict[str, Any]:

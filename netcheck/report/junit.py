@@ -2,10 +2,11 @@
 
 <testsuites>                        totals
   <testsuite name="netcheck">
+    <properties>                      how many models were checked, and how many not, by reason
     <testcase name="TanhStack" classname="model.py" file="model.py" time="0.123">
       <failure type="NC501" message="...">    the findings at or above --fail-on, as the command prints them
       <error type="NC001" message="...">      in its place where the model could not be checked
-      <skipped message="...">                 where there was no model to check
+      <skipped message="...">                 where it could not and that fails nothing, or where there was no model
       <system-out>                            lesser findings
 """
 
@@ -17,9 +18,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from netcheck.findings import Finding, Report, Severity, by_importance
-from netcheck.report import text
+from netcheck.report import selection, text
 from netcheck.report.isolation import isolated
-from netcheck.report.selection import could_not_check
 from netcheck.report.terminal import Painter, printable_text, shorten
 
 # What XML 1.0 cannot hold, not even escaped: controls, lone surrogates, two non-characters.
@@ -27,18 +27,22 @@ FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 @isolated
-def render(reports: Sequence[Report], *, fail_on: Severity = Severity.WARNING, root: Path | None = None) -> str:
+def render(
+    reports: Sequence[Report], *, fail_on: Severity = Severity.WARNING, require: str = "any", root: Path | None = None
+) -> str:
     """All reports as one test suite.
 
     Args:
         reports: one a model.
         fail_on: the least severity that makes a test case fail.
+        require: "all" if models that were not checked fail, too.
         root: directory that paths are shown relative to; None means the current one.
     """
     root = Path.cwd() if root is None else root
     suite = ElementTree.Element("testsuite", name="netcheck")
+    suite.append(properties(reports))
     for report in reports:
-        suite.append(case(report, fail_on, root))
+        suite.append(case(report, Severity.INFO if require == "all" and report.unchecked else fail_on, root))
     totals = {
         "tests": str(len(reports)),
         "failures": str(len(suite.findall("testcase/failure"))),
@@ -51,6 +55,16 @@ def render(reports: Sequence[Report], *, fail_on: Severity = Severity.WARNING, r
     suites.append(suite)
     ElementTree.indent(suites)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
+
+
+def properties(reports: Sequence[Report]) -> ElementTree.Element:
+    """How many models were checked, and how many not, by reason."""
+    element = ElementTree.Element("properties")
+    numbers = {"checked": sum(report.summary is not None for report in reports)}
+    numbers |= {f"not checked: {group.reason}": len(group.reports) for group in selection.not_checked(reports)}
+    for name, number in numbers.items():
+        ElementTree.SubElement(element, "property", name=allowed(name), value=str(number))
+    return element
 
 
 def case(report: Report, fail_on: Severity, root: Path) -> ElementTree.Element:
@@ -67,10 +81,11 @@ def case(report: Report, fail_on: Severity, root: Path) -> ElementTree.Element:
     failing = by_importance(report.at_least(fail_on))
     lesser = [f for f in by_importance(report.findings) if f.counts and f.severity < fail_on]
     if failing:
-        element.append(failure("error" if could_not_check(report) else "failure", failing, root))
+        element.append(failure("error" if report.summary is None else "failure", failing, root))
     elif report.summary is None:
-        reasons = [*report.skipped, *(f.message for f in report.findings)]
-        ElementTree.SubElement(element, "skipped", message=allowed("; ".join(reasons) or "no model to check"))
+        said = "; ".join([*report.skipped, *(f.message for f in report.findings)])
+        reason = f"not checked ({report.unchecked.reason}): {said}" if report.unchecked else said
+        ElementTree.SubElement(element, "skipped", message=allowed(reason or "no model to check"))
     if lesser:
         ElementTree.SubElement(element, "system-out").text = allowed(printed(lesser, root))
     return element

@@ -25,6 +25,7 @@ from netcheck.report.isolation import isolated
 from netcheck.report.terminal import Painter, printable, shorten
 
 LONGEST = 60_000  # characters: some room is left for what a bot adds
+MOST_OF_REST = 80  # characters that say how many findings did not fit
 # What makes a mention, a reference or a link: cut behind its first sign. What formats: written as an entity.
 SIGNS = re.compile(
     r"(?P<link>[@#!%](?=\w)|:(?=//)|\b(?:www|GH|mailto)(?=[.:-]))|[\\`*_\[\]<>|~&$\"']|^\s*[-+=/>#]|^\s*\d+[.)]",
@@ -49,7 +50,7 @@ def render(reports: Sequence[Report], *, verbose: bool = False, statistics: bool
     closing = "\n\n".join(escape(shorten(line, 1000)) for line in last)
     if statistics:
         return "\n\n".join([head, table(reports), closing]) + "\n"
-    room = LONGEST - len(head) - len(closing)
+    room = LONGEST - len(head) - len(closing) - MOST_OF_REST
     blocks: list[str] = []
     left_out = 0
     for is_finding, block in body(reports, root, verbose=verbose):

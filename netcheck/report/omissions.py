@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from netcheck.findings import LeftOut, Report
 from netcheck.report.terminal import shorten
+from netcheck.source.spots import spot
 
 MOST = 12  # lines that are named
 ABSENT = " is not installed"
@@ -25,10 +26,10 @@ def lines(report: Report) -> Iterator[tuple[str, str]]:
     if not report.left_out:
         return
     own = os.path.normpath(report.target.rpartition(":")[0] or report.target)
-    absent = dict.fromkeys(one.reason.removesuffix(ABSENT) for one in report.left_out if one.reason.endswith(ABSENT))
+    absent = dict.fromkeys(one.reason.removesuffix(ABSENT) for one in report.left_out if is_package(one))
     if absent:
         yield "not installed", f"{', '.join(absent)}; a stand-in is in the place of each"
-    places = [f"{place(one, own)} ({shorten(one.reason, 100)})" for one in report.left_out if not one.reason.endswith(ABSENT)]
+    places = [f"{place(one, own)} ({shorten(one.reason, 100)})" for one in report.left_out if not is_package(one)]
     more = f" and {len(places) - MOST} more" if len(places) > MOST else ""
     if places:
         yield "left out", ", ".join(places[:MOST]) + more
@@ -37,9 +38,15 @@ def lines(report: Report) -> Iterator[tuple[str, str]]:
         yield "trains when it is imported", f"{trains[0]}{more}; put that under `{GUARD}`"
 
 
+def is_package(one: LeftOut) -> bool:
+    """Whether a line imports a package that is not installed."""
+    return one.reason.endswith(ABSENT) and " " not in one.reason.removesuffix(ABSENT)
+
+
 def place(one: LeftOut, own: str) -> str:
     """A line of the target's own file, or of another one."""
     if not one.file:
         return "a library"
     is_own = one.file == own or one.file.endswith(os.sep + own.lstrip(os.pardir + os.sep))
-    return f"line {one.line}" if is_own else f"{os.path.basename(one.file)} line {one.line}"
+    where = spot(one.file, one.line)
+    return where if is_own else f"{os.path.basename(one.file)} {where}"

@@ -33,7 +33,7 @@ def rendered(reports: Sequence[Report], settings: Settings, *, colour: bool) -> 
         case "junit":
             from netcheck.report import junit
 
-            return junit.render(reports, fail_on=settings.fail_on)
+            return junit.render(reports, fail_on=settings.fail_on, require=settings.require)
         case "markdown":
             from netcheck.report import markdown
 

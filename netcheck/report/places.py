@@ -8,10 +8,12 @@ src/model.py, run in src/        "src/model.py"      the repository's root is th
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 from netcheck.findings import Finding, Location, Report
+from netcheck.source.parse import notebook_at
 
 
 def repository_of(folder: Path) -> Path:
@@ -39,6 +41,16 @@ def in_repository(file: str, root: Path) -> str | None:
 def uri(path: str) -> str:
     """A path with slashes as a URI reference: what a URI may not hold is percent-encoded."""
     return quote(path.encode("utf-8", "backslashreplace"), safe="/~")
+
+
+def in_file(place: Location, root: Path) -> Location:
+    """A place as programs want it that know nothing of cells: of a notebook, the lines and columns of its JSON."""
+    book = notebook_at(str(root / place.file))
+    start = None if book is None else book.in_file(place.line, place.column)
+    if book is None or start is None:
+        return place
+    end = book.in_file(place.end_line, place.end_column or 1) if place.end_line else None
+    return replace(place, line=start[0], column=start[1], end_line=end and end[0], end_column=end and end[1])
 
 
 def place_of(found: Finding, report: Report) -> Location | None:

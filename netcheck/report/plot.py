@@ -46,7 +46,7 @@ def gradients(report: Report, axes: Any = None) -> Any:
     axes.set_xticks(list(numbers)[::step], [profile.name_of(one) for one in layers[::step]], rotation=45, ha="right")
     axes.set_xlabel("weight layers, from the input to the head")
     axes.set_ylabel("norm of the gradient, for a norm of 1 at the head's input")
-    title = f"{report.model}: gain {profile.signed(report.gradients.held_gain, 1)} decades"
+    title = f"{report.model}: gain {report.gradients.held_gain} decades"
     if len(layers) < len(reached):
         title += f"\nNaN or infinite at {len(reached) - len(layers)} of {len(reached)} weight layers"
     axes.set_title(title)

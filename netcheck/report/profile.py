@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from netcheck.figures.decades import Decades, signed
 from netcheck.report.columns import in_columns
 from netcheck.report.terminal import printable, shorten
 
@@ -39,11 +40,11 @@ def lines(gradients: Gradients) -> list[str]:
 
 def numbers(gradients: Gradients) -> str:
     """The end-to-end gain, and what else one number says: "−5.0 decades (−0.25 a weight layer), effective rank 0.10"."""
-    parts = [signed(gradients.gain, 1) + ("" if math.isnan(gradients.gain) else " decades")]
+    parts = [str(Decades(gradients.gain)) + ("" if math.isnan(gradients.gain) else " decades")]
     if gradients.slope is not None:
-        parts[0] += f" ({signed(gradients.slope.per_layer, 2)} a weight layer)"
+        parts[0] += f" ({Decades(gradients.slope.per_layer).text(2)} a weight layer)"
     if gradients.pooled:
-        parts.append(f"{signed(-gradients.pooled, 1)} of it by averaging over positions, which is not held against it")
+        parts.append(f"{Decades(-gradients.pooled)} of it by averaging over positions, which is not held against it")
     if gradients.homogeneity is not None:
         parts.append(f"|g|/|w| within {number(gradients.homogeneity, '.1f')} decades")
     if gradients.effective_rank is not None:
@@ -62,25 +63,14 @@ def drawn(logs: Sequence[float]) -> str:
     return "".join(BLOCKS[round((mean - bottom) / (top - bottom) * steps)] for mean in means)
 
 
-def decades(one: NodeProfile) -> float:
-    """log10 of a gradient's norm that is above 0."""
-    norm = one.gradient_norm or 1.0
-    return math.log10(norm) if norm > 0 else norm  # of a NaN, a NaN
+def decades(one: NodeProfile) -> Decades:
+    """Of a gradient's norm; 0 of none."""
+    return Decades.of(one.gradient_norm) if one.gradient_norm else Decades(0.0)
 
 
 def power(one: NodeProfile) -> str:
     """A gradient's norm as a power of ten."""
-    return f"10^{signed(decades(one), 1, plus='')}"
-
-
-def signed(value: float, digits: int, plus: str = "+") -> str:
-    """A number with a sign that is as wide as a plus; an infinite one in a word."""
-    if not math.isfinite(value):
-        return "not finite" if math.isnan(value) else ("−∞" if value < 0 else "∞")
-    text = f"{value:+.{digits}f}"
-    if not text.strip("+-0."):
-        return text.lstrip("+-")
-    return text.replace("-", "−").replace("+", plus)
+    return f"10^{decades(one).text(1, plus='')}"
 
 
 def number(value: float, form: str) -> str:
@@ -104,7 +94,7 @@ def table(profile: Sequence[NodeProfile]) -> str:
             share(one.dead),
             share(one.saturated),
             "" if one.gradient_rms is None else number(one.gradient_rms, ".1e"),
-            "" if not one.gradient_norm else signed(decades(one), 2),
+            "" if not one.gradient_norm else decades(one).text(2),
         )
         for one in profile
     ]

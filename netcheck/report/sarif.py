@@ -3,7 +3,7 @@
     runs[0].tool.driver.rules      the rules that found something: their documentation in help.markdown, a precision
     runs[0].results                the findings that count, worst first: level, rank, place, message, fingerprint;
                                    then those that comments in the source suppress, marked as such
-    runs[0].invocations            what could not be checked, as notifications
+    runs[0].invocations            what could not be checked, as notifications; how many models, as properties
 
 Paths are relative to the repository (`%SRCROOT%`). The rank of a result, from 0 to 100, is 80 for an error, 50 for a
 warning and 20 for an info, and 15 more where the verdict is "confirmed". The precision of a rule, which code scanning
@@ -23,11 +23,11 @@ import netcheck
 from netcheck.findings import Finding, Location, Report, Severity, Verdict
 from netcheck.report import omissions
 from netcheck.report import rules as documentation
-from netcheck.report.excerpt import source_lines
+from netcheck.report.excerpt import shown_place
 from netcheck.report.isolation import isolated
 from netcheck.report.json import plain
-from netcheck.report.places import in_repository, place_of, repository_of, uri
-from netcheck.report.selection import Entry, could_not_check, worst_first
+from netcheck.report.places import in_file, in_repository, place_of, repository_of, uri
+from netcheck.report.selection import Entry, Group, not_checked, worst_first
 from netcheck.report.terminal import printable_text
 from netcheck.rules import base
 
@@ -102,8 +102,19 @@ def invocation(reports: Sequence[Report]) -> dict[str, Any]:
         for report in reports
         for reason in (*report.skipped, *(f"{label}: {told}" for label, told in omissions.lines(report)))
     ]
-    successful = not any(report.interrupted or (could_not_check(report) and not report.ok) for report in reports)
-    return {"executionSuccessful": successful, "toolExecutionNotifications": notes}
+    left = not_checked(reports)
+    notes += [{"level": "warning", "message": {"text": message_text(sentence(group))}} for group in left]
+    counts = {"unchecked": {group.reason.key: len(group.reports) for group in left}} if left else {}
+    successful = not any(report.interrupted or (report.summary is None and not report.ok) for report in reports)
+    made = {"executionSuccessful": successful, "toolExecutionNotifications": notes}
+    return {**made, "properties": counts} if counts else made
+
+
+def sentence(group: Group) -> str:
+    """Which models were not checked for one reason, and what to do about it."""
+    names = ", ".join(one.target or one.model for one in group.reports[:MOST_NAMES])
+    more = f" and {len(group.reports) - MOST_NAMES} more" if len(group.reports) > MOST_NAMES else ""
+    return f"Not checked ({group.reason}): {names}{more}. To check them: {group.advice}."
 
 
 def result(entry: Entry, rule: int, root: Path) -> dict[str, Any]:
@@ -145,6 +156,7 @@ def physical_location(place: Location | None, root: Path) -> dict[str, Any] | No
     """A place in a file, relative to the repository if it lies in it; None for what is no file."""
     if place is None or not place.file or place.file.startswith("<"):
         return None
+    place = in_file(place, root)
     inside = in_repository(place.file, root)
     if inside is not None:
         artifact = {"uri": uri(inside), "uriBaseId": "SRCROOT"}
@@ -162,8 +174,8 @@ def physical_location(place: Location | None, root: Path) -> dict[str, Any] | No
 def fingerprint(report: Report, found: Finding, root: Path) -> str:
     """What stays the same about a finding when lines above it come and go."""
     place = place_of(found, report)
-    lines = source_lines(place.file, root) if place else []
-    code = lines[place.line - 1].strip() if place and 1 <= place.line <= len(lines) else ""
+    shown, lines = shown_place(place, root) if place else (None, [])
+    code = lines[shown.line - 1].strip() if shown and 1 <= shown.line <= len(lines) else ""
     file = (in_repository(place.file, root) if place else None) or ""
     parts = (found.code, file, report.model, *found.modules[:1], code)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:32]

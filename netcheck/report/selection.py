@@ -1,4 +1,4 @@
-"""Which findings a report shows, with the model that each belongs to, and how often each rule found something."""
+"""Which findings a report shows and of which model, how often each rule found something, and what was not checked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from netcheck.figures.unchecked import Reason, advice
 from netcheck.findings import Finding, Report, Severity, by_importance
 
 
@@ -39,6 +40,18 @@ def worst_first(reports: Iterable[Report]) -> list[Entry]:
     return sorted(entries(reports), key=lambda entry: -entry.finding.severity.rank)
 
 
+def by_cause(findings: Iterable[Finding]) -> list[tuple[Finding, list[Finding]]]:
+    """The findings of one model, each with the further patterns that belong to it; one whose cause is not shown is by itself."""
+    findings = list(findings)
+    causes = {found.code: found for found in reversed(findings) if not found.belongs_to and found.counts}
+    parts: dict[int, list[Finding]] = {}
+    for found in findings:
+        if found.belongs_to in causes and found.counts:
+            parts.setdefault(id(causes[found.belongs_to]), []).append(found)
+    under = {id(part) for group in parts.values() for part in group}
+    return [(found, parts.get(id(found), [])) for found in findings if id(found) not in under]
+
+
 def statistics(reports: Sequence[Report]) -> list[Count]:
     """How often each rule found something that counts: the most frequent first, then by code."""
     found = [(entry.finding.code, entry.finding.name, entry.finding.severity, id(entry.report)) for entry in entries(reports)]
@@ -48,6 +61,19 @@ def statistics(reports: Sequence[Report]) -> list[Count]:
     return sorted(rows, key=lambda row: (-row.findings, row.code, -row.severity.rank))
 
 
-def could_not_check(report: Report) -> bool:
-    """Whether a model was not traced, and a finding says why."""
-    return report.summary is None and bool(report.findings)
+class Group(NamedTuple):
+    """Models that were not checked for one reason."""
+
+    reason: Reason
+    reports: list[Report]
+    advice: str  # the one thing to do about them
+
+
+def not_checked(reports: Iterable[Report]) -> list[Group]:
+    """The models that were not checked, by reason, the most frequent first."""
+    groups: dict[Reason, list[Report]] = {}
+    for report in reports:
+        if report.unchecked is not None:
+            groups.setdefault(report.unchecked.reason, []).append(report)
+    found = [Group(key, members, advice([one.unchecked for one in members if one.unchecked])) for key, members in groups.items()]
+    return sorted(found, key=lambda one: -len(one.reports))

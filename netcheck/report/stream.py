@@ -14,19 +14,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from netcheck.findings import Finding, Report
-from netcheck.report import concise, text
+from netcheck.report import concise, json_lines, text
 from netcheck.report.terminal import Painter
 from netcheck.settings import Settings
 
 
 class Stream:
-    """Writes reports as they come, in the format "text" or "concise"."""
+    """Writes reports as they come, in a format that a line or a section at a time can be written in."""
 
     def __init__(self, settings: Settings, write: Callable[[str], None], *, colour: bool) -> None:
         """Begin with nothing written.
 
         Args:
-            settings: the format, and how much is said.
+            settings: the format (text, full, concise or json-lines), and how much is said.
             write: what writes text at once.
             colour: whether to use ANSI colours.
         """
@@ -44,19 +44,32 @@ class Stream:
 
     def close(self, reports: Sequence[Report]) -> None:
         """Write what is left to be said of these reports, and what was checked."""
+        self.begin()
         for report in reports:
             if id(report) not in self.shown:
                 self.show(report)
             elif new := [found for found in report.findings if not any(found is old for old in self.shown[id(report)])]:
-                self.show(Report(report.model, new, target=report.target))
-        if not self.settings.quiet:
+                self.show(Report(report.model, new, target=report.target), late=True)
+        if self.settings.format == "json-lines":
+            self.write(json_lines.closing(reports))
+        elif not self.settings.quiet:
             paint = Painter(self.colour)
             self.block(text.summing_up(reports, paint, Path.cwd(), verbose=self.settings.verbose))
 
-    def show(self, report: Report) -> None:
-        """Write what is said of one model."""
+    def begin(self) -> None:
+        """Write what stands before all models."""
+        if self.settings.format == "json-lines" and not self.begun:
+            self.begun = True
+            self.write(json_lines.opening())
+
+    def show(self, report: Report, *, late: bool = False) -> None:
+        """Write what is said of one model, or `late`, what else is said of one that was shown."""
+        self.begin()
         self.shown[id(report)] = list(report.findings)
         self.kept.append(report)
+        if self.settings.format == "json-lines":
+            self.write(json_lines.late(report) if late else json_lines.section(report))
+            return
         if self.settings.format == "concise":
             self.write(concise.render([report], colour=self.colour, verbose=self.settings.verbose, quiet=True))
             return

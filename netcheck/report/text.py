@@ -36,11 +36,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from netcheck.findings import Finding, Layer, Location, Report, Severity, Verdict, by_importance
-from netcheck.report import batches, cost, omissions, profile
+from netcheck.report import batches, cost, omissions, profile, selection
 from netcheck.report.columns import in_columns
-from netcheck.report.excerpt import excerpt, gutter_width, printed, source_lines
+from netcheck.report.excerpt import excerpt, gutter_width, printed, shown_place
 from netcheck.report.isolation import isolated, isolated_one
 from netcheck.report.terminal import Painter, printable, shorten
+from netcheck.source.spots import cell_line
 
 MOST_PLACES = 3  # other locations of one finding that are listed without --verbose
 MOST_NAMES = 5  # of what was skipped, failed or not understood that are listed without --verbose
@@ -99,7 +100,8 @@ def model(report: Report, paint: Painter, root: Path, *, verbose: bool, quiet: b
         blocks.append(cost.table(report.cost))
     if verbose and report.gradients is not None and report.gradients.profile:
         blocks.append(profile.table(report.gradients.profile))
-    shown = [finding(f, paint, root, verbose=verbose) for f in findings]
+    grouped = [(f, []) for f in findings] if verbose else selection.by_cause(findings)
+    shown = [finding(f, paint, root, verbose=verbose, parts=parts) for f, parts in grouped]
     return [*blocks, *shown, *(measured if shown else [])]
 
 
@@ -130,18 +132,20 @@ def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bo
     return "\n".join(lines)
 
 
-def finding(found: Finding, paint: Painter, root: Path, *, verbose: bool) -> str:
-    """One finding: what, where, the source, and the notes under it."""
+def finding(found: Finding, paint: Painter, root: Path, *, verbose: bool, parts: Sequence[Finding] = ()) -> str:
+    """One finding: what, where, the source, and the notes under it; `parts`: the further patterns that belong to it."""
     style = found.severity.value if found.counts else "faint"
     label = paint(f"{found.severity.value}[{found.code}]", style)
     first, *rest = printable_lines(found.message)
     lines = [f"{label} {paint(f'{found.name}: {first}', 'heading')}", *(f"    {line}" for line in rest)]
     gutter = 1
     if found.location:
-        gutter = gutter_width(found.location)
+        gutter = gutter_width(found.location, root)
         lines.append(f"{' ' * gutter}{paint('-->', 'gutter')} {place_text(found.location, root)}")
         lines += excerpt(found.location, root, paint, style)
-    for name, text in notes(found, root, verbose=verbose):
+    between = "; " if found.severity is Severity.INFO else "\n"  # what is well inside the budget takes one line
+    also = [("also", between.join(f"{part.code} {part.name}: {part.message}" for part in parts))] if parts else []
+    for name, text in [*notes(found, root, verbose=verbose), *also]:
         opening = f"{' ' * gutter} {paint('=', 'gutter')} {paint(name + ':', 'label')} "
         indent = " " * (gutter + 5 + len(name))
         first, *rest = printable_lines(text)
@@ -167,6 +171,8 @@ def notes(found: Finding, root: Path, *, verbose: bool) -> Iterable[tuple[str, s
         yield "verdict", VERDICTS[found.verdict]
     if found.help:
         yield "help", found.help
+    if found.belongs_to:
+        yield "belongs to", found.belongs_to
 
 
 @isolated
@@ -176,19 +182,16 @@ def summing_up(reports: Sequence[Report], paint: Painter, root: Path, *, verbose
 
 
 def closing(reports: Sequence[Report], paint: Painter, root: Path, *, verbose: bool) -> str:
-    """The last lines: how much was checked, what was found, what was skipped and why, what not understood."""
+    """The last lines: how much was checked, what was found, what was not checked and why, what not understood."""
     traced = [report.summary for report in reports if report.summary]
     operations = sum(summary.operations for summary in traced)
     checked = f"{counted(len(traced), 'model')}, {counted(operations, 'operation')}"
-    found = any(report.findings for report in reports)
-    lines = [f"Checked {checked}: {tally(reports, paint)}." if traced or found else "There was no model to check."]
-    failed = [
-        f"{name_of(display_path(report.target or report.model, root))} ({name_of(report.findings[0].name)})"
-        for report in reports
-        if report.summary is None and report.findings
-    ]
-    if failed:
-        lines.append(f"Could not check {counted(len(failed), 'model')}: {listed(failed, verbose=verbose)}.")
+    left = selection.not_checked(reports)
+    number = counted(sum(len(group.reports) for group in left), "model")
+    also = f"; {paint(f'{number} not checked', 'warning')}" if left else ""
+    found = left or any(report.findings for report in reports)
+    lines = [f"Checked {checked}: {tally(reports, paint)}{also}." if traced or found else "There was no model to check."]
+    lines += unchecked(left, root, verbose=verbose)
     if known := sum(len(report.known) for report in reports):
         lines.append(f"Left out {counted(known, 'finding')} that the baseline knows.")
     if suppressed := sum(found.counts for report in reports for found in report.suppressed):
@@ -196,6 +199,7 @@ def closing(reports: Sequence[Report], paint: Painter, root: Path, *, verbose: b
     skipped = [
         f"{name_of(display_path(report.target or report.model, root))} ({printable(reason)})"
         for report in reports
+        if report.unchecked is None
         for reason in report.skipped
     ]
     if skipped:
@@ -213,6 +217,20 @@ def closing(reports: Sequence[Report], paint: Painter, root: Path, *, verbose: b
         fact = f"{counted(total, 'operation')} {verb} not understood by any rule"
         lines.append(f"{fact}: {listed(names, verbose=verbose)}.")
     return "\n".join(lines)
+
+
+def unchecked(groups: Sequence[selection.Group], root: Path, *, verbose: bool) -> list[str]:
+    """What was not checked, by reason, and the one thing to do about most of it."""
+    if not groups:
+        return []
+    first = groups[0]
+    shown = [
+        f"{group.reason} ({len(group.reports):,}): "
+        + listed([name_of(display_path(one.target or one.model, root)) for one in group.reports], verbose=verbose)
+        for group in groups
+    ]
+    more = counted(len(first.reports), "more model" if len(groups) > 1 else "model")
+    return [f"Not checked: {'; '.join(shown)}.", f"To check {more}: {printable(first.advice)}."]
 
 
 def listed(names: Sequence[str], *, verbose: bool) -> str:
@@ -273,14 +291,16 @@ def abbreviate(modules: Sequence[str]) -> str:
 
 
 def place_text(place: Location, root: Path) -> str:
-    """`file:line:column`, the file relative to `root` where it lies below it."""
-    return f"{display_path(place.file, root)}:{place.line}:{place.column}"
+    """`file:line:column`, the file relative to `root` where it lies below it; of a notebook `file, cell 3, line 9`."""
+    file = display_path(place.file, root)
+    here = cell_line(str(root / place.file), place.line)
+    return f"{file}:{place.line}:{place.column}" if here is None else f"{file}, cell {here.cell}, line {here.number}"
 
 
 def place_with_code(place: Location, root: Path) -> str:
     """A place and the line that stands there."""
-    lines = source_lines(place.file, root)
-    code = lines[place.line - 1].strip() if 1 <= place.line <= len(lines) else ""
+    shown, lines = shown_place(place, root)
+    code = lines[shown.line - 1].strip() if 1 <= shown.line <= len(lines) else ""
     text = shorten("".join(printed(code)), 80)
     return f"{place_text(place, root)}  {text}".rstrip()
 

@@ -39,6 +39,7 @@ from netcheck.settings.options import did_you_mean
 
 if TYPE_CHECKING:
     from netcheck.figures.batches import Batches, Operation
+    from netcheck.figures.calls import Calls
     from netcheck.figures.cost import Cost
     from netcheck.figures.gradients import Gradients
     from netcheck.settings import Settings
@@ -79,6 +80,7 @@ class Rule:
     severity: ClassVar[Severity]
     explained_by: ClassVar[tuple[str, ...]] = ()
     scale_only: ClassVar[bool] = False  # what it finds is wrong in scale alone, which Adam forgives in part
+    depends_on_size: ClassVar[bool] = False  # whether what it says may change with the size of images, signals and sequences
     THRESHOLDS: ClassVar[tuple[Threshold, ...]] = ()
     BAD: ClassVar[tuple[Example, ...]] = ()
     GOOD: ClassVar[tuple[Example, ...]] = ()
@@ -108,6 +110,7 @@ class Rule:
         severity: Severity | None = None,
         verdict: Verdict = Verdict.SUSPECTED,
         count: int | None = None,
+        belongs_to: str = "",
     ) -> Finding:
         """Build a finding of this rule at the nodes (submodules, tensors) `at`: first the lines that built them, then where
         forward runs them, then `places`.
@@ -129,7 +132,15 @@ class Rule:
             modules=tuple(dict.fromkeys(node.path for node in nodes)),
             locations=tuple(dict.fromkeys(place for place in found if place is not None)),
             count=max(1, len(nodes)) if count is None else count,
+            belongs_to=belongs_to,
+            operations=tuple(dict.fromkeys(name for node in nodes for name in names_of(node))),
         )
+
+
+def names_of(thing: Node | Submodule | Member | Operation) -> Iterator[str]:
+    """The operations of the graph that a thing is, or that run it or read it."""
+    nodes: Iterable[Node | Operation] = thing.nodes if hasattr(thing, "nodes") else (thing,)
+    return (node.name for node in nodes)
 
 
 class Notice(Rule):
@@ -178,10 +189,26 @@ class CostRule(Rule):
 
 
 class BatchRule(Rule):
-    """A rule that reads how a batch splits over devices; it runs where somebody asks about devices."""
+    """A rule that reads how a batch splits over devices; it runs where somebody asks about devices.
+
+    One `without_devices` also reads what a second batch size tells where nobody asks; one not `with_devices` reads that alone.
+    `said_by` names the rules beside whose findings it says nothing new, where nobody asks about devices.
+    """
+
+    without_devices: ClassVar[bool] = False
+    with_devices: ClassVar[bool] = True
+    said_by: ClassVar[tuple[str, ...]] = ()
 
     def check(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:
         """Yield what is wrong with the way in which a batch of `graph` splits."""
+        raise NotImplementedError
+
+
+class CallRule(Rule):
+    """A rule that reads what calls of the model do beside giving a result."""
+
+    def check(self, calls: Calls, graph: ModelGraph) -> Iterable[Finding]:
+        """Yield what is wrong with what calls of `graph`'s model do."""
         raise NotImplementedError
 
 

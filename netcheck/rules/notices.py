@@ -1,4 +1,9 @@
-"""NC0: what netcheck says about the check itself. The engine reports these; none has anything to run."""
+"""NC0: what netcheck says about the check itself. The engine reports these; none has anything to run.
+
+A model with NC001, NC002, NC003, NC004 or NC007 and nothing else was not checked: it is counted as that, by reason, in every
+format. The exit code is 2 if fewer models were checked than `--require` asks for; else these are findings like others, by
+their severity.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,7 @@ class CannotLoad(Notice):
     Nothing of the model was checked. netcheck runs the code that it checks: the file is imported and the
     model is built as your own program would build it. What the model does not need may fail there (a package that is not
     installed, a data file that is not there): it is left out, and named in the report. This is something that it needs.
+    A run in which no model could be checked ends with exit code 2; with `--require all`, one in which any could not.
 
     ## What to do
     Run netcheck in the environment in which the model runs. The message names the exception and the line that raised it,
@@ -29,18 +35,23 @@ class NeedsArguments(Notice):
     """A module class cannot be built without arguments, so it was not checked.
 
     ## Why is this bad?
-    A class such as `Block(channels, stride)` is many models: netcheck does not guess which one you mean.
-    Where another model in the file builds it, it is checked as a part of that one.
+    netcheck looks for arguments in the calls and configurations of the project, in annotations, defaults and docstrings, and
+    in what the class does with them. None that it found builds a model whose forward runs. Where another model builds the
+    class, it is checked as a part of that one.
+
+    A class that netcheck came upon by itself is only information, but it is counted as not checked: `--require all` fails the
+    run. One that you named is a warning.
 
     ## What to do
-    Name a function without arguments that builds the model as you use it, and check that:
+    The help shows the call with the values that were found; `...` stands for what is missing. Complete it as a function
+    without arguments that builds the model as you use it, in the same file:
 
     ```python
-    def model():
+    def netcheck_model() -> nn.Module:
         return Block(channels=64, stride=2)
     ```
 
-    `netcheck blocks.py:model` then checks it. Defaults for the arguments do as well.
+    Or give the arguments in pyproject.toml, in `[[tool.netcheck.model]]`; `netcheck init` writes there what was assumed.
     """
 
     code = "NC002"
@@ -112,6 +123,9 @@ class CannotProbe(Notice):
     Where forward runs on the inputs as they are and PyTorch's own backward raises, no step of training is possible: the
     finding is then a confirmed error, and names the operation that overwrites what another one keeps for its gradient.
 
+    Where somebody asks how a batch splits over devices, and whether samples mix cannot be told (random numbers that forward
+    draws by itself, other operations at another batch size), this says so too.
+
     ## What to do
     The message says what failed. Probe where there is a GPU (`--device cuda`), check a small configuration of the same
     architecture, or give inputs of your own. `--no-probe` leaves the measurement out.
@@ -168,7 +182,8 @@ class RuleFailed(Notice):
 
     ## Why is this bad?
     What the rule looks for was not looked for. This is a defect of the rule, not of your model. Where netcheck fails before
-    the rules, as it infers inputs or traces, it says so in the same way; what fails later is among what was skipped.
+    the rules, as it infers inputs or traces, or in a real pass, it says so in the same way; what fails later is among what
+    was skipped.
 
     ## What to do
     Report it together with the model. `--ignore` with the rule's code checks the model without it.

@@ -15,6 +15,7 @@ from netcheck.findings import Evidence, Finding, Location, Report, Suppression, 
 from netcheck.rules import base
 from netcheck.rules.ignores import is_ignored, names_rule
 from netcheck.settings import Settings
+from netcheck.source.spots import spot
 from netcheck.source.suppress import Comment, comments, same_file
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def unused(reports: Sequence[Report], whole: Collection[str], settings: Settings
             unknown = [s for s in idle if not selectors[s][0][1].known]
             found = idle_finding(rule, Location(*place), list(idle), len(idle) == len(selectors), unknown)
             if (meant := inside_of(found.location, reports, list(idle))) is not None:
-                ends = f"line {meant.line} or {meant.end_line}"
+                ends = f"{spot(meant.file, meant.line)} or {spot(meant.file, meant.end_line or meant.line)}"
                 found = replace(found, help=f"put it on {ends}, where the expression begins or ends")
             if not is_ignored(found, (report.model,), place[0], settings):
                 report.findings = by_importance([*report.findings, found])

@@ -1,6 +1,7 @@
 """What measurements make of suspicions: one cause, one finding.
 
 judged(suspicion, gradients)          confirmed, cleared, or still suspected: the rule that made it decides
+grouped(suspicions)                   patterns of one stretch, under what is cheapest to mend
 unexplained(symptoms, suspicions)     those whose cause is not confirmed by a finding already
 with_remedies(findings, gradients)    what was tried and helps, in the help of the finding that it mends
 forgiven(finding)                     one level lower where the optimizer evens out what is wrong
@@ -15,20 +16,33 @@ from typing import TYPE_CHECKING
 from netcheck.figures.decades import held
 from netcheck.findings import Finding, Severity, Verdict
 from netcheck.rules import base
-from netcheck.rules.helpers import depth_budget
+from netcheck.rules.helpers import depth_budget, patterns
 
 if TYPE_CHECKING:
     from netcheck.figures.gradients import Gradients
 
 
 # What the remedies of the depth budget may mend.
-MENDED = ("NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC601", "NC602", "NC606", "NC607")
+MENDED = ("NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC601", "NC602", "NC606", "NC607", "NC610")
+
+
+# Rules that name a pattern, by what it costs to mend.
+CHEAPEST_FIRST = ("NC501", "NC101", "NC102", "NC301", "NC401")
 
 
 def judged(suspicion: Finding, gradients: Gradients) -> Finding:
     """A static rule's finding with the verdict that its rule gives it."""
     rule = rule_of(suspicion)
     return rule.verdict(suspicion, gradients) if isinstance(rule, base.StaticRule) else suspicion
+
+
+def grouped(suspicions: Sequence[Finding]) -> list[Finding]:
+    """The suspicions; of patterns inside the depth budget, the others belong to the one that is cheapest to mend."""
+    loose = [found for found in suspicions if patterns.is_pattern(found) and not found.belongs_to]
+    if not loose:
+        return list(suspicions)
+    first = min(loose, key=lambda found: CHEAPEST_FIRST.index(found.code))
+    return [replace(one, belongs_to=first.code) if one in loose and one is not first else one for one in suspicions]
 
 
 def unexplained(symptoms: Sequence[Finding], suspicions: Sequence[Finding] = ()) -> list[Finding]:
@@ -48,7 +62,8 @@ def causes_of(found: Finding) -> tuple[str, ...]:
 
 def wants_remedy(found: Finding) -> bool:
     """Whether a finding says that a gradient, or what arrives at the head, is measured to be bad."""
-    return found.code in MENDED and found.verdict is Verdict.CONFIRMED and found.severity >= Severity.WARNING
+    measured = found.verdict is Verdict.CONFIRMED or found.code == "NC610"  # a prediction, from measurements
+    return found.code in MENDED and measured and found.severity >= Severity.WARNING
 
 
 def redraw(found: Sequence[Finding]) -> bool:
@@ -61,11 +76,8 @@ def with_remedies(found: Sequence[Finding], gradients: Gradients) -> list[Findin
     worst = max(filter(wants_remedy, found), key=lambda one: one.severity, default=None)
     if worst is None or not gradients.remedies:
         return list(found)
-    gains = [
-        f"with {depth_budget.in_words(one.change)} {depth_budget.decades(held(one.gain, gradients.pooled))}"
-        for one in gradients.remedies
-    ]
-    before = depth_budget.decades(gradients.held_gain)
+    gains = [f"with {depth_budget.in_words(one.change)} {held(one.gain, gradients.pooled)}" for one in gradients.remedies]
+    before = gradients.held_gain
     advice = worst.help.partition("\nor: ")[0]  # what was estimated, where it is measured now
     help = f"{advice}\ntried: the gain is {before} decades as built; {', '.join(gains)}"
     return [replace(one, help=help) if one is worst else one for one in found]

@@ -35,10 +35,12 @@ from netcheck.settings.options import (
 
 MOST_DEVICES = 4096
 FORMATS = ("text", "full", "concise", "json", "json-lines", "github", "sarif", "junit", "markdown", "html")
+STREAMED = ("text", "full", "concise", "json-lines")  # shown model by model, as each is checked
 WITH_STATISTICS = ("text", "full", "concise", "json", "json-lines", "markdown")  # the others show findings
 OPTIMIZERS = ("sgd", "adam")
 DTYPES = ("auto", "float64", "float32", "bfloat16", "float16")
 SEVERITIES = ("error", "warning", "info")
+REQUIRED = ("none", "any", "all")
 
 Ignores = tuple[tuple[str, tuple[str, ...]], ...]  # pairs of a pattern and selectors
 
@@ -61,6 +63,7 @@ class Settings:
         models: how single models are built and checked.
         exclude: files and folders in which no models are looked for.
         fail_on: the least severity that makes the run exit with 1.
+        require: of how many models the check must come to an end, else the run exits with 2, one of `REQUIRED`.
         exit_zero: exit with 0 whatever was found.
         format: one of `FORMATS`; "full" is another name for "text".
         statistics: show how often each rule found something, and not each finding.
@@ -148,6 +151,12 @@ class Settings:
         Severity.WARNING,
         Choice(SEVERITIES, Severity),
         "The least severity that makes the exit code 1.",
+        result=False,
+    )
+    require: str = option(
+        "any",
+        Choice(REQUIRED),
+        "Of the models that there are, how many must be checked: if fewer are, the exit code is 2.",
         result=False,
     )
     exit_zero: bool = option(

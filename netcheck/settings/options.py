@@ -339,9 +339,12 @@ def parse_bytes(size: object) -> int:
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """The end of a sentence about an unknown word: the known one that is close to it, "" if none is."""
-    from difflib import get_close_matches
+    from difflib import SequenceMatcher, get_close_matches
 
-    close = get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    def closeness(other: str) -> tuple[float, int]:
+        return SequenceMatcher(None, word, other).ratio(), sum(map(str.__eq__, word, other))  # of equals, that with more in place
+
+    close = sorted(get_close_matches(word, list(known), n=9, cutoff=cutoff), key=closeness, reverse=True)
     return f": did you mean {close[0]}?" if close else ""
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import ast
 import gc
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,30 +20,12 @@ from typing import Literal
 from netcheck.source import models, ways
 from netcheck.source.builders import family, file_index, returned
 from netcheck.source.imports import definitions
+from netcheck.source.mentions import LARGEST, derives, may_define_models, names_one
 from netcheck.source.needed import root_name
-from netcheck.source.parse import SIZE_LIMIT, Unreadable, parse, read
+from netcheck.source.parse import Unreadable, limit_of, parse, read
 from netcheck.source.scopes import FileIndex, FunctionNode, Scope, assignments, index_file, local_names
+from netcheck.source.spots import spot
 from netcheck.source.walk import python_files
-
-LIBRARIES = (
-    b"torch",
-    b"lightning",
-    b"transformers",
-    b"timm",
-    b"fastai",
-    b"diffusers",
-    b"segmentation_models",
-)
-LARGEST = 64 * 2**20  # bytes; of a file larger than this not even a mention is looked for
-MAY_DEFINE = re.compile(
-    rb"^[ \t]*class\s+[\w\x80-\xff]+\s*\("  # a class with a base
-    rb"|^[\w\x80-\xff]+[^=\n(]*=\s*[\w.\x80-\xff]*\("  # a variable made by a call
-    rb"|->\s*[\"']?[\w.]*[A-Z\x80-\xff]|^\s+return\s+[\w.\x80-\xff]+\("  # a function that returns what it makes
-    rb"|\"cells\"",  # a notebook
-    re.MULTILINE,
-)
-
-WORD = re.compile(rb"[\w\x80-\xff]+")
 
 Code = list[tuple[ast.AST, frozenset[str]]]  # with the names that are local there
 NONE: frozenset[str] = frozenset()
@@ -143,7 +124,7 @@ def discovered(paths: Sequence[str], left_out: Callable[[str], bool]) -> Discove
         skipped.append(Skipped(file, "defines only models that others contain" if inside else "defines no model"))
     candidates = sorted((root.candidate for root in roots), key=lambda c: (order[c.file], c.line))
     known = {id(one): one.candidate for one in definitions_found}
-    parts = {one.candidate: tuple(known[part] for part in known if part in built[id(one)]) for one in definitions_found}
+    parts = {one.candidate: tuple(known[part] for part in built[id(one)]) for one in definitions_found}
     return Discovery(tuple(candidates), tuple(sorted(skipped, key=lambda s: order[s.file])), parts)
 
 
@@ -162,13 +143,17 @@ def parsed(files: Sequence[str], named: Iterable[str], skipped: list[Skipped]) -
             known |= model_names(found)
             yield found
     while known and others:  # a class may derive from a model class of the tree, and another one from that
-        naming = dict.fromkeys(file for file in others if names_one(file, frozenset(name.encode() for name in known)))
+        names = frozenset(name.encode() for name in known)
+        naming = dict.fromkeys(file for file in others if names_one(file, names))
         others = [file for file in others if file not in naming]
         known = set()
         for file in naming:
-            if found := index_or_reason(file, skipped):
+            reasons: list[Skipped] = []
+            if found := index_or_reason(file, reasons):
                 known |= model_names(found)
                 yield found
+            elif derives(file, names):  # others, such as the same model for another framework, are no concern
+                skipped += reasons
 
 
 def mentions_library(file: str, skipped: list[Skipped], *, is_named: bool) -> bool | None:
@@ -179,22 +164,14 @@ def mentions_library(file: str, skipped: list[Skipped], *, is_named: bool) -> bo
         skipped.append(Skipped(file, str(error), unreadable=True))
         return None
     text = raw.replace(b"\0", b"") if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else raw  # UTF-16: a reason to give
-    wanted = any(name in text for name in LIBRARIES) and MAY_DEFINE.search(text) is not None
-    if len(raw) > SIZE_LIMIT and (wanted or is_named):
-        size, limit = len(raw) / 2**20, SIZE_LIMIT / 2**20
+    wanted = may_define_models(text)
+    most = limit_of(file)
+    if len(raw) > most and (wanted or is_named):
+        size, limit = len(raw) / 2**20, most / 2**20
         reason = f"is {size:.1f} MiB, more than the {limit:.0f} MiB that netcheck reads"
         skipped.append(Skipped(file, reason, unreadable=True))
         return None
-    return len(raw) <= SIZE_LIMIT and (wanted or is_named)
-
-
-def names_one(file: str, names: frozenset[bytes]) -> bool:
-    """Whether a file names one of some classes, and may define something."""
-    try:
-        raw = read(file)
-    except Unreadable:
-        return False
-    return not names.isdisjoint(WORD.findall(raw)) and MAY_DEFINE.search(raw) is not None
+    return len(raw) <= most and (wanted or is_named)
 
 
 def index_or_reason(file: str, skipped: list[Skipped]) -> FileIndex | None:
@@ -246,12 +223,12 @@ def out_of_reach(files: FileIndex, shown: dict[str, str]) -> Iterator[Skipped]:
     classes = [scope for scope in files.classes() if models.is_model(scope) and models.can_run(scope)]
     for scope in sorted(classes, key=lambda one: one.node.lineno):  # type: ignore[union-attr]
         assert isinstance(scope.node, ast.ClassDef)
-        what = f"line {scope.node.lineno}: class {scope.node.name} is not checked"
+        what = f"{spot(path, scope.node.lineno)}: class {scope.node.name} is not checked"
         last = files.scopes[scope.qualname][-1]
         maker = scope.parent.node if scope.parent is not None else None
         if scope is not last:
             line = getattr(last.node, "lineno", 0)
-            yield Skipped(path, f"{what}, for line {line} defines another one", beside=True)
+            yield Skipped(path, f"{what}, for {spot(path, line)} defines another one", beside=True)
         elif isinstance(maker, FunctionNode) and is_maker(scope):
             yield Skipped(path, f"{what}, for {maker.name} makes it: name a function that builds it", beside=True)
 
@@ -289,18 +266,19 @@ def instances(module: Scope, path: str, statements: Iterable[ast.stmt]) -> Itera
     yield from found.values()
 
 
-def parts_built(found: list[Definition]) -> dict[int, set[int]]:
-    """The ids of the definitions that each one builds, by its id."""
+def parts_built(found: list[Definition]) -> dict[int, dict[int, None]]:
+    """The ids of the definitions that each one builds, by its id; of a variable the class that it is made by is the first."""
     by_node = {id(one.scope.node): one for one in found if one.candidate.kind != "instance"}
-    by_variable = {(one.candidate.file, one.candidate.symbol): one for one in found if one.candidate.kind == "instance"}
+    by_variable = {(one.scope.file.path, one.candidate.symbol): one for one in found if one.candidate.kind == "instance"}
     symbols = frozenset(one.candidate.symbol for one in by_node.values())
-    return {id(one): set(parts_of(one, by_node, by_variable, symbols)) - {id(one)} if one.can_run else set() for one in found}
+    built = {id(one): dict.fromkeys(parts_of(one, by_node, by_variable, symbols)) if one.can_run else {} for one in found}
+    return {number: {part: None for part in inside if part != number} for number, inside in built.items()}
 
 
-def roots_of(found: list[Definition], built: dict[int, set[int]]) -> list[Definition]:
+def roots_of(found: list[Definition], built: dict[int, dict[int, None]]) -> list[Definition]:
     """The definitions that no other one builds; of a ring of classes that build each other, the first."""
     by_node = {id(one.scope.node): one for one in found if one.candidate.kind != "instance"}
-    inside = set().union(*built.values()) if built else set()
+    inside = {part for parts in built.values() for part in parts}
     bases = [by_node[base] for base in bases_of(found) if base in by_node]
     headless = {id(base) for base in bases if not models.can_run(base.scope)}
     inside |= {id(base) for base in bases if needs_arguments(base)} | headless
@@ -330,7 +308,7 @@ def needs_arguments(one: Definition) -> bool:
     return False
 
 
-def reach(start: Iterable[Definition], built: dict[int, set[int]], reached: set[int]) -> None:
+def reach(start: Iterable[Definition], built: dict[int, dict[int, None]], reached: set[int]) -> None:
     """Add to `reached` all that the definitions in `start` build, and what that builds."""
     pending = [id(one) for one in start]
     while pending:
@@ -356,6 +334,7 @@ def parts_of(
     helpers: set[int] = set()
     while code:
         part, own = code.pop()
+        own |= drawn_in(part)
         for node in ast.walk(part):
             if not isinstance(node, ast.Name | ast.Attribute) or root_name(node) in own:
                 continue
@@ -373,6 +352,12 @@ def parts_of(
                     elif found.node is not one.scope.node and id(found.node) not in helpers:
                         helpers.add(id(found.node))  # one that builds: _resnet(BasicBlock, ...)
                         code += building_code(found.node)
+
+
+def drawn_in(part: ast.AST) -> frozenset[str]:
+    """The names that comprehensions give to what they go over: `_` of `[Layer() for _ in range(6)]` is not the module's."""
+    targets = (node.target for node in ast.walk(part) if isinstance(node, ast.comprehension))
+    return frozenset(node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
 
 
 def building_code(node: ast.AST, own: frozenset[str] = NONE) -> Code:

@@ -36,13 +36,16 @@ def needed(module: ast.Module, symbols: Iterable[str]) -> ast.Module:
 
 
 def needed_numbers(module: ast.Module, symbols: Iterable[str]) -> set[int]:
-    """The same as numbers of statements."""
+    """The same as numbers of statements. A statement that trains is none of them, unless it alone makes what is wanted."""
     goals = {symbol.split(".")[0] for symbol in symbols}
     wanted = goals | ALWAYS
     modules = imported(module)
     changers = {node.name: changed_arguments(node) for node in module.body if isinstance(node, FunctionNode)}
-    end = max((number for number, statement in enumerate(module.body) if bound(statement) & goals), default=0)
-    kept: set[int] = set()
+    makers = {number: names for number, statement in enumerate(module.body) if (names := bound(statement) & goals)}
+    end = max(makers, default=0)
+    elsewhere = {name for number, names in makers.items() if not trains(module.body[number]) for name in names}
+    kept = {number for number, names in makers.items() if names - elsewhere}
+    wanted |= {name for number in kept for name in used(module.body[number])}
     changed = True
     while changed:
         changed = False

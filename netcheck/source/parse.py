@@ -12,6 +12,7 @@ import ast
 import codecs
 import io
 import os
+import re
 import stat
 import tokenize
 import warnings
@@ -21,6 +22,11 @@ from functools import cached_property, lru_cache
 from netcheck.source import notebook
 
 SIZE_LIMIT = 2 * 1024 * 1024  # bytes; an ast takes about a hundred times its source
+NOTEBOOK_LIMIT = 64 * 1024 * 1024  # with the pictures that are its output
+NOTEBOOK = ".ipynb"
+
+OLD_KEYWORD = re.compile(rb"\basync(?=\s*=[^=])")  # an argument of Tensor.cuda, until Python took the word
+MOST_LINES = 200  # that are read as `pass`, in a file that does not parse
 
 MOST_FILES = 16384  # that are kept: one that is parsed anew has another tree, in which no class is found again
 
@@ -36,6 +42,10 @@ class Unreadable(Exception):
     def __init__(self, reason: str, line: int | None = None) -> None:
         super().__init__(reason)
         self.line = line
+
+    def anew(self) -> Unreadable:
+        """The same without a traceback: one that is kept must not keep the frames that it passed, and what these hold."""
+        return Unreadable(str(self), self.line)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +112,7 @@ def parse(path: str) -> SourceFile:
         raise Unreadable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     found = parse_version(path, status.st_mtime_ns, status.st_size)
     if isinstance(found, Unreadable):
-        raise found.with_traceback(None)
+        raise found.anew()
     return found
 
 
@@ -110,14 +120,86 @@ def parse(path: str) -> SourceFile:
 def parse_version(path: str, modified: int, size: int) -> SourceFile | Unreadable:
     """`parse` for one version of a file. A failure is cached like a tree, so it is returned, not raised."""
     try:
-        raw = read(path)
-        if path.endswith(".ipynb"):
-            raw = notebook.to_python(raw).encode("utf-8", "surrogatepass")
+        raw = python_of(path, modified, size)
         return SourceFile(path, raw, parse_bytes(raw))
+    except Unreadable as error:
+        return error.anew()
+
+
+def legible(path: str) -> SourceFile | None:
+    """What can be read of a file that does not parse as a whole, such as one of Python 2: to look up how it calls what."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return legible_version(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=MOST_FILES)
+def legible_version(path: str, modified: int, size: int) -> SourceFile | None:
+    """`legible` for one version of a file: each line that does not parse is a `pass`, or empty."""
+    try:
+        raw = OLD_KEYWORD.sub(b"sync", python_of(path, modified, size))
+    except Unreadable:
+        return None
+    lines = raw.split(b"\n")
+    for _ in range(MOST_LINES):
+        try:
+            return SourceFile(path, raw, parse_bytes(raw))
+        except Unreadable as error:
+            place = (error.line or 0) - 1
+        if not 0 <= place < len(lines) or not (text := lines[place].lstrip()):
+            return None
+        lines[place] = b"" if text == b"pass" else lines[place][: -len(text)] + b"pass"  # empty: the rest of a statement
+        raw = b"\n".join(lines)
+    return None
+
+
+def python_of(path: str, modified: int, size: int) -> bytes:
+    """The Python of one version of a file.
+
+    Raises:
+        Unreadable: it cannot be read, or is no notebook where its name says so.
+    """
+    if not path.endswith(NOTEBOOK):
+        return read(path)
+    found = notebook_version(path, modified, size)
+    if isinstance(found, Unreadable):
+        raise found.anew()
+    raw = found.python.encode("utf-8", "surrogatepass")
+    if len(raw) > SIZE_LIMIT:
+        raise Unreadable(
+            f"holds {len(raw) / 2**20:.1f} MiB of code, more than the {SIZE_LIMIT / 2**20:.0f} MiB that netcheck reads"
+        )
+    return raw
+
+
+def notebook_at(path: str) -> notebook.Notebook | None:
+    """The notebook in a file; None if it is none, or cannot be read."""
+    if not path.endswith(NOTEBOOK):
+        return None
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    found = notebook_version(path, status.st_mtime_ns, status.st_size)
+    return None if isinstance(found, Unreadable) else found
+
+
+@lru_cache(maxsize=64)
+def notebook_version(path: str, modified: int, size: int) -> notebook.Notebook | Unreadable:
+    """One version of a notebook."""
+    try:
+        return notebook.read(read(path, NOTEBOOK_LIMIT))
     except notebook.NotANotebook as error:
         return Unreadable(f"is not a notebook: {error}")
     except Unreadable as error:
-        return error
+        return error.anew()
+
+
+def limit_of(path: str) -> int:
+    """The bytes that a file may have."""
+    return NOTEBOOK_LIMIT if path.endswith(NOTEBOOK) else SIZE_LIMIT
 
 
 def parse_bytes(raw: bytes) -> ast.Module:

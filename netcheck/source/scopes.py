@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from netcheck.source.parse import MOST_FILES, SourceFile, Unreadable, parse
+from netcheck.source.parse import MOST_FILES, SourceFile, Unreadable, legible, parse
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -164,11 +164,12 @@ class FileIndex:
 
 
 def index(path: str) -> FileIndex | None:
-    """The index of a file, or None if it cannot be parsed."""
+    """The index of a file, of what can be read of it where it does not parse; None if that is nothing."""
     try:
         return index_file(parse(path))
     except Unreadable:
-        return None
+        found = legible(path)
+        return None if found is None else index_file(found)
 
 
 @lru_cache(maxsize=MOST_FILES)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from netcheck.findings import Location
-from netcheck.source.parse import SourceFile, Unreadable, parse, read
+from netcheck.source.parse import SourceFile, Unreadable, limit_of, parse, read
 
 MARK = re.compile(r"#\s*netcheck:\s*ignore\b(?:\[(?P<selectors>[^\]\n]*)\])?", re.IGNORECASE)
 LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
@@ -72,7 +72,7 @@ def comments(file: str) -> tuple[Comment, ...]:
 def comments_of(file: str, modified: int, size: int) -> tuple[Comment, ...]:
     """`comments` for one version of a file."""
     try:
-        if b"netcheck:" not in read(file).lower():  # spares parsing almost every file
+        if b"netcheck:" not in read(file, limit_of(file)).lower():  # spares parsing almost every file
             return ()
         source = parse(file)
         return tuple(found_in(source, file))

@@ -28,6 +28,8 @@ class Target:
         module: the dotted module if it was named so, else "".
         line: where it is defined, 0 if that is not known.
         discovered: whether netcheck found it, rather than the user naming it.
+        variable: whether it is one that netcheck found to hold a model.
+        part: whether it is looked at because what builds it could not be checked: what it returns is no model's output.
     """
 
     file: str
@@ -35,6 +37,8 @@ class Target:
     module: str = ""
     line: int = 0
     discovered: bool = False
+    variable: bool = False
+    part: bool = False
 
     @property
     def name(self) -> str:
@@ -103,7 +107,8 @@ def relative(file: str, path: str) -> str:
 
 def discovered(candidate: Candidate, module: str = "") -> Target:
     """The target that a candidate is."""
-    return Target(candidate.file, candidate.symbol, module, candidate.line, discovered=True)
+    is_variable = candidate.kind == "instance"
+    return Target(candidate.file, candidate.symbol, module, candidate.line, discovered=True, variable=is_variable)
 
 
 def belongs(file: str, path: str) -> bool:

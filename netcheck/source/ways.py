@@ -55,12 +55,19 @@ def methods(scope: Scope) -> Iterator[FunctionNode]:
 
 def is_way(node: FunctionNode, known: dict[str, FunctionNode]) -> bool:
     """Whether a method gives something to a part of the model, takes something itself, and does not train."""
-    if node.name.startswith("__") or node.decorator_list or len(node.args.posonlyargs + node.args.args) < 2:
+    if node.name.startswith("__") or node.decorator_list or not takes_tensors(node):
         return False
     calls = [call for call in ast.walk(node) if isinstance(call, ast.Call)]
     if any(isinstance(call.func, ast.Attribute) and call.func.attr in UPDATES for call in calls):
         return False
     return any(is_part(call.func, node, known) and call.args for call in calls)
+
+
+def takes_tensors(node: FunctionNode) -> bool:
+    """Whether a method takes anything that may be a tensor: not only switches, `test(self, on_train=False)`."""
+    given = len(node.args.posonlyargs + node.args.args) - 1
+    nothing = [one for one in node.args.defaults if isinstance(one, ast.Constant) and one.value is None]
+    return given - len(node.args.defaults) + len(nothing) > 0
 
 
 def is_part(callee: ast.expr, node: FunctionNode, known: dict[str, FunctionNode]) -> bool:

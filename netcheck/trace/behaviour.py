@@ -26,6 +26,7 @@ _Z = torch.linspace(-8, 8, _NODES, dtype=torch.float64)
 _WEIGHTS = torch.exp(-(_Z**2) / 2) / torch.exp(-(_Z**2) / 2).sum()
 _COARSE = torch.linspace(-6, 6, 121, dtype=torch.float64)
 _COARSE_WEIGHTS = torch.exp(-(_COARSE**2) / 2) / torch.exp(-(_COARSE**2) / 2).sum()
+_FIXED = 0.02  # of the mean and the variance 0 and 1 of a self-normalizing activation
 _TAIL = (4.0, 6.0)  # where an activation that saturates is flat: far out for a unit-variance input, and still met
 _FLAT = 0.1  # share of its steepest slope below which it counts as flat there
 _QUANTUM = 0.05  # decades of variance
@@ -95,6 +96,12 @@ class Activation:
         first = int(alive.double().argmax())
         sharp = float(slopes[first].abs()) > 0.01 * self.steepest  # GELU fades out: there is no edge
         return float(grid[first - 1]) if first > 0 and sharp else None
+
+    @cached_property
+    def normalizes(self) -> bool:
+        """Whether it gives a standard Gaussian back its mean and variance, as SELU does (Klambauer et al. 2017, section 2)."""
+        second, mean, _ = self.moments(1.0)
+        return not self.linear and abs(mean) < _FIXED and abs(second - 1) < _FIXED
 
     def moments(self, variance: float, mean: float = 0.0) -> tuple[float, float, float]:
         """(second moment, mean, slope) for Gaussian pre-activations."""

@@ -20,7 +20,7 @@ from netcheck.load.randomness import preserved_random_state
 from netcheck.trace import behaviour
 from netcheck.trace.gain import Change, Layer, Network, following_activation, is_gate, recommended_square
 from netcheck.trace.kinds import Kind, is_weight_layer
-from netcheck.trace.paths import depth, plain_depth
+from netcheck.trace.paths import depth, plain_depth, unavoidable
 from netcheck.trace.question import question
 from netcheck.trace.weights import trained_matrices
 
@@ -55,6 +55,7 @@ class Diagnosis:
         remedies: the gain with each change that applies, cheapest first.
         cause: what the first sufficient change repairs (if none suffices, the one that comes closest); None inside the budget.
         layers: the weight layers on the way from the head to the input, in order.
+        beyond: what every way passes that the estimate does not model; then it is no more than a hint.
     """
 
     gain: float
@@ -63,6 +64,7 @@ class Diagnosis:
     cause: Cause | None
     layers: tuple[Node, ...]
     network: Network
+    beyond: tuple[Node, ...] = ()
 
     @property
     def remedy(self) -> float:
@@ -88,13 +90,43 @@ def diagnose(graph: Nodes) -> Diagnosis:
         network.stats.update({node: recommended(node) for node in constant})
         estimate = network.estimate()
     layers = tuple(node for node in network.layers if node is not network.head)
+    beyond = tuple(unavoidable(graph, is_beyond))
     budget = WARN + (RESIDUAL_SLACK if plain_depth(graph) < depth(graph) / 2 else 0.0)
     if abs(estimate.gain) <= budget:
-        return Diagnosis(estimate.gain, budget, {}, None, layers, network)
-    remedies = {cause: network.estimate(change).gain for cause, change in changes(network).items()}
+        return Diagnosis(estimate.gain, budget, {}, None, layers, network, beyond)
+    remedies = with_each_change(network)
     sufficient = [cause for cause, gain in remedies.items() if abs(gain) <= WARN]
     cause = sufficient[0] if sufficient else min(remedies, key=lambda cause: abs(remedies[cause]), default=None)
-    return Diagnosis(estimate.gain, budget, remedies, cause, layers, network)
+    return Diagnosis(estimate.gain, budget, remedies, cause, layers, network, beyond)
+
+
+def is_beyond(node: Node) -> bool:
+    """Whether the estimate does not model an operation: what it does to a gradient depends on more than means and variances."""
+    if node.kind in (Kind.SOFTMAX, Kind.UNKNOWN, Kind.SCRIPT, Kind.RECURRENT, Kind.RANDOM):
+        return True
+    divides = node.kind is Kind.GATE and node.function in ("div", "truediv", "true_divide", "divide")
+    return divides and len([source for source in node.inputs if source.carries]) > 1
+
+
+def with_each_change(network: Network) -> dict[Cause, float]:
+    """The gain with each single change that applies, cheapest first."""
+    return {cause: network.estimate(change).gain for cause, change in changes(network).items()}
+
+
+@question
+def remedies(graph: Nodes) -> Mapping[Cause, float]:
+    """The gain with each single change that applies, inside the budget too."""
+    diagnosed = diagnosis(graph)
+    if diagnosed.cause is not None:
+        return diagnosed.remedies
+    with preserved_random_state():
+        return with_each_change(diagnosed.network)
+
+
+def spent(graph: Nodes, cause: Cause) -> float:
+    """The decades of the budget that a change would give back; 0 where it does not apply or gives none."""
+    gain = diagnosis(graph).gain
+    return max(0.0, abs(gain) - abs(remedies(graph).get(cause, gain)))
 
 
 def constant_layers(network: Network) -> dict[Node, float]:

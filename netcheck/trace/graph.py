@@ -48,6 +48,7 @@ class ModelGraph(Nodes):
         tensors: "fake" if nothing was computed, "real" if forward needed values.
         example: the arguments (args, kwargs) that forward was run on.
         again: traces the same call in training mode, or in eval mode.
+        is_part: whether another model holds this one: what it returns is not the output of a model.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class ModelGraph(Nodes):
         super().__init__(model, recording)
         self.tensors = tensors
         self.example = example
+        self.is_part = False
         self._again = again
         self._in_mode: dict[bool, ModelGraph] = {}
         classify(self)
@@ -167,7 +169,7 @@ class ModelGraph(Nodes):
         if training not in self._in_mode:
             assert self._again is not None, "the graph was traced"
             twin = self._again(self, training)
-            twin.origin = self.origin
+            twin.origin, twin.is_part = self.origin, self.is_part
             self._in_mode[training] = twin
         return self._in_mode[training]
 

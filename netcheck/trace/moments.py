@@ -128,7 +128,8 @@ def activated(node: Node, given: Mapping[Node, Moments], activation: Activation 
 def rectified(activation: Activation, second: float, shared: float, mean: float) -> Moments:
     """The moments after an activation; what a rectifier lets through is the rectified part of sums to come."""
     positive = second if activation.saturates_low and not activation.saturates_high else 0.0
-    return Moments(second, min(max(shared, mean**2), second), mean, positive, mean if positive else 0.0)
+    square = mean * mean  # infinite, where a power would raise
+    return Moments(second, min(max(shared, square), second), mean, positive, mean if positive else 0.0)
 
 
 def expected_maximum(pieces: int) -> float:

@@ -91,16 +91,16 @@ def plain_depth(graph: Nodes) -> int:
 
 def longest_run(graph: Nodes, test: Test, reset: Test) -> list[Node]:
     """The longest sequence of nodes that pass `test` on one way, with no node that passes `reset` between them."""
-    best: list[Node] = []
+    best: Node | None = None
     length: dict[Node, int] = {}
     before: dict[Node, Node | None] = {}
     for node in ways(graph):
         longest = max(sources(node), key=lambda source: length[source], default=None)
         length[node] = 0 if reset(node) else (length[longest] if longest is not None else 0) + test(node)
         before[node] = None if reset(node) else longest
-        if test(node) and length[node] > len(best):
-            best = _trail(node, before, test)
-    return best
+        if test(node) and length[node] > (length[best] if best is not None else 0):
+            best = node
+    return _trail(best, before, test) if best is not None else []
 
 
 def _trail(end: Node, before: dict[Node, Node | None], test: Test) -> list[Node]:

@@ -22,6 +22,7 @@ from torch import nn
 from netcheck.findings import Location
 from netcheck.source.locate import Definition, Step, locate_child, locate_parameter
 from netcheck.source.places import class_definitions
+from netcheck.torch_versions import forward_of
 from netcheck.trace.frames import is_users
 
 _NAME = re.compile(r"""\['([^']*)'\]|\["([^"]*)"\]|\[([^]]*)\]|([^.\[\]]+)""")  # of a path: blocks.0.layers[1], heads['a']
@@ -51,7 +52,7 @@ def _called(file: str, code: CodeType, instruction: int) -> Location:
 
 def parameter(model: nn.Module, name: str) -> Location | None:
     """Where the user's forward names an argument; None if forward is not the user's."""
-    code = getattr(inspect.unwrap(type(model).forward), "__code__", None)
+    code = getattr(inspect.unwrap(forward_of(type(model))), "__code__", None)
     if code is None or not is_users(code):
         return None
     return locate_parameter(Definition(code.co_filename, code.co_qualname, code.co_firstlineno), name)

@@ -31,6 +31,7 @@ from netcheck.torch_versions import (
     DataDependentOutputException,
     DispatchMode,
     TorchFunctionMode,
+    gradients_kept_on,
     mode_popped,
     uncompiled,
     unset_fake_temporarily,
@@ -244,8 +245,18 @@ class Recorder(TorchFunctionMode):
         if function.__name__ == "CheckpointFunction" and function.__module__ == "torch.utils.checkpoint":
             inner, _preserve_rng_state, *inputs = args
             return inner(*inputs)
-        if any(callable(arg) and not isinstance(arg, torch.Tensor) for arg in args):
-            return function.forward(torch.autograd.function.FunctionCtx(), *args, **kwargs)  # it runs what it is given
+        if function.__name__ == "_NoopSaveInputs" and function.__module__ == "torch.utils.checkpoint":  # until torch 2.11
+            with mode_popped():
+                return self._run(function.__name__, run, args, kwargs)
+        if any(callable(arg) and not isinstance(arg, torch.Tensor) for arg in args):  # it runs what it is given
+            context = (
+                []
+                if function.setup_context is not torch.autograd.Function.setup_context
+                else [torch.autograd.function.FunctionCtx()]
+            )
+            # It runs without gradients and makes up for that in backward, or is made so by PyTorch.
+            with gradients_kept_on(function.forward):
+                return function.forward(*context, *args, **kwargs)
         with mode_popped():
             result = self._run(function.__name__, run, args, kwargs)
         return self._scribe.add("call_function", AutogradCall(function), args, kwargs, result)

@@ -8,17 +8,21 @@ trace(model, args, kwargs) -> ModelGraph
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
 from netcheck.errors import TraceError
+from netcheck.load.randomness import seed_all
 from netcheck.load.untouched import untouched
 from netcheck.trace.attempts import attempt_fake, attempt_real, can_run_for_real, materialized
 from netcheck.trace.graph import ModelGraph
 from netcheck.trace.leaves import unwrapped
+from netcheck.trace.record import Recorder
 from netcheck.trace.selftest import require_hearing
+
+SEED = 0  # what forward's own draws begin from
 
 
 def trace(
@@ -27,6 +31,7 @@ def trace(
     kwargs: Mapping[str, Any] | None = None,
     *,
     training: bool | None = None,
+    seed: int = SEED,
 ) -> ModelGraph:
     """Record what `model(*args, **kwargs)` does as a graph.
 
@@ -35,9 +40,11 @@ def trace(
         args: positional arguments of forward: tensors, or containers of tensors at any nesting.
         kwargs: keyword arguments of forward.
         training: record it as after `model.train(training)`; None: in its present mode.
+        seed: what forward's own draws begin from.
 
     Returns:
-        The graph. The model, its state and all random number generators are bit for bit as before.
+        The graph. What forward draws, and the way that it takes by chance, is the same each time. The model, its state and
+        all random number generators are bit for bit as before.
 
     Raises:
         TraceError: forward raised; the error names the operation, its arguments' shapes and the user's line.
@@ -45,15 +52,20 @@ def trace(
     """
     require_hearing()
     with untouched():
-        return _traced(unwrapped(model), tuple(args), dict(kwargs or {}), training)
+        return _traced(unwrapped(model), tuple(args), dict(kwargs or {}), training, seed)
 
 
-def _traced(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> ModelGraph:
+def _traced(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None, seed: int) -> ModelGraph:
     model = materialized(model, args, kwargs)
+
+    def attempt(kind: Callable[..., Recorder], **options: bool) -> Recorder:
+        seed_all(seed)
+        return kind(model, args, kwargs, training=training, **options)
+
     try:
-        recorder = attempt_fake(model, args, kwargs, training=training)
+        recorder = attempt(attempt_fake)
         if recorder.recording.lost:
-            recorder = attempt_fake(model, args, kwargs, hear_all=True, training=training)
+            recorder = attempt(attempt_fake, hear_all=True)
         if not recorder.needs_values:
             return ModelGraph(model, recorder.recording, tensors="fake", example=(args, kwargs), again=again)
         error = TraceError(
@@ -64,9 +76,9 @@ def _traced(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], tra
         error = failure
     if not can_run_for_real(model):
         raise error
-    recorder = attempt_real(model, args, kwargs, training=training)
+    recorder = attempt(attempt_real)
     if recorder.recording.lost:
-        recorder = attempt_real(model, args, kwargs, hear_all=True, training=training)
+        recorder = attempt(attempt_real, hear_all=True)
     return ModelGraph(model, recorder.recording, tensors="real", example=(args, kwargs), again=again)
 
 

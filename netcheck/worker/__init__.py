@@ -17,10 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from netcheck import baseline, engine
 from netcheck import progress as watching
 from netcheck.errors import UsageError
+from netcheck.figures.unchecked import Reason, Unchecked
 from netcheck.findings import INTERRUPTED, Location, Report
 from netcheck.launch import launched
 from netcheck.load.specs import parse_spec
@@ -32,6 +34,8 @@ from netcheck.worker.cache import opened
 from netcheck.worker.child import Worker
 from netcheck.worker.limits import Limits
 from netcheck.worker.pool import ENGINE, FORKS, Event, check_all
+
+NOT_BUILT = (Reason.PACKAGE, Reason.IMPORT, Reason.ARGUMENTS, Reason.BUILD)
 
 __all__ = ["Event", "Interrupted", "Keeper", "Limits", "check_all", "check_targets"]
 
@@ -76,20 +80,27 @@ def check_targets(settings: Settings, progress: Callable[[Event], None] | None =
 
 
 class Finished:
-    """Tells of reports in their order, each when all before it are there; of what several say, the first in full."""
+    """Tells of reports in their order, each when all before it are there; of what several say, the first in full.
+
+    That a variable holds no model waits for the end: its class may be checked by itself.
+    """
 
     def __init__(self) -> None:
         """Begin with none told of."""
-        self.before = 0  # reports that an earlier call told of, of other targets
+        self.earlier: list[Report] = []  # of targets that are done with
+        self.variables: set[str] = set()
         self.count = 0
         self.said: dict[tuple[str, Location | None], Report] = {}  # imports that failed
 
-    def __call__(self, reports: Sequence[Report | None]) -> None:
-        """Tell of those of `reports` that it has not told of, up to the first that is not there yet."""
-        while (place := self.count - self.before) < len(reports) and (report := reports[place]) is not None:
+    def __call__(self, reports: Sequence[Report | None] = (), *, last: bool = False) -> None:
+        """Tell of those of `reports` that it has not told of, up to the first that is not there yet, or waits."""
+        every = [*self.earlier, *reports]
+        while self.count < len(every) and (report := every[self.count]) is not None:
+            if report.unchecked is not None and report.target in self.variables and not last:
+                return
             self.count += 1
             self.shorten(report)
-            watching.finished(report, self.before + len(reports))
+            watching.finished(report, len(every))
 
     def shorten(self, report: Report) -> None:
         """Say of an import that failed before only that it did."""
@@ -115,8 +126,9 @@ def with_parts(
         Interrupted: the run is to end now.
     """
     finished = Finished()
+    finished.variables = {target.name for target in targets if target.variable}
     wave, reports = targets, list[Report]()
-    failed: list[Target] = []
+    failed: dict[Target, Report] = {}
     sound: list[Target] = []
     while wave:
         try:
@@ -126,19 +138,55 @@ def with_parts(
             raise
         reports += new
         for target, report in zip(wave, new, strict=True):
-            (failed if report.summary is None else sound).append(target)
-        wave = untried(failed, sound, parts)
+            if report.summary is None:
+                failed[replace(target, part=False)] = report
+            else:
+                sound.append(replace(target, part=False))
+        wave = [as_part(one, failed, parts) for one in untried(list(failed), sound, parts)]
+        finished.variables |= {target.name for target in wave if target.variable}
+    stood_for(failed, sound, parts)
+    finished(last=True)
     return reports
 
 
-def untried(failed: Sequence[Target], sound: Sequence[Target], parts: Mapping[Target, Sequence[Target]]) -> list[Target]:
-    """The parts of models that failed which stand in no sound one and were not tried themselves."""
-    known = {*failed, *sound}
-    pending = list(sound)
+def as_part(target: Target, failed: Iterable[Target], parts: Mapping[Target, Sequence[Target]]) -> Target:
+    """A part of what failed, as such; the class of a variable is that variable's model and no part of it."""
+    holders = [one for one in failed if target in parts.get(one, ())]
+    return replace(target, part=not all(one.variable and model_of(one, parts) == target for one in holders))
+
+
+def model_of(variable: Target, parts: Mapping[Target, Sequence[Target]]) -> Target | None:
+    """The class that a variable is made by; None where another variable is in it."""
+    first = next(iter(parts.get(variable, ())), None)
+    return None if first is None or first.variable else first
+
+
+def stood_for(failed: Mapping[Target, Report], sound: Sequence[Target], parts: Mapping[Target, Sequence[Target]]) -> None:
+    """Take variables that could not be built for checked where the classes that they are made by are."""
+    known = closure(sound, parts)
+    for target, report in failed.items():
+        kind = model_of(target, parts) if target.variable else None
+        if kind in known and report.unchecked is not None and report.unchecked.reason in NOT_BUILT:
+            assert kind is not None
+            why = "; ".join(found.message for found in report.findings)
+            report.skipped.append(f"{kind.symbol} is checked in its place, for {why}")
+            report.unchecked = None
+            report.findings.clear()
+
+
+def closure(targets: Sequence[Target], parts: Mapping[Target, Sequence[Target]]) -> set[Target]:
+    """Some models and all that they are built from."""
+    known, pending = set(targets), list(targets)
     while pending:
         inside = [one for one in parts.get(pending.pop(), ()) if one not in known]
         known.update(inside)
         pending += inside
+    return known
+
+
+def untried(failed: Sequence[Target], sound: Sequence[Target], parts: Mapping[Target, Sequence[Target]]) -> list[Target]:
+    """The parts of models that failed which stand in no sound one and were not tried themselves."""
+    known = {*failed, *closure(sound, parts)}
     every = (one for target in failed if target.discovered for one in parts.get(target, ()))
     return [one for one in dict.fromkeys(every) if one not in known]
 
@@ -174,7 +222,7 @@ def checked(
     if cache:
         cache.prune()
     done = [report for report in reports if report is not None]
-    finished.before += len(done)
+    finished.earlier += done
     return done
 
 
@@ -185,7 +233,7 @@ def one_by_one(reports: Iterable[Report]) -> Generator[Report, None, None]:
 
 def unfinished(target: Target) -> Report:
     """The report on a target that was not checked any more."""
-    return Report(target.symbol, target=target.name, skipped=[INTERRUPTED])
+    return Report(target.symbol, target=target.name, skipped=[INTERRUPTED], unchecked=Unchecked(Reason.ENDED))
 
 
 def require_one(targets: Sequence[Target], settings: Settings) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import netcheck
 from netcheck.errors import UsageError
+from netcheck.figures.unchecked import Reason
 from netcheck.findings import Evidence, Report
 from netcheck.source.targets import Target
 from netcheck.worker import outcome, processes
@@ -32,6 +33,11 @@ TAIL = 16 * 1024  # bytes kept of what a child printed
 MEASURING = ("probe", "remedies")  # phases after which only figures are missing
 POLL = 0.05  # seconds between two looks at its memory
 EVERY = 10  # of these looks, one is at what it started as well
+
+
+def new_path() -> str:
+    """Where a folder for temporary files is to be made: known before it is there, should a signal come in between."""
+    return os.path.join(tempfile.gettempdir(), f"netcheck-{secrets.token_hex(8)}")
 
 
 class WorkerDied(Exception):
@@ -74,7 +80,8 @@ class Worker:
             WorkerDied: it ended instead.
         """
         self.mark = secrets.token_hex(16)
-        self.scratch = tempfile.mkdtemp(prefix="netcheck-")  # for what torch writes when it is imported
+        self.scratch = new_path()  # for what torch writes when it is imported
+        os.mkdir(self.scratch, 0o700)
         self.tail.clear()
         pipes = [os.pipe() for _ in range(5)]
         (commands, self.commands), *from_child = pipes
@@ -135,8 +142,9 @@ class Worker:
         started = time.monotonic()
         self.tail.clear()
         trace = Trace()
-        scratch = tempfile.mkdtemp(prefix="netcheck-")
+        scratch = new_path()
         try:
+            os.mkdir(scratch, 0o700)
             send(self.commands, Command(target, settings, limits.memory, scratch))
             self.watch(trace, started, limits, on_phase)
         except (WorkerDied, BrokenPipeError):
@@ -288,15 +296,15 @@ class Worker:
             text = f"it ran {seconds:.1f} s, the limit is {limits.seconds:g} s"
             evidence = Evidence(round(seconds, 3), "s", text, limits.seconds)
             what = f"did not end within {limits.seconds:g} s{phase}"
-            return outcome.crash_report(target, what, "end the loop, or give it more time with --timeout", evidence, faults)
+            help = "end the loop, or give it more time with --timeout"
+            return outcome.crash_report(target, what, help, evidence, faults, Reason.TIME)
         if trace.stopped == "memory":
             gib = 2.0**30
             text = f"it held {trace.peak / gib:.2f} GiB, the limit is {limits.memory / gib:.2f} GiB"
             evidence = Evidence(trace.peak, "B", text, limits.memory)
             what = f"took more than {limits.memory / gib:.2f} GiB of memory{phase}"
-            return outcome.crash_report(
-                target, what, "build a smaller model, or give it more memory with --memory", evidence, faults
-            )
+            help = "build a smaller model, or give it more memory with --memory"
+            return outcome.crash_report(target, what, help, evidence, faults, Reason.MEMORY)
         status = "took its worker with it" if trace.status is None else processes.describe_status(trace.status)
         if trace.broken:
             status += ", after writing into descriptors that are not its own"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from netcheck.errors import NeedsArguments, NetcheckError
+from netcheck.figures.unchecked import Reason, Unchecked
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
 from netcheck.load.guard import NotAModel
 from netcheck.load.raised import describe, is_installed, user_line
@@ -27,10 +28,12 @@ def report_of(target: Target, error: BaseException, seconds: float = 0.0) -> Rep
         report.skipped.append(f"{target.name}: {error}")  # netcheck's own mistake: nobody asked for it
     elif isinstance(error, NetcheckError) and error.code:
         report.findings.append(finding_of(error, target))
+        report.unchecked = Unchecked(error.reason, error.package)
     else:
         message = f"checking {target.symbol} raised {describe(error)}"
         help = "run the model by itself first: it must not raise this"
         report.findings.append(crashed(message, help, user_line(error) or place_of(target)))
+        report.unchecked = Unchecked(Reason.DEFECT)
     return report
 
 
@@ -52,7 +55,9 @@ def finding_of(error: NetcheckError, target: Target) -> Finding:
     )
 
 
-def crash_report(target: Target, what: str, help: str, evidence: Evidence, faults: str = "") -> Report:
+def crash_report(
+    target: Target, what: str, help: str, evidence: Evidence, faults: str = "", reason: Reason = Reason.CRASHED
+) -> Report:
     """The report for a target whose process ended, or was ended, without one.
 
     Args:
@@ -61,11 +66,12 @@ def crash_report(target: Target, what: str, help: str, evidence: Evidence, fault
         help: what to do about it.
         evidence: how long it ran, or how much memory it took.
         faults: the stack that the process left, innermost call first.
+        reason: the same by class.
     """
     place = place_in(faults)
     message = f"{target.symbol}: {what}" + (f" while in {place.function}" if place and place.function else "")
     finding = crashed(message, help, place or place_of(target), evidence)
-    return Report(target.symbol, [finding], target=target.name)
+    return Report(target.symbol, [finding], target=target.name, unchecked=Unchecked(reason))
 
 
 def completed(known: Sequence[Report], fault: Report, *, measuring: bool = False, ignored: Sequence[str] = ()) -> Report:

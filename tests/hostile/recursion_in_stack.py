@@ -1,4 +1,4 @@
-# expect: NC007: died of SIGSEGV
+# expect: (NC007: died of SIGSEGV|checked)
 import sys
 
 sys.setrecursionlimit(10**8)

@@ -48,10 +48,34 @@ def test_standing_in_line_for_a_processor_does_not_count(monkeypatch: pytest.Mon
 
 def test_waiting_counts_a_third(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, deadline = Clock(monkeypatch), Deadline(2.0)
-    clock.passes(cpu=0.1, waiting=3.0)
+    for _ in range(3):
+        clock.passes(cpu=0.01, waiting=1.0)
+        deadline.check(furthest=False)
     assert deadline.used == pytest.approx(0.5)
-    clock.passes(waiting=3.0)
+    for _ in range(3):
+        clock.passes(waiting=1.0)
+        deadline.check(furthest=True)
     assert deadline.is_over
+
+
+def test_a_machine_that_stands_still_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, deadline = Clock(monkeypatch), Deadline(2.0)
+    clock.passes(cpu=0.1, waiting=1000.0)
+    assert deadline.used == pytest.approx(1 / 3 / 2)
+
+
+def test_a_machine_that_stands_still_and_counts_that_as_computing_ends_no_first_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, deadline = Clock(monkeypatch), Deadline(2.0)
+    clock.passes(cpu=1000.0)
+    deadline.check(furthest=False)
+    assert deadline.used == 0.5
+    clock.passes(cpu=1.0)  # but what computes again and again is ended
+    assert deadline.is_over
+    clock.passes(cpu=2.0)
+    deadline.check(furthest=True)
+    clock.passes(cpu=1.0)
+    with pytest.raises(OutOfTime):
+        deadline.check(furthest=True)
 
 
 def test_the_system_tells_how_long_a_thread_stood_in_line() -> None:

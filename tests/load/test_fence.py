@@ -136,6 +136,22 @@ def test_a_variable_that_was_left_out_is_told_so(tmp_path, monkeypatch):
     assert "line 3, which would make it, was left out (opens a connection: example.com)" in finding.message
 
 
+def test_a_model_that_only_a_loop_makes_which_trains_it_is_checked(tmp_path, monkeypatch):
+    script = """\
+import torch
+from torch import nn
+
+WIDTHS = (8, 16)
+for width in WIDTHS:
+    model = nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 2))
+    model(torch.randn(8, 4)).sum().backward()
+"""
+    (tmp_path / "net.py").write_text(script)
+    reports, _ = check(tmp_path, monkeypatch, "net.py")
+    assert reports["net"].summary.parameters == 4 * 8 + 8 + 8 * 2 + 2, "the first that the loop makes"
+    assert [(one.line, one.trains) for one in reports["net"].left_out] == [(5, True)]
+
+
 def test_training_of_an_imported_file_is_named_with_its_file(looked_at):
     reports, _ = looked_at
     assert "trains_itself.py line 2 (trains: backward(), at line 3)" in str(reports["trains_in_an_import"])

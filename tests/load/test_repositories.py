@@ -395,3 +395,126 @@ def test_weights_that_are_not_there_are_done_without(tmp_path, monkeypatch):
     assert "words.pt is not there" in sized.findings[0].message
     with pytest.raises(FileNotFoundError):
         torch.load("absent.pth")
+
+
+DEEP = """
+import torch
+from torch import nn
+
+def deep():
+    return nn.Sequential(*(part for _ in range(14) for part in (nn.Linear(32, 32), nn.ReLU())), nn.Linear(32, 4))
+
+class Fresh(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = deep()
+
+    def forward(self, x):
+        return self.net(x)
+
+class Trained(Fresh):
+    def __init__(self):
+        super().__init__()
+        self.net.load_state_dict(torch.load("absent.pth"))
+"""
+
+
+@pytest.mark.parametrize("probe", [False, True])
+def test_of_weights_that_are_not_there_nothing_is_a_warning(tmp_path, monkeypatch, probe):
+    (tmp_path / "m.py").write_text(DEEP)
+    monkeypatch.chdir(tmp_path)
+    fresh, trained = (check_target(target, Settings(probe=probe)) for target in expand(["m.py"]).targets)
+    assert "NC501" in [one.code for one in fresh.at_least("warning")]
+    assert not trained.at_least("warning")
+    assert any("the weights that it loads are not here" in one.evidence.text for one in trained)
+
+
+OPTIONAL = """
+import torch
+from torch import nn
+
+class Labelled(nn.Module):
+    def __init__(self, width=16, num_classes=None):
+        super().__init__()
+        self.read, self.tell = nn.Linear(12, width), nn.Linear(width, 2)
+        if num_classes is not None:
+            self.label = nn.Embedding(num_classes, width)
+
+    def forward(self, x, y):
+        x = self.read(x)
+        if y is not None:
+            x = x + self.label(y)
+        return self.tell(x)
+
+class Fails(nn.Module):
+    def __init__(self, width=16):
+        super().__init__()
+        self.read = nn.Linear(12, width)
+
+    def forward(self, x):
+        return self.absent(x)
+"""
+
+
+def test_where_defaults_do_not_run_a_model_is_built_as_its_project_does(tmp_path, monkeypatch):
+    (tmp_path / "m.py").write_text(OPTIONAL)
+    (tmp_path / "train.py").write_text("from m import Labelled\n\ndef main():\n    model = Labelled(num_classes=7)\n")
+    monkeypatch.chdir(tmp_path)
+    reports = {target.symbol: check_target(target, Settings(probe=False)) for target in expand(["m.py"]).targets}
+    assert str(reports["Labelled"].construction) == "Labelled(num_classes=7), as train.py:4 does"
+    assert reports["Labelled"].summary is not None
+    assert reports["Fails"].summary is None
+    assert "absent" in next(iter(reports["Fails"])).message
+
+
+def test_a_factory_that_reads_its_options_needs_arguments(tmp_path, monkeypatch):
+    text = "from torch import nn\n\ndef make(**options) -> nn.Module:\n    return nn.Linear(options['width'], 2)\n"
+    (tmp_path / "m.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    (report,) = (check_target(target, Settings(probe=False)) for target in expand(["m.py"]).targets)
+    assert report.unchecked is not None
+    assert report.unchecked.reason == "needs arguments"
+    assert not report.at_least("warning")
+    assert "make cannot be built without width" in next(iter(report)).message
+
+
+def test_no_argument_is_blamed_for_what_was_removed(tmp_path, monkeypatch):
+    text = "import time\nfrom torch import nn\n\nclass Net(nn.Module):\n    def __init__(self, width):\n"
+    text += "        super().__init__()\n        self.began, self.fc = time.clock(), nn.Linear(width, 2)\n\n"
+    text += "    def forward(self, x):\n        return self.fc(x)\n"
+    (tmp_path / "m.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    (report,) = (check_target(target, Settings(probe=False)) for target in expand(["m.py"]).targets)
+    assert "time.clock was removed in Python 3.8" in next(iter(report)).help
+    assert "width" not in next(iter(report)).message
+
+
+COPIED = """
+from torch import nn
+
+class Segment(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.head = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 2, 1)
+        for layer in (self.one, self.two):
+            layer.weight.data.zero_()
+
+    def forward(self, x):
+        return self.head(self.two(self.one(x).relu()).relu())
+
+class Copied(Segment):
+    def copy_from(self, trained):
+        for own, other in zip((self.one, self.two), trained.features):
+            own.weight.data = other.weight.data
+"""
+
+
+def test_of_weights_that_a_method_copies_nothing_is_a_warning(tmp_path, monkeypatch):
+    (tmp_path / "m.py").write_text(COPIED)
+    monkeypatch.chdir(tmp_path)
+    copied, plain = (
+        check_target(load_target, Settings(probe=False)) for load_target in expand(["m.py:Copied", "m.py:Segment"]).targets
+    )
+    assert "NC502" in [one.code for one in plain.at_least("warning")]
+    assert not copied.at_least("warning")
+    assert "NC502" in [one.code for one in copied]

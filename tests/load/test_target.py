@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from netcheck.errors import LoadError, NeedsArguments
-from netcheck.findings import Location
+from netcheck.findings import Construction, GivenArgument, Location
 from netcheck.load.arguments import needs_arguments, required
 from netcheck.load.target import NotAModel, load
 from netcheck.source.places import built_at
@@ -277,6 +277,12 @@ def test_the_lines_of_the_help_work_as_they_are(project):
     write_all(project, {"m.py": text})
     net = type(load("m.py:Net").model)
     error = needs_arguments(net, "m.py:Net", required(net), Location("m.py", 4))
+    assert "width and bias are an example of what the annotation says" in error.help
+    assert "return Net(width=64, bias=True)" in error.help
+    given = (GivenArgument("width", "64", "train.py:40"), GivenArgument("bias", "True"))
+    error = needs_arguments(net, "m.py:Net", required(net), Location("m.py", 4), Construction("Net(...)", arguments=given))
+    assert "width is as in train.py:40, bias is guessed" in error.help
+    assert error.kwargs_wanted == {"width": 64, "bias": True}
     lines = textwrap.dedent(error.help.split(":\n\n", 1)[1])
     write_all(project, {"m.py": text + "\n" + lines})
     sys.modules.pop("m", None)

@@ -135,6 +135,23 @@ def test_what_cannot_be_run_at_all_is_named(tmp_path, monkeypatch):
     assert "Bag defines no forward" in finding.message
 
 
+TRAINER = """
+class Trainer(nn.Module):
+    def __init__(self, data, width):
+        super().__init__()
+        self.net, self.data = nn.Linear(data.shape[1], width), data
+
+    def test(self, on_train=False):
+        return self.net(self.data[:4] if on_train else self.data[4:])
+"""
+
+
+def test_a_method_that_takes_switches_alone_is_no_way_in(tmp_path, monkeypatch):
+    (finding,) = checked(tmp_path, monkeypatch, TRAINER).findings
+    assert finding.severity == "info"
+    assert "Trainer defines no forward" in finding.message
+
+
 class Pair(nn.Module):
     def __init__(self):
         super().__init__()

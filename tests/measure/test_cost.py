@@ -331,16 +331,19 @@ config = LlamaConfig(vocab_size=32000, hidden_size=8192, intermediate_size=28672
 with torch.device("meta"):
     model = LlamaForCausalLM(config)
 ids = torch.zeros(1, 2048, dtype=torch.long)
+trace(model, (ids,))
+start = time.process_time()
 graph = trace(model, (ids,))
-start = time.perf_counter()
+traced = time.process_time() - start
 found = cost(graph, (ids,))
-print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+print((time.process_time() - start - traced) / traced, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
       found.parameters, found.forward, len(found.uncounted))
 """
 
 
 @pytest.mark.slow
-def test_llama_70b_within_5_seconds_and_1_5_gigabytes() -> None:
+def test_llama_70b_costs_less_than_a_second_trace_and_1_5_gigabytes() -> None:
+    """As CPU time; a trace takes 1.4 s, the cost 0.65 s."""
     run = subprocess.run(
         [sys.executable, "-c", LLAMA],
         capture_output=True,
@@ -348,8 +351,8 @@ def test_llama_70b_within_5_seconds_and_1_5_gigabytes() -> None:
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    seconds, memory, parameters, forward, uncounted = map(float, run.stdout.split())
-    assert seconds < 5
+    traces, memory, parameters, forward, uncounted = map(float, run.stdout.split())
+    assert traces < 1
     assert memory < 1.5e9
     assert parameters == pytest.approx(4 * 69e9, rel=0.01)
     assert forward == pytest.approx(2 * 69e9 * 2048, rel=0.06)  # and attention

@@ -12,6 +12,7 @@ from torch import nn
 import netcheck
 from netcheck.errors import BackwardError
 from netcheck.findings import Severity
+from netcheck.measure import passes
 from netcheck.measure.gradients import probe
 from netcheck.trace.run import trace
 from tests.trace.replay import module
@@ -82,3 +83,14 @@ def test_a_net_is_trained_from_the_result_that_can_be() -> None:
         return Refuses.apply(y), self.head(y)
 
     assert probe(trace(net(two), (X,)), (X,), device="cpu").gain > -3
+
+
+def test_what_netcheck_itself_raises_in_a_pass_is_no_fault_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = compile("def broken(*_, **__): raise KeyError('node')", passes.__file__, "exec")
+    names: dict[str, Any] = {}
+    exec(source, names)
+    monkeypatch.setattr(passes.Stage, "run", names["broken"])
+    report = netcheck.check(net(lambda self, x: self.head(torch.relu(self.linear(x)))), X, device="cpu")
+    (found,) = [found for found in report if found.code in ("NC006", "NC008")]
+    assert found.code == "NC008"
+    assert "KeyError: 'node' at passes.py:1, which is no fault of the model" in found.message

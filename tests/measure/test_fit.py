@@ -13,6 +13,7 @@ from netcheck.measure.axes import BatchAxes
 from netcheck.measure.cost import cost
 from netcheck.measure.fit import cost_on_device, most_samples
 from netcheck.measure.size import Size
+from netcheck.torch_versions import version
 from netcheck.trace import trace
 from tests.zoo import declare_torchvision_operators
 
@@ -203,6 +204,7 @@ def test_a_batch_that_takes_too_much_to_run_is_carried_on_from_small_ones(monkey
     assert "carried on from batches of 2 and 4" in str(report)
 
 
+@pytest.mark.skipif(version() < (2, 12), reason="torch counts no FLOPs of grouped queries until 2.11")
 def test_a_mixture_of_experts_of_transformers_costs_at_any_batch() -> None:
     declare_torchvision_operators()
     transformers = pytest.importorskip("transformers")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,7 @@ from netcheck.measure.gradients import probe
 from netcheck.measure.passes import Stage
 from netcheck.measure.summary import homogeneity
 from netcheck.trace.run import trace
+from tests.trace.replay import module
 
 
 class Witness:
@@ -129,6 +131,26 @@ def test_token_ids_start_at_their_embedding() -> None:
     found = measured(model, torch.randint(0, 3, (4, 9)))
     assert found.gain == pytest.approx(-2.0, abs=1e-5)
     assert found.fresh_inputs
+
+
+class Frozen(nn.Module):
+    """Reads a table of vectors that does not learn."""
+
+    def __init__(self, reader: nn.Module, width: int) -> None:
+        super().__init__()
+        self.table, self.reader, self.head = nn.Embedding.from_pretrained(torch.randn(30, 16)), reader, nn.Linear(width, 2)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        value = self.reader(self.table(ids))
+        return self.head(value[1][-1] if isinstance(value, tuple) else value.mean(1))
+
+
+@pytest.mark.parametrize(
+    ("reader", "width"), [(nn.GRU(16, 8, batch_first=True), 8), (nn.Linear(16, 8), 8), (nn.Identity(), 16)], ids=repr
+)
+def test_a_table_that_is_frozen_is_no_place_where_a_gradient_should_arrive(reader: nn.Module, width: int) -> None:
+    found = measured(Frozen(reader, width), torch.randint(0, 30, (8, 5)))
+    assert abs(found.gain) < 1.5
 
 
 def test_a_head_that_starts_at_zero_is_healthy() -> None:
@@ -240,6 +262,22 @@ def test_parameters_that_are_cut_off() -> None:
             return self.second(self.first(x).detach() * self.scale.data)
 
     assert measured(Detached(), torch.randn(4, 4)).unreached == ("scale", "first.weight", "first.bias")
+
+
+@pytest.mark.parametrize(
+    ("forward", "all_learn"),
+    [
+        (lambda self, x: self.head(self.body(x).relu()), True),
+        (lambda self, x: self.head(self.body(x).relu()) + 0.0 * self.head(x), True),
+        (lambda self, x: self.head((self.body(x) * 0.0 + x).relu()), False),
+        (lambda self, x: self.head(self.body(x * torch.tensor([0.0] + [1.0] * 5)).relu()), False),
+        (lambda self, x: self.head(x), False),
+    ],
+    ids=["all", "another factor", "a weight", "a field", "a layer that is not used"],
+)
+def test_whether_all_weights_and_fields_have_a_gradient(forward: Callable[..., torch.Tensor], all_learn: bool) -> None:
+    model = module(forward, body=nn.Linear(6, 6), head=nn.Linear(6, 6))
+    assert measured(model, torch.randn(4, 6)).all_learn is all_learn
 
 
 def test_the_first_operation_that_makes_a_nan_is_named() -> None:
@@ -463,6 +501,11 @@ def test_too_much_work_is_refused_or_cut(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(plan, "CPU_LIMIT", 1e4)
     with pytest.raises(ProbeError, match="too much for a CPU"):
         probe(graph, args, device="cpu")
+
+
+def test_samples_that_tell_nothing_more_are_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netcheck.measure.plan.CPU_WORK", 3 * 2 * 64 * 64 * 14)
+    assert measured(nn.Linear(64, 64), torch.randn(4, 64)).batch == 8  # 14 were affordable, in one pass
 
 
 def test_a_device_that_is_not_there_is_a_finding() -> None:
@@ -714,3 +757,23 @@ def test_forward_may_freeze_a_parameter() -> None:
     model = Freezes(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
     assert "0.weight" not in {one.name for one in measured(model, torch.randn(4, 8)).parameters}
     assert model[0].weight.requires_grad
+
+
+@pytest.mark.parametrize("drawn", [random.random, lambda: torch.rand([]), np.random.uniform], ids=["Python", "torch", "NumPy"])
+def test_a_way_taken_by_chance_is_taken_again(drawn: Callable[[], Any]) -> None:
+    class Skips(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Linear(8, 8) for _ in range(12))
+            self.heads = nn.ModuleList(nn.Linear(8, 3) for _ in range(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for layer in self.layers:
+                if drawn() < 0.5:
+                    x = x + torch.tanh(layer(x))
+            return self.heads[int(3 * drawn())](x)  # type: ignore[no-any-return]
+
+    for seed in range(3):
+        report = netcheck.check(Skips, torch.randn(4, 8), device="cpu", seed=seed)
+        assert report.gradients is not None
+        assert "NC006" not in {found.code for found in report}

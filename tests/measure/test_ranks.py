@@ -111,7 +111,10 @@ for _ in range(2):
 """
 
 
-@pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="needs a torch that is built for CUDA")
+@pytest.mark.skipif(
+    not torch.backends.cuda.is_built() or not hasattr(torch._C, "_ensureCUDADeviceGuardSet"),
+    reason="needs a torch for CUDA that lets one device be feigned",
+)
 def test_beside_an_accelerator_processes_are_forked_once_and_then_not_judged() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-c", BESIDE_AN_ACCELERATOR]

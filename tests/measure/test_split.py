@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import netcheck
+import netcheck.measure.split as measure_split
 from netcheck.findings import Report
-from netcheck.measure.split import Size
+from netcheck.measure.split import OPERATIONS, SHAPES, Size
 from tests.trace.replay import module
 
 
@@ -117,7 +119,73 @@ def test_a_model_without_values_is_split_on_paper() -> None:
     assert report.batches is not None
     assert report.batches.samples == (2, 2, 2, 2)
     assert report.batches.equal is None
-    assert any("whether samples mix was not judged" in sentence for sentence in report.skipped)
+    assert report.batches.judged == SHAPES
+    assert "on fake tensors: none mixes samples" in str(report)
+
+
+class Wide(nn.Module):
+    """Convolutions of images, which may be made for one size."""
+
+    def __init__(self, *, side: int = 64, mixes: bool = False, fixed: bool = False) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), *(nn.Conv2d(8, 8, 3, padding=1) for _ in range(3)))
+        self.head, self.mixes, self.side = nn.Linear(8, 4), mixes, side if fixed else 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.side and x.shape[-1] != self.side:
+            raise ValueError("made for one size")
+        h = self.body(x).mean((2, 3))
+        return self.head(h - h.mean(0) if self.mixes else h)
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("mixes", [False, True])
+def test_what_takes_too_much_to_run_is_judged_operation_by_operation(
+    fixed: bool, mixes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure_split, "COMPARED_FLOPS", 1.0)
+    report = netcheck.check(Wide(fixed=fixed, mixes=mixes), torch.randn(2, 3, 64, 64), devices=4, batch_size=32, probe=True,
+                            select=["NC704", "NC705", "NC006"])  # fmt: skip
+    assert report.batches is not None
+    assert report.batches.judged == OPERATIONS + ("" if fixed else ", images of 32x32")
+    assert codes(report) == ({"NC705"} if mixes else set())
+    assert f"{OPERATIONS}{'' if fixed else ', images of 32x32'}: {'1 mixes samples' if mixes else 'none mixes samples'}" in str(
+        report
+    )
+
+
+@pytest.mark.parametrize(
+    ("forward", "expected"),
+    [
+        (lambda self, x: self.layer(x) - self.layer(x).mean(0), {"NC705"}),
+        (lambda self, x: self.layer(x).softmax(0), {"NC705"}),
+        (lambda self, x: self.layer(x).flip(0), {"NC705"}),
+        (lambda self, x: self.layer(x).softmax(-1), set()),
+        (lambda self, x: self.layer(x).view(-1, 2, 2).mean(1), set()),
+        (lambda self, x: self.layer(x).mean(), set()),
+    ],
+)
+def test_samples_that_mix_are_seen_on_fake_tensors(forward: Any, expected: set[str]) -> None:
+    with torch.device("meta"):
+        model = module(forward, layer=nn.Linear(10, 4))
+    report = netcheck.check(model, torch.randn(8, 10), devices=2, select=["NC705"])
+    assert codes(report) == expected
+
+
+def test_a_constant_of_the_examples_size_is_no_batch() -> None:
+    def windows(self: Any, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x) + torch.arange(4.0).view(2, 2).sum(0).repeat(2)
+
+    report = netcheck.check(
+        module(windows, layer=nn.Linear(10, 4)), torch.randn(2, 10), devices=2, batch_size=8, select=["NC704"]
+    )
+    assert codes(report) == set()
+
+
+def test_what_cannot_be_judged_is_no_silence() -> None:
+    noise = module(lambda self, x: self.layer(x) + torch.from_numpy(np.random.rand(len(x), 4)).float(), layer=nn.Linear(10, 4))
+    report = netcheck.check(noise, torch.randn(4, 10), devices=2)
+    assert "NC006" in {found.code for found in report}
 
 
 def test_a_dropped_batch_is_said() -> None:
@@ -135,11 +203,11 @@ def test_a_model_without_a_batch_cannot_be_split(value: Any) -> None:
     report = netcheck.check(model, (value,), devices=2)
     assert report.batches is not None
     assert report.batches.shards == ()
-    assert "no argument has a batch" in " ".join(report.skipped)
+    assert "no argument has a batch" in str(report)
 
 
 def test_large_batches_are_run_in_part() -> None:
-    size = Size(flops=1e9, activations=1e6)
+    size = Size(flops=2e8, activations=1e6)
     assert size.affordable(8, 4) == 8
     assert size.affordable(1000, 4) == 16
     assert size.affordable(1001, 4) == 17

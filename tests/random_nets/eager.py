@@ -15,7 +15,7 @@ import numpy
 import torch
 from torch import nn
 
-SEED = 7
+SEED = 0  # as netcheck traces: a number that forward draws outside of torch is a constant of the graph
 Build = Callable[[], tuple[nn.Module, tuple[Any, ...], dict[str, Any]]]  # the same net and the same inputs each time
 
 

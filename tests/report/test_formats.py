@@ -83,7 +83,7 @@ def json_statistics(format: str, text: str) -> list[dict[str, Any]]:
     """The rows of statistics in one of the two formats, which say the rest in the same words."""
     if format == "json":
         document = json.loads(text)
-        assert list(document) == ["schema", "netcheck", "checked", "statistics", "errors"]
+        assert list(document) == ["schema", "netcheck", "checked", "statistics", "errors", "unchecked"]
     else:
         run, *rows = map(json.loads, text.splitlines())
         assert (run.pop("type"), {row.pop("type") for row in rows} - {"statistics"}) == ("run", set())

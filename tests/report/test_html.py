@@ -156,7 +156,7 @@ def test_a_wide_outline_is_fast() -> None:
 
 
 def test_a_drawing_of_the_profile() -> None:
-    chart = charts.profile(samples.gradients(20), lambda path: (("NC501", "error"),) if path == "layers.3" else ())
+    chart = charts.profile(samples.gradients(20), lambda one: (("NC501", "error"),) if one.path == "layers.3" else ())
     assert chart
     gradient, activation = chart.lines
     (points,) = gradient.pieces
@@ -168,6 +168,24 @@ def test_a_drawing_of_the_profile() -> None:
     assert [stop.name for stop in chart.stops if stop.codes] == ["layers.3"]
 
 
+def test_marks_stand_at_the_operation_that_is_meant() -> None:
+    import torch
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc1, self.fc2 = nn.Linear(8, 8), nn.Linear(8, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.softmax(self.fc2(torch.sigmoid(self.fc1(x))), dim=0)
+
+    report = netcheck.check(Net(), torch.randn(4, 8), select=["NC109"])
+    (view,) = views.page_of([report], Path.cwd()).models
+    assert view.chart
+    assert [stop.operation for stop in view.chart.stops if stop.codes] == ["torch.softmax"]
+
+
 def test_what_has_no_logarithm_is_a_gap() -> None:
     from dataclasses import replace
 
@@ -175,21 +193,21 @@ def test_what_has_no_logarithm_is_a_gap() -> None:
     nodes = list(measured.profile)
     for index, value in ((1, 0.0), (3, None), (4, float("nan"))):
         nodes[index] = replace(nodes[index], gradient_norm=value, rms=float("inf"))
-    chart = charts.profile(replace(measured, profile=tuple(nodes)), lambda path: ())
+    chart = charts.profile(replace(measured, profile=tuple(nodes)), lambda one: ())
     assert chart
     assert [[point.index for point in piece] for piece in chart.lines[0].pieces] == [[0], [2], [5]]
     assert dict(chart.stops[3].facts)["gradient norm"] == "none"
     assert dict(chart.stops[4].facts)["gradient norm"] == "not finite"
     assert dict(chart.stops[4].facts)["activation rms"] == "∞"
     nothing = tuple(replace(node, gradient_norm=None, rms=0.0) for node in nodes)
-    empty = charts.profile(replace(measured, profile=nothing), lambda path: ())
+    empty = charts.profile(replace(measured, profile=nothing), lambda one: ())
     assert empty
     assert empty.lines == ()
-    assert charts.profile(samples.gradients(0), lambda path: ()) is None
+    assert charts.profile(samples.gradients(0), lambda one: ()) is None
 
 
 def test_long_profiles_are_drawn_as_lines_alone() -> None:
-    chart = charts.profile(samples.gradients(1000), lambda path: ())
+    chart = charts.profile(samples.gradients(1000), lambda one: ())
     assert chart
     assert chart.lines[0].circles == ()
 

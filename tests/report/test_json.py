@@ -82,6 +82,7 @@ def test_the_keys_are_the_documented_ones() -> None:
         "unshown",
         "left_out",
         "construction",
+        "unchecked",
     ]
     assert list(entry) == expected
     assert entry["findings"][0]["locations"][0] == {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from netcheck.figures.unchecked import Reason, Unchecked
 from netcheck.findings import Evidence, Finding, Layer, Location, Report, Severity, Summary, Verdict
 from netcheck.report.text import abbreviate, render
 
@@ -159,9 +160,26 @@ def test_skipped_and_not_understood_parts_are_said(report: Report, tmp_path: Pat
 
 
 def test_a_model_that_could_not_be_checked_is_counted(finding: Finding, tmp_path: Path) -> None:
-    shown = render([Report("model.py", [finding], target="model.py")], colour=False, root=tmp_path)
+    report = Report("model.py", [finding], target="model.py", unchecked=Unchecked(Reason.IMPORT))
+    shown = render([report], colour=False, root=tmp_path)
     assert shown.startswith("model.py\n\nerror[NC501]")
-    assert "Checked 0 models, 0 operations: 1 error.\nCould not check 1 model: model.py (poor-init).\n" in shown
+    assert shown.endswith(
+        "Checked 0 models, 0 operations: 1 error; 1 model not checked.\n"
+        "Not checked: cannot be imported (1): model.py.\n"
+        "To check 1 model: correct what the import raises.\n"
+    )
+
+
+def test_what_was_not_checked_stands_by_reason_and_the_most_frequent_has_advice(tmp_path: Path) -> None:
+    lacking = Unchecked(Reason.PACKAGE, "gym"), Unchecked(Reason.ARGUMENTS), Unchecked(Reason.PACKAGE, "timm")
+    reports = [Report(name, target=f"{name}.py:Net", unchecked=one) for name, one in zip("abc", lacking, strict=True)]
+    assert render(reports, colour=False, root=tmp_path) == (
+        "Checked 0 models, 0 operations: no findings; 3 models not checked.\n"
+        "Not checked: missing package (2): a.py:Net, c.py:Net; needs arguments (1): b.py:Net.\n"
+        "To check 2 more models: install gym, timm in the environment that netcheck runs in.\n"
+    )
+    reports = [Report("Net", target="a.py:Net", unchecked=Unchecked(Reason.ARGUMENTS, assumed=True))]
+    assert "`netcheck init`" in render(reports, colour=False, root=tmp_path)
 
 
 def test_a_file_without_models_is_said(tmp_path: Path) -> None:

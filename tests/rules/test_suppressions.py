@@ -193,7 +193,7 @@ def test_a_comment_inside_an_expression_is_told_where_to_stand() -> None:
     for place in ("on_decorator", "first", "last"):
         assert found(check(source.format(**{**none, place: comment}))) == []
     (one,) = idle(check(source.format(**{**none, "second": comment})))
-    assert one.help == "put it on line 9 or 12, where the expression begins or ends"
+    assert one.help == "put it on line 9 or line 12, where the expression begins or ends"
     (one,) = idle(check(source.format(**{**none, "second": "  # netcheck: ignore[NC107]"})))
     assert one.help == "remove the comment"
 

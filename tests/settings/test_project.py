@@ -5,19 +5,15 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from netcheck import engine, worker
 from netcheck.cli import cli
-from netcheck.findings import Report
-from netcheck.settings import OPTIONS, Settings
+from netcheck.settings import OPTIONS
 from netcheck.settings.options import Option, Switch
-from netcheck.source.targets import Target
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -42,6 +38,8 @@ from torch import nn
 model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
 """
 
+pytestmark = pytest.mark.usefixtures("without_children")
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -51,16 +49,6 @@ def project(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "bad.py").write_text(BAD)
     return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def without_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check in this process, which has imported torch already."""
-
-    def check_all(targets: list[Target], settings: Settings, **_: Any) -> Iterator[Report]:
-        return (engine.check_target(target, settings) for target in targets)
-
-    monkeypatch.setattr(worker, "check_all", check_all)
 
 
 def run(folder: Path, *arguments: str) -> Result:

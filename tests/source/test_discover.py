@@ -91,6 +91,12 @@ def test_first_party_bases_across_files(tmp_path):
     assert names == {"A", "C", "D", "E"}
 
 
+def test_a_file_that_does_not_parse_counts_only_where_it_is_about_models(tmp_path):
+    texts = {"other.py": "import tensorflow as tf\nNet = tf.Net()\nprint 'Net'\n", "own.py": "class Own(Net):\n    print 1\n"}
+    write(tmp_path, {"net.py": TORCH + NET.format(name="Net", base="nn.Module"), **texts})
+    assert [os.path.basename(one.file) for one in discover([str(tmp_path)]).skipped] == ["own.py"]
+
+
 def test_only_roots_are_reported(tmp_path):
     text = TORCH + textwrap.dedent("""
         class Block(nn.Module):
@@ -426,3 +432,26 @@ def test_classes_that_no_name_leads_to_are_named(tmp_path):
         "line 3: class Net is not checked, for line 6 defines another one",
         "line 9: class Made is not checked, for make makes it: name a function that builds it",
     ]
+
+
+def test_what_a_comprehension_goes_over_is_no_variable_of_the_module(tmp_path):
+    (tmp_path / "net.py").write_text(
+        TORCH + "class Layer(nn.Linear):\n    def __init__(self):\n        super().__init__(3, 3)\n\n"
+        "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.layers = nn.ModuleList([Layer() for _ in range(3)])\n\n"
+        "    def forward(self, x):\n        return self.layers[0](x)\n\n"
+        "class Whole(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.net = Net()\n\n"
+        "    def forward(self, x):\n        return self.net(x), x\n\n"
+        "if __name__ == '__main__':\n    model = Whole()\n    out, _ = model(torch.ones(1, 3))\n"
+    )
+    assert [one.symbol for one in discover([str(tmp_path / "net.py")]).candidates] == ["Whole"]
+
+
+def test_a_variable_that_another_one_is_built_from_is_no_root_whatever_the_path(tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(
+        TORCH + "class Whole(nn.Module):\n    def __init__(self, part):\n        super().__init__()\n        self.part = part\n\n"
+        "    def forward(self, x):\n        return self.part(x)\n\npart = nn.Linear(3, 3)\nwhole = Whole(part)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert [one.symbol for one in discover(["net.py"]).candidates] == ["whole"]
+    assert [one.symbol for one in discover([str(tmp_path / "net.py")]).candidates] == ["whole"]

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from netcheck.errors import TraceError
+from netcheck.torch_versions import version
 from netcheck.trace import trace
 from netcheck.trace.kinds import Kind
 from tests.trace.replay import calls, module
@@ -77,6 +78,7 @@ def test_the_wrong_shape_for_an_operation() -> None:
     assert "torch.cat" in place(raised)
 
 
+@pytest.mark.skipif(version() < (2, 13), reason="fake tensors look up floats until torch 2.12")
 def test_the_wrong_type() -> None:
     raised = error(nn.Sequential(nn.Embedding(10, 4)), X)
     assert "in Embedding(float32 (3, 4)) of module '0'" in str(raised)

@@ -162,11 +162,23 @@ def test_a_skip_that_is_doubled_beyond_what_a_float_holds() -> None:
 
 
 def test_as_many_levels_of_modules_as_python_runs() -> None:
-    model = reduce(lambda inner, _: Level(inner), range(240), Level(None))
-    report = netcheck.check(model, torch.randn(2, 4), remedies=False)
+    levels = next(number for number in (240, 220, 200, 180) if runs(nested(number)))  # Python 3.12 runs fewer than 3.11
+    report = netcheck.check(nested(levels), torch.randn(2, 4), remedies=False)
     assert not faults(report)
     assert report.summary is not None
-    assert report.summary.depth == 241
+    assert report.summary.depth == levels + 1
+
+
+def nested(levels: int) -> nn.Module:
+    return reduce(lambda inner, _: Level(inner), range(levels), Level(None))
+
+
+def runs(model: nn.Module) -> bool:
+    try:
+        model(torch.randn(2, 4))
+    except RecursionError:
+        return False
+    return True
 
 
 def test_paths_and_order_of_nested_values() -> None:

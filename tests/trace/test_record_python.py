@@ -100,7 +100,8 @@ def test_checkpoints_are_entered(reentrant: bool, training: bool) -> None:
     rest = nn.Sequential(nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 4))
     model = module(forward, first=nn.Linear(4, 4), second=nn.Linear(4, 4), rest=rest)
     graph = traced(model, X, training=training)
-    assert calls(graph) == ["nn.Linear", "nn.Linear", "add", "nn.ReLU", "nn.Dropout", "nn.Linear"]
+    own = [call for call in calls(graph) if call != "empty"]  # until torch 2.11 one is made to keep inputs by
+    assert own == ["nn.Linear", "nn.Linear", "add", "nn.ReLU", "nn.Dropout", "nn.Linear"]
     assert graph.depth == 3
     assert graph.outputs[0].carries
 

@@ -109,9 +109,21 @@ def test_models_are_shown_as_they_are_finished_and_stand_when_the_run_is_ended(n
     returned, text, errors = run.end(number)
     assert returned == code
     assert "Checked 2 models" in text
-    assert f"Skipped c.py:model ({INTERRUPTED}), d.py:model ({INTERRUPTED})." in text
+    assert "Not checked: ended before (2): c.py:model, d.py:model." in text
     assert errors == "netcheck: ended before all was done: 2 of 4 are checked\n"
     assert hashes(Path.cwd()) == before
+
+
+def test_lines_of_json_come_as_models_are_finished() -> None:
+    write(a=ZEROS, b=GOOD, c=ENDLESS)
+    run = Run("--no-probe", "--format", "json-lines")
+    run.wait_for('"type": "model", "model": "Sequential", "target": "b.py:model"')  # while c still runs
+    _, text, _ = run.end(signal.SIGINT)
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["type"] for line in lines] == ["run", "finding", "model", "model", "model", "unchecked"]
+    assert [line.get("target") for line in lines] == [None, "a.py:model", "a.py:model", "b.py:model", "c.py:model", None]
+    assert lines[-2]["skipped"] == [INTERRUPTED]
+    assert (lines[-1]["reason"], lines[-1]["targets"]) == ("ended-before", ["c.py:model"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -74,3 +74,51 @@ def test_rings_and_shared_parts_end():
     assert untried([a, b], [c], parts) == []
     assert untried([Target("m.py", "a")], [], {Target("m.py", "a"): (b,)}) == []
     assert untried([], [a], parts) == []
+
+
+SCRIPT = """
+from torch import nn
+from texts import load
+
+class Weigh(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.score = nn.Linear(width, 5)
+
+    def forward(self, x):
+        return self.score(x).softmax(1)
+
+class Read(nn.Module):
+    def __init__(self, weigh, width):
+        super().__init__()
+        self.weigh, self.out = weigh, nn.Linear(5, width)
+
+    def forward(self, x):
+        return self.out(self.weigh(x))
+
+words = load("words.txt")
+weigh = Weigh(len(words))
+model = Read(weigh, 7)
+"""
+
+
+def test_a_variable_is_answered_for_by_its_class(tmp_path, monkeypatch):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "texts.py").write_text("def load(path):\n    return open(path).read().split()\n")
+    monkeypatch.chdir(tmp_path)
+    reports = {report.target: report for report in check_targets(Settings(targets=("script.py",), probe=False, cache=False))}
+    assert {target for target, report in reports.items() if report.summary is not None} == {"script.py:Weigh", "script.py:Read"}
+    assert all(report.unchecked is None for report in reports.values())
+    assert reports["script.py:model"].findings == []
+    assert reports["script.py:model"].skipped[-1].startswith("Read is checked in its place, for ")
+    assert not any(found.code == "NC107" for report in reports.values() for found in report.findings)  # of a part
+
+
+def test_a_variable_whose_class_cannot_be_checked_is_not_checked(tmp_path, monkeypatch):
+    (tmp_path / "script.py").write_text(SCRIPT.replace("return self.score(x).softmax(1)", "return undefined(x)"))
+    (tmp_path / "texts.py").write_text("def load(path):\n    return open(path).read().split()\n")
+    monkeypatch.chdir(tmp_path)
+    reports = {report.target: report for report in check_targets(Settings(targets=("script.py",), probe=False, cache=False))}
+    assert reports["script.py:model"].unchecked is not None
+    found = [one.code for target in ("script.py:model", "script.py:weigh") for one in reports[target].findings]
+    assert found == ["NC001"]  # said once

@@ -29,13 +29,11 @@ class Answer:
     Attributes:
         build: builds a model; None if no arguments were found that do.
         construction: how it is built; without `build`, how it was tried when that got furthest.
-        values: the arguments of that, as far as they are plain data.
         failure: what the try that got furthest raised.
     """
 
     build: Callable[[], Any] | None
     construction: Construction
-    values: dict[str, Any]
     failure: BaseException | None = None
 
 
@@ -53,8 +51,7 @@ def constructed(callee: Callable[..., Any], defined: Definition, namespace: Modu
     plan = search.run(plans(subject))
     shown = plan or search.furthest
     construction = Construction("") if shown is None else told(shown)
-    values = {} if shown is None else {name: one.value for name, one in shown.arguments.items() if one.value is not None}
-    return Answer(None if plan is None else plan.build, construction, values, search.failure)
+    return Answer(None if plan is None else plan.build, construction, search.failure)
 
 
 def subject_of(
@@ -66,7 +63,7 @@ def subject_of(
         return nested(kind, namespace, prepare, depth - 1) if depth else None
 
     known = os.path.isfile(file) and not is_installed(file)
-    return Subject(callee, os.path.abspath(file) if known else "", qualname, namespace, build_nested)
+    return Subject(callee, os.path.abspath(file) if known else "", qualname, namespace, build_nested, prepare)
 
 
 def nested(kind: type, namespace: ModuleType, prepare: Prepare, depth: int) -> Given | None:

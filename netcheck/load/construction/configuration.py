@@ -11,14 +11,15 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-Ask = Callable[[str], Any]
+Trail = tuple[str | int, ...]  # what the source reads: ("kwargs", "width")
+Ask = Callable[[str, Trail], Any]
 
 
 class Missing(Exception):
     """Nobody answers for an option."""
 
 
-def nobody(path: str) -> Any:
+def nobody(path: str, trail: Trail) -> Any:
     """Answers for no option.
 
     Raises:
@@ -45,7 +46,7 @@ class Configuration(dict[str, Any]):
         """An item that nobody set."""
         path, ask = object.__getattribute__(self, "_netcheck")
         try:
-            found = ask(f"{path}.{name}")
+            found = ask(f"{path}.{name}", ())
         except Missing:
             raise KeyError(name) from None
         self[name] = found

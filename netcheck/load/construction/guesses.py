@@ -48,7 +48,7 @@ NAMES: tuple[tuple[Any, str], ...] = (  # the first with a pattern that fits the
             .*depth  e_layers  d_layers  n_?layers?  layers?  .*_layers?  .*num_?blocks?  repeats?  n_?res(blocks?)?
             block_?num"""),
     (0.1, r"""(.*_)?drop(out|_?rate|_?prob|_?path)?s?(_?(rate|prob|p|ratio))?  p  keep_?prob  .*dropout.*"""),
-    (3, r"""kernel(_?sizes?)?  k(er)?n?_?sizes?  k  filter_?size  ks  .*kernel_?size"""),
+    (3, r"""kernel(_?(size|height|width)s?)?  k(er)?n?_?sizes?  k  filter_?(size|height)  ks  .*kernel_?(size|height)"""),
     (1, r"""strides?  dilation(s)?  groups?  padding  expansion  width_?mult(iplier)?  factor  ratio  multiplier
             batch_?size  num_?groups?"""),
     (4, r"""patch_?(size|len)  window_?size"""),
@@ -100,6 +100,9 @@ MODULES = re.compile(
     r"(base_?|inner_?|sub_?)?(model|module|net|network|backbone|encoder|decoder|embedder|layer|block|submodule|head|generator|"
     r"discriminator|actor|critic|trunk|stem|transformer|feature_extractor)"
 )
+IMAGE_SHAPES = re.compile(r"((input|in|obs|observation|state|image|img|frame)s?_?)?shape")
+IMAGE = (3, 64, 64)
+ONES = "torch.ones"
 WORD = re.compile(r".*(mode|type|kind|name|activation|method|backbone|arch)")
 NORMS = re.compile(r".*(norm|bn).*")
 SEQUENCES = (list, tuple, Sequence, set)
@@ -236,6 +239,8 @@ def text(name: str, use: Uses) -> Given:
 
 def sequence(name: str, use: Uses, kind: type, arguments: Sequence[Any]) -> Given:
     """Several numbers: as many as are taken apart, indexed, or annotated."""
+    if IMAGE_SHAPES.fullmatch(name.lower()) and use.iterated and not use.unpacked and not use.length and not arguments:
+        return plain(kind(IMAGE))  # `torch.zeros(1, *input_shape)`
     indices = [one for one in use.items if isinstance(one, int)]
     fixed = [one for one in arguments if one is not Ellipsis]
     length = use.unpacked or use.length or (max(indices) + 1 if indices and min(indices) >= 0 else 2)
@@ -289,7 +294,12 @@ def having(attributes: set[str], classes: dict[str, type]) -> type | None:
 
 def tensor() -> Given:
     """A tensor: a mask, a table."""
-    return made(lambda: torch.ones(WIDTH, WIDTH), f"torch.ones({WIDTH}, {WIDTH})")
+    return made(lambda: torch.ones(WIDTH, WIDTH), f"{ONES}({WIDTH}, {WIDTH})")
+
+
+def weights(shape: Sequence[int]) -> Given:
+    """Weights of a shape, such as a table of vectors: no two rows are alike."""
+    return made(lambda: torch.randn(*shape), f"torch.randn({', '.join(map(str, shape))})")
 
 
 class Discrete:

@@ -13,7 +13,7 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-from netcheck.load.construction.configuration import Ask, Configuration, Missing, nobody
+from netcheck.load.construction.configuration import Ask, Configuration, Missing, Trail, nobody
 from netcheck.load.modules import import_file
 from netcheck.source.construction.values import Made, Module, Named, Record, Unknown
 
@@ -37,7 +37,7 @@ def live(value: Any, namespace: ModuleType | None = None, path: str = "", ask: A
     make = functools.partial(live, namespace=namespace, path=path, ask=ask)
     match value:
         case Unknown() if value.trail and "." in path:
-            return asked(path, ask)
+            return asked(path, ask, value.trail)
         case Unknown() | Module():
             raise Impossible
         case Named():
@@ -77,14 +77,14 @@ def positional_names(callee: Any) -> list[str]:
     return [one.name for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
 
 
-def asked(path: str, ask: Ask) -> Any:
-    """The answer for an unknown part.
+def asked(path: str, ask: Ask, trail: Trail) -> Any:
+    """The answer for an unknown part: the same for all that the source reads of the same place.
 
     Raises:
         Impossible: there is none.
     """
     try:
-        return ask(path)
+        return ask(path, trail)
     except Missing as error:
         raise Impossible from error
 
@@ -110,9 +110,10 @@ def named(value: Named, namespace: ModuleType | None) -> Any:
     """
     try:
         if value.file:
-            same = namespace is not None and getattr(namespace, "__file__", None) == value.file
-            found: Any = namespace if same else import_file(value.file, [value.name])
             parts = value.name.split(".")
+            same = namespace is not None and getattr(namespace, "__file__", None) == value.file
+            known = same and hasattr(namespace, parts[0])  # of a notebook only what one model needs was run
+            found: Any = namespace if known else import_file(value.file, [value.name])
         else:
             found, parts = imported(value.name.split("."))
         for part in parts:

@@ -17,7 +17,7 @@ from typing import Any
 from torch import nn
 
 from netcheck.load.arguments import annotation_of, config_class, required
-from netcheck.load.construction.configuration import Configuration, Missing
+from netcheck.load.construction.configuration import Configuration, Missing, Trail
 from netcheck.load.construction.given import Given, made, plain
 from netcheck.load.construction.guesses import guessed
 from netcheck.load.construction.live import live
@@ -40,6 +40,7 @@ class Subject:
         qualname: its qualified name there.
         namespace: its module.
         build_nested: gives a model of another class; None where none fits.
+        prepare: calls what builds a model as models are built, also the models that its arguments are.
     """
 
     callee: Callable[..., Any]
@@ -47,6 +48,7 @@ class Subject:
     qualname: str
     namespace: ModuleType
     build_nested: Callable[[type], Given | None]
+    prepare: Callable[[Callable[[], Any]], Any]
 
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -100,6 +102,7 @@ class Plan:
     arguments: dict[str, Given]  # by parameter
     options: dict[str, Given] = field(default_factory=dict)  # by path: what is read of an argument and nobody set
     place: str = ""  # of the call that it follows
+    asked: dict[Trail, str] = field(default_factory=dict)  # under which path something was asked for first
 
     def key(self) -> str:
         """The same for plans that build the same."""
@@ -134,12 +137,13 @@ class Plan:
                 object.__setattr__(value, last, given.make())  # of a frozen dataclass, too
         return value
 
-    def ask(self, path: str) -> Any:
-        """The value of an option that nobody set.
+    def ask(self, path: str, trail: Trail = ()) -> Any:
+        """The value of an option that nobody set; the first that was given for what the source reads of the same place.
 
         Raises:
             Missing: it is better not to have it.
         """
+        path = self.asked.setdefault(trail, path) if trail else path
         if path not in self.options:
             head, _, last = path.rpartition(".")
             if last.startswith("_") or last in self.subject.uses.get(head, Uses()).optional:
@@ -160,7 +164,7 @@ class Plan:
 
     def changed(self, slot: str, given: Given, *, new: bool = False) -> Plan:
         """The plan with something else in one place; a `new` one is an argument by name."""
-        twin = replace(self, arguments=dict(self.arguments), options=dict(self.options))
+        twin = replace(self, arguments=dict(self.arguments), options=dict(self.options), asked=dict(self.asked))
         (twin.arguments if new or slot in twin.arguments else twin.options)[slot] = given
         return twin.rebound()
 
@@ -205,7 +209,7 @@ def given_by(plan: Plan, path: str, value: Any, origin: str) -> Given | None:
         return opened(plan, path, value, origin)
     before = dict(plan.options)
     try:
-        made_now = live(value, plan.subject.namespace, path, plan.ask)
+        made_now = plan.subject.prepare(partial(live, value, plan.subject.namespace, path, plan.ask))
     except Exception:  # of Impossible, and of what the user's classes raise
         plan.options = before  # what was asked for on the way is not part of the plan
         return None

@@ -6,6 +6,7 @@
     AttributeError: 'int' object has no attribute 'width'            cfg=an object of options
     KeyError: 'relu'                               (ACTS[act])       act="gelu", a key of ACTS
     AssertionError                                 (dim % heads)     heads=1, 2, 4 ...
+    the shape in current model is torch.Size([100, 32])              weights=torch.randn(100, 32)
     mat1 and mat2 cannot be multiplied (2x64 and 128x10)             what is 128 becomes 64, and the other way round
 
 First come the arguments whose names stand in the line that raised.
@@ -25,7 +26,7 @@ from typing import Any
 from torch import nn
 
 from netcheck.load.construction.given import Given, made, plain
-from netcheck.load.construction.guesses import MODULE_PARTS, TENSOR_PARTS, WIDTH, alternatives, tensor
+from netcheck.load.construction.guesses import MODULE_PARTS, ONES, TENSOR_PARTS, WIDTH, alternatives, tensor, weights
 from netcheck.load.construction.plans import Plan
 from netcheck.load.raised import is_installed
 from netcheck.source.construction.uses import Uses
@@ -39,10 +40,13 @@ NUMBER_WANTED = re.compile(
     r"'(list|tuple)'|multiply sequence|(not|found|got) (list|tuple)|must be (int|float|real)|interpreted as an integer"
 )
 MISSING = re.compile(r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)")
-TENSOR_WANTED = re.compile(r"must be Tensor|Tensor or None required|expected (a )?[Tt]ensor")
+TENSOR_WANTED = re.compile(r"must be Tensor|Tensor or None required|expected (a |torch.)?[Tt]ensor")
 MODULE_WANTED = re.compile(r"is not a Module subclass|as child module|Module or None")
+MAPPING_WANTED = re.compile(r"argument after \*\* must be a mapping")
 UNPACKED = re.compile(r"to unpack \(expected (?:at least )?(\d+)")
 NO_ATTRIBUTE = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
+FITS = re.compile(r"the shape in current model is torch.Size\(\[([\d, ]+)\]\)")
+DISAGREE = re.compile(r"to have (\d+) channels, but got (\d+) |must be equal to input_size. Expected (\d+), got (\d+)")
 NUMBERS = re.compile(r"(?<![\w.])\d+(?:x\d+)*(?![\w.])")
 Frames = list[tuple[FrameType, int]]
 
@@ -52,6 +56,7 @@ def repairs(error: BaseException, plan: Plan) -> Iterator[Plan]:
     frames = user_frames(error)
     yield from without_placeholders(plan)
     yield from with_missing(error, plan)
+    yield from with_optional(error, plan, frames)
     suspects = suspected(plan, frames)
     found = [changes(error, name, given, plan, frames) for name, given in suspects.items()]
     rest = [alternatives(given, name) for name, given in suspects.items()]
@@ -85,6 +90,20 @@ def with_missing(error: BaseException, plan: Plan) -> Iterator[Plan]:
     for name, guess in guesses.items():
         if guess is not None:
             changed = changed.changed(name, guess, new=True)
+    if changed is not plan:
+        yield changed
+
+
+def with_optional(error: BaseException, plan: Plan, frames: Frames) -> Iterator[Plan]:
+    """The plan with a guess for each parameter that is None by default, where that raised: `BatchNorm(planes)`."""
+    if not isinstance(error, TypeError | AttributeError) or "NoneType" not in str(error):
+        return
+    words = {word for frame, line in frames for word in re.findall(r"\w+", statement(frame, line))}
+    changed = plan
+    for name, parameter in plan.subject.parameters.items():
+        if parameter.default is None and name in words and name not in plan.arguments:
+            guess = plan.subject.guess(name)
+            changed = changed if guess is None or guess.text == "None" else changed.changed(name, guess, new=True)
     if changed is not plan:
         yield changed
 
@@ -151,8 +170,16 @@ def changes(error: BaseException, name: str, given: Given, plan: Plan, frames: F
         yield from (plain([WIDTH if value is None else value] * length) for length in (2, 3, 4))
     if TENSOR_WANTED.search(said):
         yield tensor()
+    if (fits := FITS.search(said)) and given.text.startswith(ONES):
+        yield weights([int(size) for size in fits[1].split(",")])
     if MODULE_WANTED.search(said):
         yield from (made(nn.Identity, "nn.Identity()"), plan.configuration(name))
+    if MAPPING_WANTED.search(said):
+        yield plain({})
+    missing = MISSING.search(said)
+    if missing and isinstance(value, dict):  # `Part(**options)`
+        guesses = {one: plan.subject.guess(f"{name}.{one}") for one in re.findall(r"'(\w+)'", missing[1])}
+        yield plain({**value, **{one: guess.value for one, guess in guesses.items() if guess is not None}})
     if "not callable" in said:
         yield from callables()
     if NUMBER_WANTED.search(said) and isinstance(value, list | tuple):
@@ -220,6 +247,8 @@ def forward_repairs(error: BaseException, plan: Plan) -> Iterator[Plan]:
     """Plans that may do where the model was built and forward raised: numbers that should agree are made to."""
     numbers = {int(part) for found in NUMBERS.findall(str(error)) for part in found.split("x")} - {0}
     assumed = plan.assumed()
+    has, wants = [int(part) for part in found.groups() if part] if (found := DISAGREE.search(str(error))) else (None, None)
+    yield from (plan.changed(name, plain(wants)) for name, given in assumed.items() if given.value == has and has is not None)
     for name, given in assumed.items():
         if type(given.value) is int and given.value in numbers:
             yield from (plan.changed(name, plain(other)) for other in sorted(numbers - {given.value}, reverse=True))

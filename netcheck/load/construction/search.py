@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
+from netcheck.load.construction.guesses import ONES
 from netcheck.load.construction.plans import Plan
 from netcheck.load.construction.repairs import forward_repairs, repairs, user_frames
 from netcheck.load.deadline import Deadline, OutOfTime
 from netcheck.load.inference.search import Search as InputSearch
 from netcheck.load.untouched import silent
+from netcheck.load.without_gpu import lacks_gpu
+from netcheck.torch_versions import forward_of
 
 SECONDS = 2.4  # of computing, for one class
 SECONDS_FORWARD = 0.6  # of these, to find inputs for one model
@@ -38,6 +44,22 @@ class Watched(TorchFunctionMode):
         """Call the function, if there is time left."""
         self.deadline.check(furthest=False)
         return function(*args, **(kwargs or {}))
+
+
+@contextmanager
+def fitting() -> Iterator[None]:
+    """Within this context a weight is only replaced by one of its own shape: `embedding.weight = nn.Parameter(table)`."""
+
+    def check(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        weight = module._parameters.get(name)
+        if weight is not None and parameter is not None and not is_lazy(weight) and weight.shape != parameter.shape:
+            raise RuntimeError(f"size mismatch: the shape in current model is {weight.shape}")  # as `load_state_dict` says it
+
+    hook = register_module_parameter_registration_hook(check)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 @dataclass(order=True)
@@ -86,7 +108,7 @@ class Search:
 
     def _run(self, starts: Iterator[Plan]) -> Plan | None:
         for number, plan in enumerate(starts):
-            if self.is_over or (self.built is not None and number > 0):
+            if number > 0 and (self.is_over or self.built is not None):
                 break
             if self._consider(plan, number):
                 return plan
@@ -110,7 +132,9 @@ class Search:
         self._seen.add(key)
         self.tries += 1
         try:
-            with Watched(self.deadline):
+            assumed = plan.assumed()
+            has_table = any(given.text.startswith(ONES) for given in assumed.values())
+            with Watched(self.deadline) if assumed else nullcontext(), fitting() if has_table else nullcontext():
                 model = self.prepare(plan.build)
         except OutOfTime:
             raise
@@ -128,14 +152,14 @@ class Search:
 
     def _forward_error(self, model: nn.Module) -> BaseException | None:
         """What forward raises on the inputs with which it gets furthest; None if it runs, or nobody can tell."""
-        if self.forwards >= MOST_FORWARDS or type(model).forward is nn.Module.forward:
+        if self.forwards >= MOST_FORWARDS or forward_of(type(model)) is nn.Module.forward:
             return None
         self.forwards += 1
         left = (1 - self.deadline.used) * self.deadline.seconds
         search = InputSearch(model, seconds=max(0.1, min(SECONDS_FORWARD, left / 2)))
         with silent():
             outcome = search.search()
-        if outcome is not None or search.furthest is None:
+        if outcome is not None or search.furthest is None or lacks_gpu(str(search.furthest.error)):
             return None
         return search.furthest.error
 

@@ -29,6 +29,6 @@ and the builds of C++ extensions make.
 """
 
 from netcheck.load.fence.closing import building, close_for_good, closed
-from netcheck.load.fence.state import Halted, Refused, excuse, note, notes
+from netcheck.load.fence.state import Halted, Refused, excuse, forget, note, notes
 
-__all__ = ["Halted", "Refused", "building", "close_for_good", "closed", "excuse", "note", "notes"]
+__all__ = ["Halted", "Refused", "building", "close_for_good", "closed", "excuse", "forget", "note", "notes"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -52,6 +53,9 @@ class Weights(Absent):
         return Weights(f"{self._name}{suffix}", self._package, self._fault)
 
 
+unloaded: WeakSet[nn.Module] = WeakSet()  # modules that were built without the weights which they would have loaded
+
+
 def patches() -> list[Patch]:
     """Those about weights."""
     return [
@@ -88,5 +92,6 @@ def load_state_dict(original: Any, module: nn.Module, state_dict: Any, *args: An
     """`nn.Module.load_state_dict` that takes no notice of weights that are not there, nor of what was made of them."""
     is_empty = isinstance(state_dict, Mapping) and not len(state_dict) and state.without_weights
     if state.building and (isinstance(state_dict, Absent) or is_empty):
+        unloaded.update(module.modules())
         return original(nn.Module(), {})  # no keys are missing, and none too many
     return original(module, state_dict, *args, **kwargs)

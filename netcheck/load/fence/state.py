@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from netcheck.findings import LeftOut, Location
 from netcheck.load.raised import describe, user_line
+from netcheck.source.spots import spot, spot_in
 
 DENIED = re.compile(r"permission denied|operation not permitted", re.IGNORECASE)
 PATIENCE = 100  # refusals at one line until one is raised that `except Exception` does not catch
@@ -28,6 +28,9 @@ class Refused(PermissionError):
 
 class Halted(BaseException):
     """The same, where nothing may go on as if it had happened. Not an Exception: a training loop must not catch it."""
+
+
+NEEDS = re.compile(r"needs (\w+), which was left out")
 
 
 @dataclass
@@ -95,9 +98,10 @@ def note(file: str, line: int, reason: str, *, trains: bool = False) -> None:
 
 
 def left_out(file: str, line: int, reason: str, names: Iterable[str], *, trains: bool = False) -> None:
-    """Note a statement that is not run, and the names that it would have bound."""
+    """Note a statement that is not run, and the names that it would have bound, unless one before it would have."""
     note(file, line, reason, trains=trains)
-    state.unbound.update({(file, name): LeftOut(file, line, reason, trains) for name in names})
+    for name in names:
+        state.unbound.setdefault((file, name), LeftOut(file, line, reason, trains))
 
 
 def unbound_by(error: BaseException) -> LeftOut | None:
@@ -116,6 +120,15 @@ def unbound_by(error: BaseException) -> LeftOut | None:
     return None
 
 
+def first_cause(one: LeftOut) -> LeftOut:
+    """The statement for which another was left out in the end: of one that needs what another would have bound, that one."""
+    passed: set[str] = set()
+    while (match := NEEDS.fullmatch(one.reason)) and match[1] not in passed:
+        passed.add(match[1])
+        one = state.unbound.get((one.file, match[1]), one)
+    return one
+
+
 def key_of(one: LeftOut) -> tuple[str, int, str]:
     """What is noted once."""
     return one.file, one.line, one.reason.partition(" ")[0].rstrip(":,")
@@ -126,6 +139,13 @@ def notes() -> list[LeftOut]:
     return list(state.notes.values())
 
 
+def forget(which: Callable[[LeftOut], bool]) -> None:
+    """Take back some of what was noted: it is tried once more."""
+    for key, note in list(state.notes.items()):
+        if which(note):
+            del state.notes[key]
+
+
 def told(path: str, line: int) -> str:
     """Why the statement at a line is left out: it met the fence, there or in what it calls. That is noted last.
 
@@ -134,7 +154,7 @@ def told(path: str, line: int) -> str:
     last = state.last
     assert last is not None, "a refusal is noted"
     here = last.line == line and last.file == path
-    where = f"line {last.line}" if last.file == path else f"{os.path.basename(last.file)}:{last.line}"
+    where = spot(path, last.line) if last.file == path else spot_in(last.file, last.line)
     if not last.trains:
         return last.reason if here else f"stopped at {where}"
     if here or not last.reason.startswith("trains: "):

@@ -40,7 +40,7 @@ def result_axes(call: Call, x: Tensor, origin: Origin, result: Tensor) -> tuple[
 def moved_axes(call: Call, x: Tensor, axes: tuple[Any, ...], result: Tensor) -> tuple[Any, ...]:
     """Axes after a transposition: read off a tensor whose sizes are all different."""
     labels = torch.empty([2 * axis + 3 if size != 1 else 1 for axis, size in enumerate(x.shape)], device="meta")
-    method = {"T": Tensor.t, "mT": lambda y: y.transpose(-1, -2)}.get(call.name) or getattr(torch, call.name)
+    method = {"T": Tensor.t, "mT": lambda y: y.transpose(-1, -2)}.get(call.name) or getattr(Tensor, call.name)
     try:
         with without_torch_function():
             sizes = method(labels, *call.args[1:], **call.kwargs).shape

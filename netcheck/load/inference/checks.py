@@ -23,6 +23,7 @@ from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.expressions import UNKNOWN, Scope, frames_of, statement_at
 from netcheck.load.inference.recorder import Recorder
 
+EXTREMES = frozenset(("min", "max", "amin", "amax"))
 MOST_FRAMES = 8  # from the innermost outwards
 INTERNALS = re.compile(r"/torch/(_|utils/|fx/|overrides)")  # what they check is in terms of their own
 
@@ -99,6 +100,8 @@ class Reader(Scope):
                 yield from self.comparison(left, operator, right, want)
         elif isinstance(test, ast.Call) and isinstance(test.func, ast.Name) and test.func.id == "isinstance" and want:
             yield from self.instance(test)
+        elif isinstance(test, ast.Call) and called_as(test) in ("any", "all"):
+            yield from self.within(subject_of(test))
         elif isinstance(test, ast.BinOp) and isinstance(test.op, ast.Mod):
             yield from self.comparison(test, ast.Eq(), ast.Constant(0), not want)
         elif isinstance(test, (ast.BinOp,)):
@@ -108,6 +111,9 @@ class Reader(Scope):
 
     def comparison(self, left: ast.expr, operator: ast.cmpop, right: ast.expr, want: bool) -> Iterator[Demand]:
         """What would make a comparison come out as `want`."""
+        for side in (left, right):
+            if isinstance(side, ast.Call) and called_as(side) in EXTREMES:
+                yield from self.within(subject_of(side))
         a, b = self.value(left), self.value(right)
         if a is UNKNOWN or b is UNKNOWN:
             return
@@ -138,7 +144,10 @@ class Reader(Scope):
         if kind is ast.Eq and isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mod) and b == 0:
             yield from self.multiple(left)
             return
-        if kind is ast.Eq:
+        if kind is ast.Eq and type(a) is type(b) is bool:
+            yield from self.make(left, b)
+            yield from self.make(right, a)
+        elif kind is ast.Eq:
             yield from self.side(left, a, b)
             yield from self.side(right, b, a)
         elif kind is ast.In and isinstance(b, (tuple, list, set, range)):
@@ -151,6 +160,15 @@ class Reader(Scope):
             for wanted_a, wanted_b in bounds(kind, a, b):
                 yield from self.side(left, a, wanted_a)
                 yield from self.side(right, b, wanted_b)
+
+    def within(self, subject: ast.expr | None) -> Iterator[Demand]:
+        """x.min() < 0, (x > 1).any(): values in a range, of an input that is one of floats."""
+        sides = [subject.left, *subject.comparators] if isinstance(subject, ast.Compare) else [subject]
+        for side in sides:
+            tensor = self.value(side) if side is not None else None
+            origin = self.recorder.origin(tensor) if isinstance(tensor, Tensor) and tensor.is_floating_point() else None
+            if origin is not None:
+                yield Demand("range", origin, None, (0, 1), by=ast.unparse(side) if side is not None else "")
 
     def multiple(self, remainder: ast.BinOp) -> Iterator[Demand]:
         """The nearest multiples, above first."""
@@ -234,17 +252,27 @@ class Reader(Scope):
                     yield Demand("rank", self.recorder.origin(tensor), tensor.dim(), want, by=ast.unparse(node))
 
     def missing_attribute(self, statement: ast.stmt, error: AttributeError) -> Iterator[Demand]:
-        """x.items(): a dict; which keys only a subscript will tell."""
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Attribute) and node.attr == error.name and error.name in ("keys", "items", "values", "get"):
-                value = self.value(node.value)
-                origin = self.recorder.origin(value) if isinstance(value, Tensor) else None
-                key = next(
-                    (k.value for k in ast.walk(statement) if isinstance(k, ast.Constant) and isinstance(k.value, str)),
-                    None,
-                )
-                if origin is not None:
-                    yield Demand("key", origin, None, key or "input", by=ast.unparse(node))
+        """x.items(): a dict; which keys only a subscript will tell. data.edge_index: an object with that attribute."""
+        origin = self.recorder.origin(error.obj)
+        if origin is None or not self.recorder.is_input(origin):
+            return
+        if error.name not in ("keys", "items", "values", "get"):
+            yield Demand("bundle", origin, None, error.name, by=f".{error.name}")
+            return
+        texts = (node.value for node in ast.walk(statement) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+        yield Demand("key", origin, None, next(texts, "input"), by=f".{error.name}()")
+
+
+def called_as(call: ast.Call) -> str:
+    """The last part of the name by which something is called: "min" of `x.min()` and of `torch.min(x)`."""
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))
+
+
+def subject_of(call: ast.Call) -> ast.expr | None:
+    """What a method is of, or the first argument of a function of a module: x of `x.min()` and of `torch.min(x)`."""
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    is_module = isinstance(owner, ast.Name) and owner.id == "torch"
+    return next(iter(call.args), None) if owner is None or is_module else owner
 
 
 def bool_or_unknown(value: Any) -> bool | None:

@@ -29,6 +29,7 @@ WEIGHT_AT = {
     **{f"conv{n}d": (1, "weight") for n in (1, 2, 3)},
     **{f"conv_transpose{n}d": (1, "weight") for n in (1, 2, 3)},
 }
+JOINED = "view of steps"
 PRODUCTS = frozenset(["matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "addmm", "baddbmm", "mv"])
 RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"))
 INDEXED = {
@@ -48,7 +49,10 @@ class Demand:
             dtype   "float", "long", "bool" or a dtype                          larger every spatial size
             swap    batch and sequence axes      parts  a sequence of so many   key    a dict with that key
             value   an integer computed from the sizes                          shape  the whole shape
-            longer  at least so much of `axis`   provide  an optional argument  entry  a further key
+            longer  at least so much of `axis`   provide  an optional argument  entry  a further key of `by`
+            bundle  an object with that attribute   keyword  a further `**kwargs`   lengths  how long each sample is
+            state   what a recurrent layer begins from: these shapes         batch  so many samples
+            range   values between 0 and 1
     """
 
     kind: str
@@ -59,6 +63,7 @@ class Demand:
     by: str = ""  # who asks: a parameter's name, or an operation
     operation: str = ""  # the torch call that asks
     weight: bool = False  # the number comes from a weight's shape
+    names: tuple[str, ...] = ()  # of parts: what forward calls them
 
 
 def refusals(call: Call) -> Iterator[Demand]:
@@ -121,6 +126,8 @@ def oddities(call: Call) -> Iterator[Demand]:
         explicit = math.prod(sizes[1:])
         suffixes = [math.prod(x.shape[axis:]) for axis in range(1, x.dim())]
         if explicit > 1 and explicit not in suffixes and x.numel() % explicit == 0:
+            if x.dim() == 3 and origin.axes[1] is not None:  # steps of an input: the features of each
+                yield Demand("size", origin, x.shape[-1], explicit, axis=x.dim() - 1, by=call.name, operation=JOINED)
             yield Demand("numel", origin, x.numel(), x.shape[0] * explicit, by=call.name)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 
 from netcheck.load.forks import keep_forks_able_to_differentiate
 from netcheck.load.inference.proposals import Slot
-from netcheck.load.inference.values import fill
+from netcheck.load.inference.values import plain_fill
 from netcheck.torch_versions import FakeTensor, fake_mode
 
 MOST_CONSTANT = 64  # integers
@@ -35,7 +37,7 @@ class FakeEngine:
             self._known[id(tensor)] = (tensor, self._fake(tensor))
         return self._known[id(tensor)][1]
 
-    def make(self, slot: Slot, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    def make(self, slot: Slot, shape: tuple[int, ...], device: torch.device, length: int) -> Tensor:
         """A fake input."""
         return torch.empty(shape, dtype=slot.dtype, device=device)
 
@@ -63,7 +65,9 @@ def with_constant(fake: Tensor, tensor: Tensor) -> Tensor:
 class RealEngine:
     """Values matter: clones of the model's tensors, on small inputs."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: Mapping[str, Tensor] = MappingProxyType({})) -> None:
+        """Compute for real; `given` are the values of some slots, the others are drawn."""
+        self._given = given
         self._known: dict[int, tuple[Tensor, Tensor, int]] = {}
 
     def mode(self) -> contextlib.AbstractContextManager[Any]:
@@ -78,9 +82,11 @@ class RealEngine:
             known = self._known[id(tensor)] = (tensor, clone, clone._version)
         return known[1]
 
-    def make(self, slot: Slot, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        """A real input."""
-        return fill(slot, shape, high=2, generator=torch.Generator().manual_seed(0)).to(device)
+    def make(self, slot: Slot, shape: tuple[int, ...], device: torch.device, length: int) -> Tensor:
+        """A real input; `length` is that of the sequences."""
+        if slot.name in self._given:
+            return self._given[slot.name].clone().to(device)
+        return plain_fill(slot, shape, length).to(device)
 
     def _clone(self, tensor: Tensor) -> Tensor:
         lazily: dict[str, Any] = {"device": "cpu", "dtype": tensor.dtype}

@@ -66,6 +66,14 @@ def statement_at(filename: str, line: int) -> tuple[ast.stmt | None, tuple[tuple
     return (node if isinstance(node, ast.stmt) else None), tuple(reversed(enclosing))
 
 
+def names_unpacked(filename: str, line: int) -> tuple[str, ...]:
+    """The names that `a, (b, c), d = batch` on a line gives to its parts: "" for one that is taken apart further."""
+    statement, _ = statement_at(filename, line)
+    targets = statement.targets if isinstance(statement, ast.Assign) else ()
+    parts = next((target.elts for target in targets if isinstance(target, (ast.Tuple, ast.List))), [])
+    return tuple(part.id if isinstance(part, ast.Name) else getattr(part, "attr", "") for part in parts)
+
+
 class Scope:
     """The names of one frame."""
 

@@ -235,6 +235,31 @@ def subscript(call: Call) -> Iterator[Demand]:
         axis += part is not None
 
 
+def indexing(call: Call) -> Iterator[Demand]:
+    """Whole numbers; one axis of them, as many as there are rows to add."""
+    dim, index = call.get(1, "dim"), call.operand(call.get(2, "index"))
+    source = call.get(3, "source") if call.name.startswith(("index_add", "index_copy")) else None
+    if index.tensor.is_floating_point():
+        yield Demand("dtype", index.origin, index.tensor.dtype, torch.int64, by=call.name)
+    if index.tensor.dim() != 1:
+        yield Demand("rank", index.origin, index.tensor.dim(), 1, by=call.name)
+    elif isinstance(source, Tensor) and isinstance(dim, int):
+        yield from pair(index, 0, call.operand(source), dim % source.dim())
+
+
+def lengths(call: Call) -> Iterator[Demand]:
+    """How long each sample is: one whole number for each."""
+    counts = call.operand(call.get(1, "lengths"))
+    if counts.tensor.is_floating_point():
+        yield Demand("dtype", counts.origin, counts.tensor.dtype, torch.int64, by=call.name)
+    if counts.tensor.dim() != 1:
+        yield Demand("rank", counts.origin, counts.tensor.dim(), 1, by=call.name)
+    packed = call.operand(call.get(0, "input"))
+    if not call.get(2, "batch_first", False) and packed.tensor.shape[:1] == counts.tensor.shape != packed.tensor.shape[1:2]:
+        yield Demand("swap", packed.origin, 0, 1, by=call.name)
+    yield Demand("lengths", counts.origin, None, None, by=call.name)
+
+
 def permutation(call: Call) -> Iterator[Demand]:
     """As many axes as are named."""
     x = call.operand(call.args[0])
@@ -288,6 +313,14 @@ def pooling(call: Call) -> Iterator[Demand]:
         yield Demand("larger", x.origin, None, None, by=call.name)
 
 
+def resampling(call: Call) -> Iterator[Demand]:
+    """As many spatial axes as sizes are given, beside the batch and the channels; an image if nothing says."""
+    x, sizes = call.operand(call.get(0, "input")), call.get(1, "size") or call.get(2, "scale_factor")
+    rank = 2 + (len(sizes) if isinstance(sizes, (tuple, list)) else 2)
+    if x.tensor.dim() != rank:
+        yield Demand("rank", x.origin, x.tensor.dim(), rank, by=call.name)
+
+
 def by_message(call: Call, message: str) -> Iterator[Demand]:
     """What torch's own words say: an axis out of range, a dtype."""
     tracked = [operand for operand in call.operands() if operand.origin is not None]
@@ -330,6 +363,9 @@ HANDLERS: dict[str, Handler] = {
     "__getitem__": subscript,
     "permute": permutation,
     "einsum": einsum,
+    **dict.fromkeys(("interpolate", "upsample"), resampling),
+    **dict.fromkeys(("index_add", "index_add_", "index_copy", "index_copy_", "index_select"), indexing),
+    "_pack_padded_sequence": lengths,
     "stack": concatenation,
     **dict.fromkeys(("split", "split_with_sizes"), splitting),
     **dict.fromkeys(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"), cell),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -65,7 +65,7 @@ class Outcome:
 
         Nothing counts if an input should have been a dict or a tuple.
         """
-        if isinstance(self.error, Refused) and self.error.demand.kind in ("parts", "key"):
+        if isinstance(self.error, Refused) and self.error.demand.kind in ("parts", "key", "bundle"):
             return 0, ()
         lines = frames_of(self.error.__traceback__) if self.error is not None else ()
         return self.recorder.calls, tuple(line for _, line in lines)
@@ -101,6 +101,7 @@ class Probe:
         self.calls = 0  # of torch functions, in all runs together
         self.furthest = 0  # calls that the longest run finished
         self.imagines = False
+        self.values_matter = False  # the course of forward depends on them
         self.census = take_census(model)  # once: it takes longer than many a run
         tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
         self.names = {id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())}
@@ -158,6 +159,21 @@ class Probe:
         call = failed[0] if failed and any(failed[1] is cause for cause in chain) else None
         return Outcome(proposal, error, call, recorder, needs_values=any(needs_values(cause) for cause in chain))
 
+    def runs_on(self, proposal: Proposal, values: Mapping[str, Any]) -> bool:
+        """Whether forward runs on these values of its slots; True where nobody can tell."""
+        if not isinstance(self.engine, RealEngine):
+            return True
+        before, self.engine = (
+            self.engine,
+            RealEngine({name: value for name, value in values.items() if isinstance(value, Tensor)}),
+        )
+        try:
+            return self.run(proposal).ok
+        except OutOfTime:
+            return True
+        finally:
+            self.engine = before
+
     def _stand_in(self, tensor: Tensor, recorder: Recorder) -> Tensor:
         stand_in = self.engine.stand_in(tensor)
         if id(tensor) in self.names:
@@ -167,7 +183,7 @@ class Probe:
     def _make(self, slot: Slot, shape: tuple[int, ...], recorder: Recorder) -> Any:
         if slot.dims is None:
             return slot.value
-        made = self.engine.make(slot, shape, self.device)
+        made = self.engine.make(slot, shape, self.device, recorder.proposal.longest)
         recorder.introduce(slot, made)
         return made
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+from netcheck.load.inference.bundle import Bundle
+
 BATCH, LENGTH, SAMPLES, DEPTH, HEIGHT, WIDTH = "batch", "length", "samples", "depth", "height", "width"
 SPATIAL = (HEIGHT, WIDTH, DEPTH, SAMPLES, LENGTH)
 DEFAULTS = {BATCH: 2, LENGTH: 16, SAMPLES: 128, DEPTH: 16, HEIGHT: 224, WIDTH: 224}
@@ -30,6 +32,11 @@ NATURAL = (  # sizes that people use
     64000, 80000, 160000,
 )
 # fmt: on
+
+
+def side_symbol(channels: int) -> str:
+    """The symbol for the side of the project's images of so many channels."""
+    return f"side of {channels}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,12 @@ class Proposal:
         """The shape of one slot."""
         return tuple(self.size(symbol) for symbol in slot.dims or ())
 
+    @property
+    def longest(self) -> int:
+        """How long the sequences are, of one name or the other."""
+        is_sequence = any(LENGTH in (slot.dims or ()) for slot in self.slots().values())
+        return self.size(LENGTH if is_sequence else SAMPLES)
+
     def resized(self, sizes: Mapping[str, int], *, pin: bool = True, why: str = "") -> Proposal:
         """With other sizes for some symbols."""
         pinned = self.pinned | set(sizes) if pin else self.pinned
@@ -166,6 +179,8 @@ def map_leaves(value: Any, change: Callable[[Slot], Any]) -> Any:
     """The same tree with every slot changed."""
     if isinstance(value, Slot):
         return change(value)
+    if isinstance(value, Bundle):
+        return Bundle(value.path, {key: map_leaves(child, change) for key, child in value.items()})
     if isinstance(value, dict):
         return {key: map_leaves(child, change) for key, child in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):

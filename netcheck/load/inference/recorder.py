@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import dis
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from netcheck.load.deadline import Deadline
@@ -20,10 +22,13 @@ from netcheck.load.inference import demands, imagine
 from netcheck.load.inference.axes import result_axes
 from netcheck.load.inference.calls import Call, Operand, Origin, tensors_in
 from netcheck.load.inference.demands import Demand
+from netcheck.load.inference.expressions import names_unpacked
 from netcheck.load.inference.proposals import BATCH, Proposal, Slot
+from netcheck.load.inference.recurrent import asked_of_state
 from netcheck.torch_versions import (
     DataDependentOutputException,
     DynamicOutputShapeException,
+    FakeTensor,
     TorchFunctionMode,
     UnsupportedFakeTensorException,
 )
@@ -32,6 +37,7 @@ NEEDS_VALUES = (DataDependentOutputException, DynamicOutputShapeException, Unsup
 OWN, SHIFTED, OTHER = "own", "shifted", "other"  # what became of a slot's values
 
 # fmt: off
+JOINS = frozenset(("cat", "concat", "concatenate"))
 REARRANGES = frozenset((
     "view", "reshape", "permute", "transpose", "unsqueeze", "squeeze", "flatten", "to", "long", "int",
     "float", "type", "contiguous", "clone", "detach", "__getitem__", "expand", "expand_as", "repeat",
@@ -73,11 +79,14 @@ class Recorder(TorchFunctionMode):
     furthest: int = 0  # calls that an earlier run finished
     imagines: bool = False  # make up what fake tensors do not know
     calls: int = 0
+    names: set[str] = field(default_factory=set)  # of the functions that were called
     failed: tuple[Call, BaseException] | None = None
     output: Any = None
     parameters: dict[int, str] = field(default_factory=dict)  # id of a stand-in -> its name in the model
     consumers: dict[str, Consumer] = field(default_factory=dict)
     bounds: dict[str, int] = field(default_factory=dict)  # slot -> its integers must be below
+    rooms: dict[str, Tensor] = field(default_factory=dict)  # slot -> how much larger each of its integers may be, by this run
+    shifted: set[str] = field(default_factory=set)  # slots to whose integers something was added before they were looked up
     doubts: list[Demand] = field(default_factory=list)
     parts: dict[str, int] = field(default_factory=dict)  # slot -> how many entries were picked along the batch
     columns: dict[str, int] = field(default_factory=dict)  # slot -> how many entries of axis 1 were picked one by one
@@ -133,6 +142,7 @@ class Recorder(TorchFunctionMode):
             return out
         self.deadline.check(furthest=self.calls > self.furthest)
         call = Call(name, args, kwargs, self)
+        self.names.add(name)
         try:
             self._examine(call)
             out = func(*args, **kwargs)
@@ -156,18 +166,29 @@ class Recorder(TorchFunctionMode):
         return imagine.imagine(call, func) if self.imagines and isinstance(error, NEEDS_VALUES) else imagine.UNKNOWN
 
     def enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        """A module is about to run: note a sequence without a batch, or with it on the wrong axis."""
-        if not args or not isinstance(args[0], Tensor) or not isinstance(module, demands.SEQUENCE_MODULES):
-            return
-        origin = self.origin(args[0])
+        """A module is about to run: note a sequence without a batch, or with it on the wrong axis; refuse a wrong state.
+
+        Raises:
+            Refused: the layer does not take that state.
+        """
+        if args and isinstance(args[0], Tensor) and isinstance(module, demands.SEQUENCE_MODULES):
+            self.doubts.extend(self._odd_sequence(module, args[0]))
+        asked = list(asked_of_state(module, args, self))
+        if asked:
+            self.doubts.extend(asked[:-1])
+            raise Refused(asked[-1])
+
+    def _odd_sequence(self, module: nn.Module, x: Tensor) -> Iterator[Demand]:
+        """A sequence without a batch, or with it on the wrong axis."""
+        origin = self.origin(x)
         if origin is None:
             return
-        if args[0].dim() == 2:
-            self.doubts.append(Demand("rank", origin, 2, 3, by=type(module).__name__))
-        elif args[0].dim() == 3 and getattr(module, "batch_first", None) is False:
+        if x.dim() == 2:
+            yield Demand("rank", origin, 2, 3, by=type(module).__name__)
+        elif x.dim() == 3 and getattr(module, "batch_first", None) is False:
             symbols = [self.symbol(axis) for axis in origin.axes]
             if symbols[0] == BATCH and symbols[1] not in (BATCH, None):
-                self.doubts.append(Demand("swap", origin, 0, 1, by=type(module).__name__))
+                yield Demand("swap", origin, 0, 1, by=type(module).__name__)
 
     def _examine(self, call: Call) -> None:
         """Before a call: refuse what fake tensors let pass, note what is odd."""
@@ -179,6 +200,25 @@ class Recorder(TorchFunctionMode):
         self._note_structure(call, tracked[0])
         self.doubts.extend(demands.oddities(call))
         demands.note_bounds(call, self.bounds)
+        if call.name in ("embedding", "embedding_bag"):
+            self._note_room(call.get(0, "input"), call.get(1, "weight").shape[0])
+
+    def _note_room(self, index: Any, rows: int) -> None:
+        """How far below the end of a table the shifted integers of an input lie, where they have values."""
+        origin = self.origin(index)
+        if origin is None or origin.values == OTHER or len(origin.sources) != 1:
+            return
+        (slot,) = origin.sources
+        self.shifted.update({slot} if origin.values == SHIFTED else ())
+        if isinstance(index, FakeTensor) or index.is_meta:
+            return
+        room = rows - index.detach().cpu()
+        known = self.rooms.get(slot)
+        whole = self.is_input(origin) and (known is None or known.shape == room.shape)
+        shape = self.proposal.shape(self._slots[slot])
+        if not whole:
+            room = torch.full(shape, int(room.min()))
+        self.rooms[slot] = room if known is None else torch.minimum(known, room)
 
     def _note_structure(self, call: Call, operand: Operand) -> None:
         """Note an input that is taken apart along its batch axis, or used as a plain Python value."""
@@ -203,9 +243,10 @@ class Recorder(TorchFunctionMode):
             self.scalars[slot] = python[call.name]
         if operand.tensor.dim() == 0 or self.symbol(origin.axes[0]) != BATCH:
             return
-        if call.name == "unbind" and (count := unpacked(sys._getframe(2))):
+        if call.name == "unbind" and (found := unpacked(sys._getframe(2))):
+            count, names = found
             if count > 0:
-                raise Refused(Demand("parts", origin, 1, count, by="an unpacking assignment"))
+                raise Refused(Demand("parts", origin, 1, count, by="an unpacking assignment", names=names))
             self.parts[slot] = max(2, self.parts.get(slot, 0))
         if call.name == "__getitem__":
             if isinstance(index, str):
@@ -256,18 +297,24 @@ def derive(call: Call, tracked: list[Operand], result: Tensor) -> Origin:
         if first.tensor.shape != result.shape and operand.tensor.shape == result.shape:
             first = operand
     assert first.origin is not None
-    return Origin(sources, result_axes(call, first.tensor, first.origin, result), values)
+    axes = result_axes(call, first.tensor, first.origin, result)
+    if call.name in JOINS:
+        every = (result_axes(call, one.tensor, one.origin, result) for one in tracked if one.origin is not None)
+        axes = tuple(next((axis for axis in alike if axis is not None), None) for alike in zip(*every, strict=True))
+    return Origin(sources, axes, values)
 
 
-def unpacked(frame: FrameType | None) -> int:
-    """How many names `a, b = tensor` assigns to, -1 for a loop over the tensor, 0 where neither iterates."""
+def unpacked(frame: FrameType | None) -> tuple[int, tuple[str, ...]] | None:
+    """To how many names `a, b = tensor` assigns, and to which; -1 for a loop over the tensor; None where neither iterates."""
     while frame is not None and (
         frame.f_code.co_name in ("__torch_function__", "_examine", "handle_torch_function")
         or frame.f_code.co_name == "_note_structure"
     ):
         frame = frame.f_back
     if frame is None or frame.f_code.co_name != "__iter__" or frame.f_back is None:
-        return 0
-    code, at = frame.f_back.f_code.co_code, frame.f_back.f_lasti
-    name = dis.opname[code[at]]
-    return code[at + 1] if name == "UNPACK_SEQUENCE" else -1
+        return None
+    caller = frame.f_back
+    code, at = caller.f_code.co_code, caller.f_lasti
+    if dis.opname[code[at]] != "UNPACK_SEQUENCE":
+        return -1, ()
+    return code[at + 1], names_unpacked(caller.f_code.co_filename, caller.f_lineno)

@@ -16,11 +16,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from netcheck.load.inference import checks
-from netcheck.load.inference.demands import CONVOLUTION, Demand
+from netcheck.load.inference import checks, containers
+from netcheck.load.inference.demands import CONVOLUTION, JOINED, Demand
+from netcheck.load.inference.joined import beside_others, joined_channels, sources
 from netcheck.load.inference.probe import Outcome, Tries
 from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, SAMPLES, SPATIAL, WIDTH, Proposal, Slot
-from netcheck.load.inference.signature import needs, optional_argument, part_of
+from netcheck.load.inference.signature import first_channels, needs, optional_argument, parameters_of
 from netcheck.load.inference.sizes import solve, with_usual_size
 
 SIDES_UPWARDS = (2, 4, 8, 16, 28, 32, 48, 64, 96, 128, 160, 224, 256, 299, 384, 512, 1024)
@@ -32,20 +33,22 @@ def repairs(outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     if outcome.needs_values:
         yield from plain_values(outcome)
     yield from same_order(outcome)
-    for demand in outcome.demands:
+    for demand in sorted(outcome.demands, key=lambda one: is_coincidence(one, outcome)):
         yield from METHODS[demand.kind](demand, outcome, search)
     if outcome.error is not None:
-        yield from sequences(outcome)
+        yield from containers.sequences(outcome)
         yield from plain_values(outcome)
         yield from missing_arguments(outcome, search.model, search.float_dtype)
+        yield from handed_on(outcome, search)
         yield from other_forms(outcome, search.float_dtype)
         yield from other_sizes(outcome)
 
 
-def sources(demand: Demand, proposal: Proposal) -> list[Slot]:
-    """The tensor slots that a demand is about; all of them if it does not say."""
-    slots = [slot for slot in proposal.slots().values() if slot.dims is not None]
-    return [slot for slot in slots if demand.origin is None or slot.name in demand.origin.sources]
+def is_coincidence(demand: Demand, outcome: Outcome) -> bool:
+    """Whether an axis that is no batch should be as long as there are samples: what it met lacks that axis, more likely."""
+    at = demand.origin.axis(demand.axis) if demand.kind == "size" and demand.origin is not None else None
+    symbol = outcome.recorder.symbol(at)
+    return not demand.weight and symbol == LENGTH and demand.want == outcome.proposal.size(BATCH)
 
 
 def meet_size(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
@@ -55,6 +58,10 @@ def meet_size(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Propo
     slot = proposal.slots().get(at[0]) if at is not None else None
     if at is not None and slot is not None and slot.dims is not None and at[1] < len(slot.dims):
         yield from exact_size(demand, proposal, slot, at[1])
+    elif demand.weight:
+        yield from joined_channels(demand, proposal)
+    elif demand.operation == JOINED:
+        yield from beside_others(demand, proposal)
     yield from solve(demand, outcome, search)
     if at is not None and slot is not None and slot.dims is not None and slot.dims[at[1]] == BATCH:
         yield from own_size(proposal, slot, at[1], demand.want)
@@ -78,6 +85,8 @@ def exact_size(demand: Demand, proposal: Proposal, slot: Slot, axis: int) -> Ite
     if slot.dims == (BATCH,) and want == proposal.size(BATCH) * proposal.size(LENGTH):
         yield proposal.replaced(slot.name, replace(slot, dims=(BATCH, LENGTH)))
     if symbol == BATCH:
+        if axis > 0 and want == proposal.size(LENGTH):
+            yield from sequence_first(proposal)  # a state has its batch second, and so have the sequences beside it
         if want == proposal.size(LENGTH) and LENGTH not in slot.dims:
             dims = (*slot.dims[: axis + 1], LENGTH, *slot.dims[axis + 1 :])
             yield proposal.replaced(slot.name, replace(slot, dims=dims))
@@ -120,14 +129,31 @@ def with_channels_at(slot: Slot, axis: int) -> Slot:
 
 
 def meet_rank(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
-    """The number of axes."""
+    """The number of axes: of all that were joined, if they have as many, or of one."""
     proposal = outcome.proposal
-    for slot in sources(demand, proposal):
+    joined = sources(demand, proposal)
+    if demand.weight and len(joined) > 1 and len({slot.dims and len(slot.dims) for slot in joined}) == 1:
+        together = proposal
+        for slot in joined:
+            dims = slot.usual_dims(len(slot.dims or ()) + demand.want - demand.have)
+            together = together.replaced(slot.name, replace(slot, dims=dims, settled=True))
+        yield together
+    for slot in joined:
         assert slot.dims is not None
         rank = len(slot.dims) + demand.want - demand.have
         if 0 <= rank <= 6:
             for dims in forms(slot, rank, demand, proposal):
-                yield proposal.replaced(slot.name, replace(slot, dims=dims, settled=True))
+                changed = proposal.replaced(slot.name, replace(slot, dims=dims, settled=True))
+                yield with_usual_channels(changed, slot, search.model) if slot.features in dims else changed
+
+
+def with_usual_channels(proposal: Proposal, slot: Slot, model: nn.Module) -> Proposal:
+    """The channels of the model's first convolution over so many axes, where nothing else has said how many there are."""
+    rank = len(proposal.slots()[slot.name].dims or ())
+    channels = first_channels(model, rank - 2)
+    if not channels or slot.features in proposal.pinned or rank == len(slot.dims or ()):
+        return proposal
+    return with_usual_size(proposal.resized({slot.features: channels}, pin=False), slot)
 
 
 def forms(slot: Slot, rank: int, demand: Demand, proposal: Proposal) -> Iterator[tuple[str, ...]]:
@@ -178,9 +204,9 @@ def meet_numel(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Prop
                     image = replace(slot, dims=(BATCH, slot.features, HEIGHT, WIDTH), settled=True)
                     yield proposal.replaced(slot.name, image).resized({slot.features: channels, HEIGHT: side, WIDTH: side})
             if slot.features not in proposal.pinned:
-                yield proposal.replaced(slot.name, replace(slot, dims=(BATCH, slot.features))).resized(
-                    {slot.features: per_sample}
-                )
+                vector = proposal.replaced(slot.name, replace(slot, dims=(BATCH, slot.features)))
+                told = per_sample != proposal.size(slot.features)  # else it was asked for what was guessed before
+                yield vector.resized({slot.features: per_sample}, pin=told)
     yield from solve(demand, outcome, search)
 
 
@@ -251,6 +277,16 @@ def meet_swap(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Propo
         yield proposal
 
 
+def sequence_first(proposal: Proposal) -> Iterator[Proposal]:
+    """All sequences with their batch second, if some have it first."""
+    changed = proposal
+    for slot in proposal.slots().values():
+        if slot.dims is not None and slot.dims[:2] == (BATCH, LENGTH):
+            changed = changed.replaced(slot.name, replace(slot, dims=(LENGTH, BATCH, *slot.dims[2:])))
+    if changed is not proposal:
+        yield changed
+
+
 def same_order(outcome: Outcome) -> Iterator[Proposal]:
     """Where one input has its sequence first, the others may have too."""
     slots = [slot for slot in outcome.proposal.slots().values() if slot.dims is not None]
@@ -261,29 +297,19 @@ def same_order(outcome: Outcome) -> Iterator[Proposal]:
                 yield outcome.proposal.replaced(slot.name, replace(slot, dims=dims))
 
 
-def meet_parts(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
-    """A sequence of tensors instead of one."""
+def meet_lengths(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
+    """How long each sample is, and no other numbers."""
     for slot in sources(demand, outcome.proposal):
-        yield outcome.proposal.replaced(slot.name, tuple(part(slot, index) for index in range(demand.want)))
+        if demand.origin is not None and slot.fill != "length":
+            counts = replace(slot, dims=(BATCH,), dtype=torch.int64, fill="length", settled=True)
+            yield outcome.proposal.replaced(slot.name, counts)
 
 
-def meet_key(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
-    """A dict instead of a tensor."""
+def meet_range(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
+    """Values between 0 and 1, as images have them."""
     for slot in sources(demand, outcome.proposal):
-        yield outcome.proposal.replaced(
-            slot.name, {demand.want: part_of(slot.name, demand.want, search.model, search.float_dtype)}
-        )
-
-
-def meet_entry(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
-    """One more key in a dict."""
-    proposal = outcome.proposal
-    for argument in proposal.arguments:
-        if isinstance(argument.value, dict) and demand.want not in argument.value:
-            entry = part_of(argument.name, demand.want, search.model, search.float_dtype)
-            changed = replace(argument, value={**argument.value, demand.want: entry})
-            arguments = tuple(changed if other is argument else other for other in proposal.arguments)
-            yield replace(proposal, arguments=arguments)
+        if slot.fill == "random" and slot.dtype.is_floating_point:
+            yield outcome.proposal.replaced(slot.name, replace(slot, fill="unit"))
 
 
 def meet_provide(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
@@ -292,6 +318,11 @@ def meet_provide(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Pr
         argument = optional_argument(name, search.model, search.float_dtype)
         if argument is not None:
             yield outcome.proposal.added(argument)
+
+
+def meet_batch(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
+    """As many samples as forward has written down."""
+    yield outcome.proposal.resized({BATCH: demand.want})
 
 
 METHODS: dict[str, Any] = {
@@ -304,25 +335,17 @@ METHODS: dict[str, Any] = {
     "larger": meet_larger,
     "shape": meet_shape,
     "swap": meet_swap,
-    "parts": meet_parts,
-    "key": meet_key,
-    "entry": meet_entry,
+    "parts": containers.meet_parts,
+    "key": containers.meet_key,
+    "bundle": containers.meet_key,
+    "entry": containers.meet_entry,
+    "keyword": containers.meet_keyword,
     "provide": meet_provide,
+    "lengths": meet_lengths,
+    "state": containers.meet_state,
+    "range": meet_range,
+    "batch": meet_batch,
 }
-
-
-def part(slot: Slot, index: int) -> Slot:
-    """One entry of what was a single slot."""
-    name = f"{slot.name}.{index}"
-    dims = tuple(name + dim.removeprefix(slot.name) if dim.startswith(f"{slot.name}.") else dim for dim in slot.dims or ())
-    return replace(slot, name=name, dims=dims)
-
-
-def sequences(outcome: Outcome) -> Iterator[Proposal]:
-    """Inputs that were indexed or iterated along their batch axis may be lists."""
-    for name, count in outcome.recorder.parts.items():
-        slot = outcome.proposal.slots()[name]
-        yield outcome.proposal.replaced(name, tuple(part(slot, index) for index in range(count)))
 
 
 def plain_values(outcome: Outcome) -> Iterator[Proposal]:
@@ -343,6 +366,14 @@ def missing_arguments(outcome: Outcome, model: nn.Module, float_dtype: torch.dty
             yield outcome.proposal.added(argument)
 
 
+def handed_on(outcome: Outcome, search: Tries) -> Iterator[Proposal]:
+    """What a check wants of a function that gets forward's `**kwargs`."""
+    known = {parameter.name for parameter in parameters_of(search.model)}
+    for demand in outcome.demands if outcome.call is None else ():
+        if demand.kind == "provide" and demand.want not in known:
+            yield from containers.meet_keyword(demand, outcome, search)
+
+
 def other_forms(outcome: Outcome, float_dtype: torch.dtype) -> Iterator[Proposal]:
     """Slots about which nothing is known may have any form."""
     proposal = outcome.proposal
@@ -350,7 +381,9 @@ def other_forms(outcome: Outcome, float_dtype: torch.dtype) -> Iterator[Proposal
         if slot.settled or slot.dims is None:
             continue
         floats, integers = replace(slot, dtype=float_dtype), replace(slot, dtype=torch.int64)
-        for form in (floats.usual_dims(2), floats.usual_dims(3), floats.usual_dims(4), (BATCH,), ()):
+        consumer = outcome.consumers.get(slot.name)
+        looked_up = consumer is not None and consumer.operation.startswith("embedding")
+        for form in (floats.usual_dims(2), floats.usual_dims(3), floats.usual_dims(4), (BATCH,), ()) if not looked_up else ():
             yield proposal.replaced(slot.name, replace(floats, dims=form))
         for form in ((BATCH, LENGTH), (BATCH,), ()):
             yield proposal.replaced(slot.name, replace(integers, dims=form))

@@ -12,13 +12,17 @@ from dataclasses import dataclass, field, replace
 from torch import nn
 
 from netcheck.load.deadline import OutOfTime
-from netcheck.load.inference import checks, operations
+from netcheck.load.inference import checks, operations, shown
+from netcheck.load.inference.containers import missing_parts
 from netcheck.load.inference.demands import Demand
+from netcheck.load.inference.faults import is_accident, is_hopeless, is_natural_failure
 from netcheck.load.inference.probe import Outcome, Probe
-from netcheck.load.inference.proposals import BATCH, Proposal
+from netcheck.load.inference.proposals import BATCH, Proposal, side_symbol
 from netcheck.load.inference.recorder import Refused
 from netcheck.load.inference.repairs import repairs
 from netcheck.load.inference.signature import propose
+from netcheck.load.inference.sizes import with_usual_size
+from netcheck.load.inference.states import with_own_states
 
 MOST_RUNS = 120
 MOST_RUNS_AFTER_DOUBT = 14
@@ -31,7 +35,7 @@ PATIENCE = 6  # repairs of one proposal before the next best one has its turn
 class Entry:
     """A proposal whose repairs are not all tried."""
 
-    key: tuple[int, int, tuple[int, ...], int]  # turns taken, then the furthest, then the newest
+    key: tuple[int, bool, int, tuple[int, ...], int]  # turns taken, then with a batch, then the furthest, then the newest
     outcome: Outcome = field(compare=False)
     rest: Iterator[Proposal] = field(compare=False)
     tried: int = field(default=0, compare=False)
@@ -48,6 +52,8 @@ class Search:
         self.accepted: Outcome | None = None  # runs, with doubts
         self.accepted_after = (0, 0)  # runs, and calls in them
         self.furthest: Outcome | None = None
+        self.natural: Outcome | None = None  # the first failure that tells of the model, on vectors
+        self.shown_at = ""  # the call of the project that was followed
         self._required = 0  # how many arguments the first proposal had
         self._furthest_at = 0  # after how many runs
         self._frontier: list[Entry] = []
@@ -59,12 +65,17 @@ class Search:
         after_doubt = self.accepted is not None and (
             self.probe.runs - runs >= MOST_RUNS_AFTER_DOUBT or self.probe.calls - calls >= MOST_CALLS_AFTER_DOUBT
         )
+        if self.furthest is not None and is_hopeless(self.furthest.error):
+            return True  # no other inputs mend that
         return after_doubt or self.probe.runs >= MOST_RUNS or self.probe.deadline.is_over
 
     def search(self, first: Proposal | None = None) -> Outcome | None:
         """The outcome of a proposal that runs; None if none does: `furthest` is how far the best one got."""
         try:
-            return self._search(first or propose(self.model, self.float_dtype))
+            found = (None if first else self._shown()) or self._search([first] if first else self._guesses())
+            if found is not None and self.natural is not None and is_accident(found):
+                self.furthest, found = self.natural, None  # more axes only hide it
+            return found if found is None or first else self._unbatched(found)
         except OutOfTime:
             return self.accepted
 
@@ -72,19 +83,52 @@ class Search:
         """Run a proposal, once."""
         if proposal not in self.outcomes:
             outcome = self.probe.run(proposal)
+            self.probe.values_matter |= outcome.needs_values
             if outcome.needs_values and not outcome.recorder.scalars and self.probe.use_values():
                 self.outcomes.clear()
                 outcome = self.probe.run(proposal)
             outcome.demands = read(outcome)
             self.outcomes[proposal] = outcome
+            if self.natural is None and outcome.error is not None and is_natural_failure(outcome):
+                self.natural = outcome
             if self.furthest is None or outcome.progress > self.furthest.progress:
                 self.furthest, self._furthest_at = outcome, self.probe.runs
         return self.outcomes[proposal]
 
-    def _search(self, first: Proposal) -> Outcome | None:
-        seen = {first}
-        self._required = len(first.arguments)
-        done = self._consider(self.run(first))
+    def _shown(self) -> Outcome | None:
+        """What the project calls the model with, if that runs."""
+        for proposal, where in shown.calls(self.model, self.float_dtype):
+            outcome = self.run(proposal)
+            if outcome.ok:
+                self.shown_at = where
+                return outcome
+        return None
+
+    def _unbatched(self, found: Outcome) -> Outcome:
+        """One sample, where the project never gives more and forward takes it."""
+        alone = shown.without_batch(found.proposal, self.model)
+        outcome = self.run(alone[0]) if alone else found
+        if alone and outcome.ok:
+            self.shown_at = alone[1]
+        return outcome if outcome.ok else found
+
+    def _guesses(self) -> list[Proposal]:
+        """The proposals to begin with: as the text names the axes, then as guessed."""
+        plain = propose(self.model, self.float_dtype)
+        sized = shown.with_project_sides(plain, self.model)
+        for slot in sized.slots().values():
+            if slot.features in (slot.dims or ()) and side_symbol(sized.size(slot.features)) in sized.sizes:
+                sized = with_usual_size(sized, slot)
+        stated = with_own_states(sized, self.model, self.float_dtype)
+        described = shown.as_described(stated, self.model)
+        return list(dict.fromkeys([described, stated]))
+
+    def _search(self, starts: list[Proposal]) -> Outcome | None:
+        seen = set(starts)
+        self._required = len(starts[0].arguments)
+        done = None
+        for start in starts:
+            done = done or self._consider(self.run(start))
         while done is None and self._frontier and not self.is_over:
             if self._has_stalled() and self.probe.use_values():
                 done = self._start_again()
@@ -139,7 +183,7 @@ class Search:
                 self.accepted_after = self.probe.runs, self.probe.calls
             self.accepted = outcome
         calls, lines = outcome.progress
-        key = (0, -calls, tuple(-line for line in lines), -len(self.outcomes))
+        key = (0, not has_batch(outcome.proposal), -calls, tuple(-line for line in lines), -len(self.outcomes))
         heapq.heappush(self._frontier, Entry(key, outcome, repairs(outcome, self)))
         return None
 
@@ -156,10 +200,9 @@ def read(outcome: Outcome) -> list[Demand]:
     if error is None:
         return list(dict.fromkeys(outcome.recorder.doubts))
     if isinstance(error, Refused):
-        return [error.demand]
+        return list(dict.fromkeys([*outcome.recorder.doubts, error.demand]))
     found: list[Demand] = []
-    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
-        found.append(Demand("entry", None, None, error.args[0], by="a subscript"))
+    found += missing_parts(error)
     if outcome.call is not None:
         found += operations.of_call(outcome.call, error)
     checked = checks.of_error(error, outcome.recorder)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, SAMPLES, WIDTH, Argument, Proposal, Slot
+from netcheck.torch_versions import forward_of
 
 TIME = r"(t|ts|time|times|time_?steps?|time_?stamps?|diffusion_step|noise_(level|labels?)|sigmas?|log_snr)"
 TOKENS = r"(.*_)?(ids?|tokens?|idx|indices|words?|chars?|texts?|sentences?|token_ids|captions?|prompts?|vocab\w*)"
@@ -46,6 +47,8 @@ def parameters_of(model: nn.Module) -> list[inspect.Parameter]:
         found = list(inspect.signature(model.forward).parameters.values())
     except (TypeError, ValueError):  # a scripted or compiled forward does not tell
         found = [inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+    if isinstance(model, torch.jit.ScriptModule) and found and found[0].name == "self":
+        found = found[1:]  # a script has it among its arguments
     named = [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     children = list(model.children())
     if not named and len(children) == 1:
@@ -78,6 +81,9 @@ def argument(parameter: inspect.Parameter, hint: Any, model: nn.Module, float_dt
     """What to give for one parameter."""
     keyword = parameter.kind is parameter.KEYWORD_ONLY
     value = by_annotation(parameter.name, hint, model, float_dtype)
+    beside = {one.name.lower() for one in parameters_of(model)}
+    if value is None and parameter.name.lower() == "k" and "q" in beside:
+        value = by_layers(parameter.name, model, float_dtype)  # the keys of an attention, and no count
     if value is None:
         value = by_name(parameter.name, model, float_dtype, first=first) or by_layers(parameter.name, model, float_dtype)
     return Argument(parameter.name, keyword, value)
@@ -125,7 +131,9 @@ def hint_is_tensor(hint: Any) -> bool:
 def part_of(name: str, part: int | str, model: nn.Module, float_dtype: torch.dtype) -> Slot:
     """The slot for an entry of a sequence or a dict: by the key's name if it has one."""
     full = f"{name}.{part}"
-    guess = by_name(str(part), model, float_dtype, first=False) if isinstance(part, str) else None
+    guess = by_name(part, model, float_dtype, first=False) if isinstance(part, str) else None
+    if part == "batch":
+        guess = Slot(part, (BATCH,), torch.int64, fill="zeros", settled=True)
     slot = guess or by_layers(full, model, float_dtype)
     renamed = tuple(full + dim.removeprefix(slot.name) if dim.startswith(slot.name + ".") else dim for dim in slot.dims or ())
     return replace(slot, name=full, dims=renamed if slot.dims is not None else None)
@@ -161,7 +169,13 @@ def by_name(name: str, model: nn.Module, float_dtype: torch.dtype, *, first: boo
 
     floats, feature = float_dtype, f"{name}.features"
     if is_(r"(.*_)?(edge_index|edges)"):
-        return Slot(name, ("pair", f"{name}.edges"), torch.int64, settled=True)
+        return Slot(name, ("pair", "edges"), torch.int64, settled=True)
+    if is_(r"(.*_)?edge_(attrs?|features?|feats?)"):
+        return Slot(name, ("edges", feature), floats, settled=True)
+    if is_(r"(.*_)?edge_(types?|weights?|norm)"):
+        return Slot(name, ("edges",), torch.int64 if is_(r".*types?") else floats, settled=True)
+    if is_(r"batch|batch_(index|idx|indices)") and not first and takes_edges(model):
+        return Slot(name, (BATCH,), torch.int64, fill="zeros", settled=True)
     if is_(r"(.*_)?adj(acency)?(_matrix|_mat)?"):
         return Slot(name, (BATCH, BATCH), floats, fill="ones")
     if is_(r"(.*_)?(padding_mask|pad_mask)"):
@@ -191,6 +205,11 @@ def by_name(name: str, model: nn.Module, float_dtype: torch.dtype, *, first: boo
             if is_(pattern):
                 return Slot(name, None, value=value)
     return None
+
+
+def takes_edges(model: nn.Module) -> bool:
+    """Whether forward takes a graph: its nodes are then the samples, and `batch` says of each to which graph it belongs."""
+    return "edge_index" in getattr(inspect.unwrap(forward_of(type(model))), "__code__", propose.__code__).co_varnames
 
 
 def has_embedding(model: nn.Module) -> bool:
@@ -240,8 +259,15 @@ def with_layer_sizes(proposal: Proposal, model: nn.Module) -> Proposal:
         if slot.dims is not None and slot.features in slot.dims and features and alike in ("", stem):
             sizes[slot.features] = features  # what inputs of other names hold, only forward can tell
             alike = stem
-    sizes.update(spatial_sizes(layer, features))
+    sizes.update(spatial_sizes(layer, features) if next(model.parameters(), None) is not None else MEASURES)
     return proposal.resized(sizes, pin=False)
+
+
+def first_channels(model: nn.Module, axes: int) -> int:
+    """The channels that the first convolution over so many axes takes; 0 where there is none."""
+    kinds = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+    found = (module for module in model.modules() if axes in kinds and isinstance(module, kinds[axes]))
+    return next((module.in_channels for module in found), 0)
 
 
 def first_features(layer: nn.Module | None) -> int:
@@ -260,6 +286,9 @@ def first_features(layer: nn.Module | None) -> int:
             return value
     shape = getattr(layer, "normalized_shape", ())
     return int(shape[-1]) if shape else 0
+
+
+MEASURES = {HEIGHT: 32, WIDTH: 32}  # what compares images without weights of its own takes any
 
 
 def spatial_sizes(layer: nn.Module | None, channels: int) -> dict[str, int]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from netcheck.load.inference.demands import Demand
 from netcheck.load.inference.probe import Outcome, Tries
-from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, NATURAL, SAMPLES, WIDTH, Proposal, Slot
+from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, NATURAL, SAMPLES, WIDTH, Proposal, Slot, side_symbol
 from netcheck.load.inference.signature import usual_side
 
 MOST_STEPS = 12
@@ -80,7 +80,8 @@ def with_usual_size(proposal: Proposal, slot: Slot) -> Proposal:
     """Images of so many channels have a usual size, unless something fixed it."""
     if not set(SIDES) <= set(proposal.slots()[slot.name].dims or ()) or set(SIDES) & proposal.pinned:
         return proposal
-    side = usual_side(proposal.size(slot.features))
+    channels = proposal.size(slot.features)
+    side = proposal.sizes.get(side_symbol(channels)) or usual_side(channels)
     return proposal.resized({HEIGHT: side, WIDTH: side}, pin=False)
 
 

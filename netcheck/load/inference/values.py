@@ -8,6 +8,13 @@ from torch import Tensor
 from netcheck.load.inference.proposals import Slot
 
 
+def ids(shape: tuple[int, ...], high: int | Tensor, generator: torch.Generator) -> Tensor:
+    """Whole numbers below `high`, which is one number or one for each column: (1, ...)."""
+    if not isinstance(high, Tensor):
+        return torch.randint(0, max(1, high), shape, generator=generator)
+    return (torch.rand(shape, generator=generator, dtype=torch.float64) * high).long().minimum(high - 1)
+
+
 def fill(slot: Slot, shape: tuple[int, ...], *, high: int, generator: torch.Generator) -> Tensor:
     """A CPU tensor for `slot`.
 
@@ -29,6 +36,12 @@ def fill(slot: Slot, shape: tuple[int, ...], *, high: int, generator: torch.Gene
     if slot.is_integer:
         return torch.randint(0, max(1, high), shape, generator=generator, dtype=slot.dtype)
     return torch.randn(shape, generator=generator, dtype=torch.float32).to(slot.dtype)
+
+
+def plain_fill(slot: Slot, shape: tuple[int, ...], length: int) -> Tensor:
+    """What a slot holds while inputs are looked for: ids that any table has, and `length` where it says how long samples are."""
+    high = length if slot.fill == "length" else 2
+    return fill(slot, shape, high=high, generator=torch.Generator().manual_seed(0))
 
 
 def alternate(shape: tuple[int, ...]) -> Tensor:

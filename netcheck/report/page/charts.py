@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from netcheck.report.profile import signed
+from netcheck.figures.decades import Decades, signed
 from netcheck.report.terminal import shorten
 
 if TYPE_CHECKING:
@@ -81,12 +81,12 @@ class Chart:
     stops: tuple[Stop, ...]
 
 
-def profile(gradients: Gradients, codes: Callable[[str], tuple[tuple[str, str], ...]]) -> Chart | None:
+def profile(gradients: Gradients, codes: Callable[[NodeProfile], tuple[tuple[str, str], ...]]) -> Chart | None:
     """The drawing of what the probe measured; None where fewer than two operations were.
 
     Args:
         gradients: with the profile in execution order.
-        codes: gives the findings, as (code, severity), about a module path.
+        codes: gives the findings, as (code, severity), about one of these operations.
     """
     nodes = gradients.profile
     if len(nodes) < 2:
@@ -96,7 +96,7 @@ def profile(gradients: Gradients, codes: Callable[[str], tuple[tuple[str, str], 
         line("Activation rms, decades", "activation", nodes, lambda one: one.rms),
     )
     stops = (
-        Stop(position(i, len(nodes)), shorten(one.path), shorten(one.operation), facts(one), codes(one.path))
+        Stop(position(i, len(nodes)), shorten(one.path), shorten(one.operation), facts(one), codes(one))
         for i, one in enumerate(nodes)
     )
     return Chart(tuple(one for one in drawn if one.pieces), tuple(stops))
@@ -120,8 +120,8 @@ def line(title: str, key: str, nodes: Sequence[NodeProfile], value_of: Callable[
     stride = max(1, math.ceil(len(marks) / 6))
     ticks = tuple((round(HEIGHT * (high - mark) / (high - low), 2), power(mark)) for mark in marks[::stride])
     summary = (
-        f"{title}: from {signed(known[0], 1)} at the input to {signed(known[-1], 1)} at the output, "
-        f"lowest {signed(min(known), 1)}, highest {signed(max(known), 1)}, over {len(nodes)} operations"
+        f"{title}: from {known[0]} at the input to {known[-1]} at the output, "
+        f"lowest {min(known)}, highest {max(known)}, over {len(nodes)} operations"
     )
     return Line(title, key, tuple(tuple(piece) for piece in pieces if piece), ticks, summary)
 
@@ -139,9 +139,9 @@ def bounds(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def decades(value: float | None) -> float | None:
-    """log10 of a positive, finite number; None of anything else."""
-    return math.log10(value) if value is not None and 0 < value < math.inf else None
+def decades(value: float | None) -> Decades | None:
+    """Of a positive, finite number; None of anything else."""
+    return Decades.of(value) if value is not None and 0 < value < math.inf else None
 
 
 def power(mark: float) -> str:

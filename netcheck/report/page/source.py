@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netcheck.findings import Location
-from netcheck.report.excerpt import MOST_LINES, printed, source_lines
+from netcheck.report.excerpt import MOST_LINES, printed, shown_place
 
 CONTEXT = 2  # lines shown before and after
 LONGEST = 300  # characters of one line
@@ -29,7 +29,8 @@ def lines_at(place: Location, root: Path) -> list[SourceLine]:
         place: of a long one the first lines are shown.
         root: the directory that relative paths start from.
     """
-    lines = [line.rstrip("\r\n") for line in source_lines(place.file, root)]
+    place, found = shown_place(place, root)
+    lines = [line.rstrip("\r\n") for line in found]
     if not 1 <= place.line <= len(lines):
         return []
     last = max(place.line, min(place.end_line or place.line, len(lines)))

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from netcheck.figures.gradients import NodeProfile
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
 from netcheck.report import omissions, text
 from netcheck.report.page import charts, markup, memory, outline
 from netcheck.report.page import split as splitting
 from netcheck.report.page.source import SourceLine, lines_at
 from netcheck.report.profile import numbers
-from netcheck.report.selection import could_not_check
 from netcheck.report.terminal import Painter, shorten
 from netcheck.rules import base
 
@@ -82,6 +82,7 @@ class ModelView:
     split: splitting.Split | None
     cost: memory.Figures | None
     failed: bool
+    reason: str  # why it was not checked; "" if it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def page_of(reports: Sequence[Report], root: Path) -> PageView:
         reports: one a model.
         root: the directory that paths are shown relative to.
     """
-    shown = [report for report in reports if report.summary is not None or report.findings]
+    shown = [report for report in reports if report.summary is not None or report.findings or report.unchecked]
     found = {finding.code: finding for report in shown for finding in report.findings}
     return PageView(
         models=tuple(model_view(report, f"model-{i}", root) for i, report in enumerate(shown, 1)),
@@ -125,16 +126,28 @@ def page_of(reports: Sequence[Report], root: Path) -> PageView:
     )
 
 
+def codes_by_operation(profile: Sequence[NodeProfile], findings: Sequence[Finding]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """For each operation the findings about it, or about its module where they name no operation, as (code, severity)."""
+    inside: dict[str, list[str]] = {}
+    for one in profile:
+        inside.setdefault(one.path, []).append(one.node)
+    found: dict[str, list[tuple[str, str]]] = {}
+    for about in findings:
+        for name in about.operations or (name for path in about.modules for name in inside.get(path, ())):
+            found.setdefault(name, []).append((about.code, about.severity.value))
+    return {name: outline.merged(codes) for name, codes in found.items()}
+
+
 def model_view(report: Report, anchor: str, root: Path) -> ModelView:
     """One report."""
     findings = by_importance(report.findings)
     marked = [finding for finding in findings if finding.counts]
-    codes = outline.codes_by_path(marked)
     target = text.display_path(report.target, root)
     gradients = report.gradients
-    chart = charts.profile(gradients, lambda path: codes.get(path, ())) if gradients is not None else None
-    measured: list[str] = []
+    chart, measured = None, list[str]()
     if gradients is not None:
+        codes = codes_by_operation(gradients.profile, marked)
+        chart = charts.profile(gradients, lambda one: codes.get(one.node, ()))
         measured = [f"Gain {numbers(gradients)}.", f"Measured in {gradients.conditions}.", *gradients.remarks]
     return ModelView(
         anchor=anchor,
@@ -148,7 +161,8 @@ def model_view(report: Report, anchor: str, root: Path) -> ModelView:
         tree=outline.outline(report.summary.layers, marked) if report.summary else (),
         split=split_view(report),
         cost=memory.figures(report.cost) if report.cost is not None else None,
-        failed=could_not_check(report),
+        failed=report.summary is None,
+        reason=report.unchecked.reason.value if report.unchecked else "",
     )
 
 
@@ -188,7 +202,7 @@ def finding_view(found: Finding, anchor: str, root: Path) -> FindingView:
         counts=found.counts,
         message=shorten(found.message, LONGEST),
         help=pieces(shorten(found.help, LONGEST)),
-        evidence=shorten(found.evidence.text, LONGEST),
+        evidence=shorten(found.evidence.text, LONGEST) + (f"; belongs to {found.belongs_to}" if found.belongs_to else ""),
         gauge=gauge(found.evidence),
         modules=text.abbreviate(modules) if modules else "",
         count=found.count,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.source.written_out import is_worked_out
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -96,7 +97,9 @@ def is_fixed(node: Node) -> bool:
     device = node.fx.kwargs.get("device")
     if any(source.op != "get_attr" for source in node.inputs):
         return False  # made from another tensor, whose place it may have
-    return device is None or (isinstance(device, str) and device != "meta")
+    if device is None:
+        return True
+    return isinstance(device, str) and device != "meta" and not is_worked_out(node.called_at, "device")
 
 
 def meeting(node: Node) -> Node | None:

@@ -49,7 +49,9 @@ class HardCodedBatch(BatchRule):
 
     ## What it does
     Runs forward at the whole batch and at one device's share of it, without computing anything. Where it fails, or where an
-    operation gives the old size for another batch, it looks for the number in forward.
+    operation gives the old size for another batch, it looks for the number in forward. Nobody need ask about devices: without
+    them forward is run on three samples and on two, where something tells that the first dimension is the batch (a convolution,
+    a layer with `batch_first`, `batch = x.size(0)` in forward).
 
     ## Why is this bad?
     Each device gets a share of the batch, and the last batch of an epoch is smaller: both raise. Or worse, `view(8, -1)`
@@ -68,6 +70,7 @@ class HardCodedBatch(BatchRule):
     code = "NC704"
     name = "hard-coded-batch"
     severity = Severity.ERROR
+    without_devices = True
     BAD = (
         Example("a view to eight rows", net("h.view(8, -1)"), "8x3x8x8", devices=2),
         Example("a first state for four samples", recurrent("torch.zeros(1, 4, 16)"), "4x5x8", devices=2),
@@ -80,7 +83,7 @@ class HardCodedBatch(BatchRule):
     def check(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:
         """How forward fails at another size, and the operation that has the number."""
         fixed, fault = batches.fixed, batches.size_fault
-        if not fault and fixed is None:
+        if batches.doubtful or batches.single_fault or (not fault and fixed is None):
             return
         example = batches.example_size
         if fixed is not None:

@@ -37,6 +37,11 @@ class SamplesMixed(BatchRule):
     inputs: where the pieces do not make up the whole, it mixes samples. The first such operation of forward is named. Batch
     normalization in training is information only: it is meant to.
 
+    Without devices, forward is run on three samples and on two of them in another order, in eval mode and, where it asks for
+    its mode, in training: only if a sample's outputs differ is it looked into. That is said where something tells that the first
+    dimension is the batch: a convolution, a layer with `batch_first`, `batch = x.size(0)` in forward. Of other inputs that were
+    given it is information, since they may be the nodes of one graph; of inputs that netcheck made up nothing is said.
+
     ## Why is this bad?
     Over several devices each sees only its share: the result depends on how many devices there are. In evaluation a
     prediction changes with what else happens to be in the batch. Often it is a wrong dimension: `softmax(dim=0)`,
@@ -44,7 +49,8 @@ class SamplesMixed(BatchRule):
 
     ## When it is fine
     Where it is the method, as in contrastive losses and mixup: then gather what is mixed from all devices, or accept that
-    each device has its own.
+    each device has its own. Without devices, numbers for pairs of samples that are only returned are not meant, nor is what
+    forward does in training alone to keep statistics of it.
 
     ## Evidence
     The relative difference between the shards' outputs or gradients and those of the whole batch, where the batch was run;
@@ -58,6 +64,8 @@ class SamplesMixed(BatchRule):
     code = "NC705"
     name = "samples-mixed"
     severity = Severity.WARNING
+    without_devices = True
+    said_by = ("NC109", "NC908", "NC909")
     BAD = (
         Example("less the mean of the batch", net("h - h.mean(0)"), "4x8", devices=2, batch_size=8),
         Example("softmax over samples", net("h.softmax(0)"), "4x8", devices=2, batch_size=8),
@@ -82,11 +90,16 @@ class SamplesMixed(BatchRule):
     def _mixed(self, mixing: list[Operation], batches: Batches) -> Finding:
         first = mixing[0]
         more = f", the first of {len(mixing)} operations that do" if len(mixing) > 1 else ""
+        when = "in training, " if batches.training_only else ""
+        place = "" if batches.devices > 1 else ", or on its place in it"
+        if batches.doubtful:
+            when += "if the first dimension is the batch: "
         return self.finding(
-            f"{first.target} makes the result of one sample depend on the others in its batch{more}",
+            f"{when}{first.target} makes the result of one sample depend on the others in its batch{place}{more}",
             help=cure(first),
             evidence=evidence(batches),
             at=mixing,
+            severity=Severity.INFO if batches.training_only or batches.doubtful else None,
             verdict=Verdict.CONFIRMED,
         )
 

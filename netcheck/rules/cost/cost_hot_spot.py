@@ -42,6 +42,7 @@ class CostHotSpot(CostRule):
     code = "NC802"
     name = "cost-hot-spot"
     severity = Severity.INFO
+    depends_on_size = True
     THRESHOLDS = (
         Threshold("share", _SHARE, "share of all that one layer may hold"),
         Threshold("layers", _LEAST_LAYERS, "layers with parameters below which one of them may hold what it will"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.thresholds import Threshold
+from netcheck.trace.kinds import is_weight_layer
 from netcheck.trace.windows import Window, spatial_sizes, windows_of
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class ReceptiveField(StaticRule):
     code = "NC804"
     name = "receptive-field"
     severity = Severity.INFO
+    depends_on_size = True
     THRESHOLDS = (Threshold("share", 1.0, "share of the input's side that an output must see"),)
     BAD = (
         Example(
@@ -112,8 +114,9 @@ model = nn.Sequential(nn.Conv1d(1, 8, 1), *layers, nn.Conv1d(8, 1, 1))
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """The receptive field at each output against the size of the input."""
         fields, least = receptive_fields(graph), self.limit("share")
+        made = behind_weights(graph)
         for output in graph.outputs:
-            seen = fields.get(output)
+            seen = fields.get(output) if output in made else None
             start = next((node for node in graph.inputs if len(node.shape or ()) > 2 and node in fields), None)
             if seen is None or start is None:
                 continue
@@ -131,6 +134,15 @@ model = nn.Sequential(nn.Conv1d(1, 8, 1), *layers, nn.Conv1d(8, 1, 1))
                 at=[node for node in graph if node.kind == "conv" and node in fields][-1:],
             )
             return
+
+
+def behind_weights(graph: ModelGraph) -> set[Node]:
+    """What a weight layer had a part in: an input that is handed out again sees itself, and need not see more."""
+    found: set[Node] = set()
+    for node in graph:
+        if is_weight_layer(node) or any(source in found for source in node.inputs):
+            found.add(node)
+    return found
 
 
 def receptive_fields(graph: ModelGraph) -> dict[Node, tuple[Field, ...]]:

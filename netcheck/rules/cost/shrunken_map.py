@@ -48,6 +48,7 @@ class ShrunkenMap(StaticRule):
     code = "NC803"
     name = "shrunken-map"
     severity = Severity.WARNING
+    depends_on_size = True
     THRESHOLDS = (
         Threshold("info", _IDLE, "share of a kernel's weights that meet padding only from which it is information"),
         Threshold("warning", _MOSTLY_IDLE, "the same share from which it is a warning"),

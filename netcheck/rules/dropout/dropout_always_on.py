@@ -186,6 +186,8 @@ def way_of(node: Node, registered: Container[int]) -> str:
 
 def is_on_purpose(model: Any) -> bool:
     """Whether the model's documentation speaks of Monte Carlo dropout."""
-    text = f"{inspect.getdoc(type(model)) or ''} {inspect.getdoc(type(model).forward) or ''}"
+    from netcheck.torch_versions import forward_of
+
+    text = f"{inspect.getdoc(type(model)) or ''} {inspect.getdoc(forward_of(type(model))) or ''}"
     own = type(model).__module__.partition(".")[0] != "torch"
     return own and re.search(r"monte[- ]carlo|\bmc[- ]?dropout|bayesian", text, re.IGNORECASE) is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity
 from netcheck.rules.base import Example, StaticRule
 from netcheck.trace.kinds import Kind
-from netcheck.trace.questions.neighbours import weight_layers_after
+from netcheck.trace.questions.neighbours import next_weight_layers, weight_layers_after
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -30,8 +30,8 @@ class ElementwiseDropoutOnFeatureMap(StaticRule):
     Dropping whole channels takes the information away.
 
     ## When it is fine
-    After global pooling or flattening; on attention probabilities and token sequences; with p = 0; right before the one or
-    two convolutions of a fully convolutional classifier.
+    Before flattening or global pooling, and after; on attention probabilities and token sequences; with p = 0; right before the
+    one or two convolutions of a fully convolutional classifier.
 
     ## Evidence
     At a correlation of 0.8 between neighbours a linear read-out recovers 72 % of a dropped pixel's variance. Whole-channel
@@ -118,10 +118,12 @@ def active_dropouts(graph: ModelGraph) -> Iterator[tuple[Node, float]]:
 
 
 def is_on_feature_map(node: Node) -> bool:
-    """Whether the value dropped from is a map that a convolution made, with convolutional layers still to read it."""
+    """Whether the value dropped from is a map that a convolution made, and that a convolution reads next."""
     shape = node.shape or ()
     if not 3 <= len(shape) <= 5 or math.prod(shape[2:]) <= 1 or not comes_from_convolution(node):
         return False
+    if not any(layer.kind is Kind.CONV for layer in next_weight_layers(node)):
+        return False  # a Linear reads each position by its own weights
     after = weight_layers_after(node, most=_HEAD)
     return not (after and len(after) <= _HEAD and all(layer.kind == "conv" for layer in after))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from netcheck.figures.decades import Decades
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.thresholds import Threshold
 
@@ -35,12 +36,9 @@ def in_words(change: str) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def severity(diagnosis: Diagnosis, error: float) -> Severity:
-    """Error beyond `error` decades, by default where no net measured trained with any optimizer; warning before.
-
-    Where skips make the estimate uncertain, and the budget larger, the limit is as much larger.
-    """
-    return Severity.ERROR if abs(diagnosis.gain) > error + diagnosis.budget - BUDGET else Severity.WARNING
+def severity(diagnosis: Diagnosis) -> Severity:
+    """That of a suspicion: an estimate alone is no error, and information where it passed what it does not model."""
+    return Severity.INFO if diagnosis.beyond else Severity.WARNING
 
 
 def verdict(found: Finding, gradients: Gradients, highest: Severity, error: float = HOPELESS) -> Finding:
@@ -52,7 +50,7 @@ def verdict(found: Finding, gradients: Gradients, highest: Severity, error: floa
     if found.evidence.unit != "decades" or math.isnan(gradients.gain):
         return found
     gain = gradients.held_gain
-    text = f"{found.evidence.text}; measured gain {decades(gain)}"
+    text = f"{found.evidence.text}; measured gain {Decades(gain)}"
     measured = replace(found, evidence=replace(found.evidence, text=text))
     same_direction = (gain < 0) == (found.evidence.value < 0)
     if abs(gain) > BUDGET and same_direction:
@@ -70,13 +68,15 @@ def severity_of(gain: float, error: float = HOPELESS) -> Severity:
 def evidence(diagnosis: Diagnosis, change: str = "", remedy: float = 0.0) -> Evidence:
     """The static gain as built and with the cause removed, or with another change, which gives the gain `remedy`."""
     text = (
-        f"static gain {decades(diagnosis.gain)} decades over {len(diagnosis.layers)} weight layers, "
+        f"static gain {Decades(diagnosis.gain)} decades over {len(diagnosis.layers)} weight layers, "
         f"budget ±{diagnosis.budget:.0f}"
     )
+    if diagnosis.beyond:
+        text += f", past {diagnosis.beyond[0].target}, which the estimate does not model"
     if change:
-        text += f"; with {change} {decades(remedy)}"
+        text += f"; with {change} {Decades(remedy)}"
     elif diagnosis.cause is not None:
-        text += f"; with {REMEDIES[diagnosis.cause]} {decades(diagnosis.remedy)}"
+        text += f"; with {REMEDIES[diagnosis.cause]} {Decades(diagnosis.remedy)}"
     return Evidence(round(diagnosis.gain, 2), "decades", text, limit=diagnosis.budget)
 
 
@@ -91,18 +91,11 @@ def fate(diagnosis: Diagnosis) -> str:
 def others(diagnosis: Diagnosis) -> str:
     """The other single changes that would do, with their gains."""
     good = [
-        f"{REMEDIES[cause]} ({decades(gain)})"
+        f"{REMEDIES[cause]} ({Decades(gain)})"
         for cause, gain in diagnosis.remedies.items()
         if cause != diagnosis.cause and abs(gain) <= 3
     ]
     return f"\nor: {', or '.join(good)}" if good else ""
-
-
-def decades(gain: float) -> str:
-    """A signed number of decades with a real minus sign; beyond 100 the size says no more."""
-    if abs(gain) > 100:
-        return "< −100" if gain < 0 else "> 100"
-    return f"{gain:+.1f}".replace("-", "−") if round(gain, 1) else "0.0"
 
 
 def name_of(activations: Iterable[Node]) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from netcheck.figures.decades import Decades
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.helpers import depth_budget
 from netcheck.trace.kinds import Kind, is_weight_layer
 from netcheck.trace.questions.neighbours import weight_layers_after
 
@@ -75,7 +75,7 @@ nn.init.zeros_(model[2].weight)
 
     def verdict(self, found: Finding, gradients: Gradients) -> Finding:
         """Read off the weights, so confirmed in any case; the measured gain says what it costs."""
-        text = f"{found.evidence.text}; measured gain {depth_budget.decades(gradients.gain)}"
+        text = f"{found.evidence.text}; measured gain {Decades(gradients.gain)}"
         return replace(found, evidence=replace(found.evidence, text=text))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
@@ -128,12 +128,26 @@ def is_excused(node: Node, value: float) -> bool:
         if user in seen:
             continue
         seen.add(user)
-        if is_weight_layer(user) or user.kind is Kind.MATMUL:
-            weight_after, joins = True, False
+        if is_weight_layer(user):
+            if not only_gates(user):
+                weight_after, joins = True, False
         elif user.kind is Kind.OUTPUT:
             joins = False
-        elif user.kind in (Kind.ADD, Kind.GATE):
+        elif user.kind in (Kind.ADD, Kind.GATE, Kind.MATMUL):  # of two computed values, each learns by the other
             weight_after = weight_after or bool(weight_layers_after(user, most=0))
         else:
             pending += user.users
     return not weight_after or (joins and value == 0)
+
+
+def only_gates(node: Node) -> bool:
+    """Whether all that comes of a layer scales something else, as squeeze-and-excitation does with what it looks at."""
+    pending, seen = [node], {node}
+    while pending:
+        for user in pending.pop().users:
+            if user.kind in (Kind.OUTPUT, Kind.ADD, Kind.CAT):
+                return False
+            if user.kind is not Kind.GATE and user not in seen:
+                seen.add(user)
+                pending.append(user)
+    return len(seen) > 1 or any(user.kind is Kind.GATE for user in node.users)

@@ -28,7 +28,9 @@ class NonFiniteWeights(StaticRule):
     ## What it does
     Reads every element of every parameter and buffer, once. In models of more than 16 million parameters it reads
     1 to 16 elements of each row of a large matrix, so chosen that a row or a column without a finite number is found,
-    though a single one may be missed. Tensors on the meta device have no values and are skipped.
+    though a single one may be missed. Tensors on the meta device have no values and are skipped. While netcheck builds a model,
+    memory that nobody has written to (`torch.empty`, `torch.Tensor(n)`) holds NaN: a parameter that is never initialized is
+    seen every time, and not only when something else lay there before.
 
     ## Why is this bad?
     One NaN in a weight makes the whole output of its layer NaN, and the first backward pass spreads it over
@@ -109,9 +111,12 @@ model = Attention()
             return
         first, others = sick[0], f" and {len(sick) - 1} more tensors" if len(sick) > 1 else ""
         listed = "; ".join(one.text for one in sick[:4]) + (f"; {len(sick) - 4} more" if sick[4:] else "")
+        never = first.nan == first.member.tensor.numel() > 1
+        unwritten = ", as memory is that nobody has written to" if never else ""
         yield self.finding(
-            f"{first.text}{others}: whatever meets them becomes NaN or Inf as well",
-            help="initialize them again, or load an older checkpoint; where a division makes them, "
+            f"{first.text}{unwritten}{others}: whatever meets them becomes NaN or Inf as well",
+            help="fill what torch.empty or torch.Tensor(n) gives: nn.init.kaiming_uniform_(self.weight, a=5 ** 0.5) in __init__; "
+            "initialize them again, or load an older checkpoint; where a division makes them, "
             "keep it away from zero: `x / y.clamp(min=eps)`",
             evidence=Evidence(sum(one.count for one in sick), "elements", listed, limit=0),
             at=[one.member for one in sick],
@@ -240,7 +245,15 @@ def is_meant(found: NonFinite) -> bool:
     from torch import nn
 
     tensor, module = found.member.tensor, found.member.module
+    if found.nan == tensor.numel() > 1 and not isinstance(tensor, nn.Parameter) and is_room(found.member):
+        return True
     is_norm = MODULES.get(type(module).__name__, (None,))[0] is Kind.NORM
     if found.nan or is_norm or isinstance(tensor, nn.Parameter):
         return False
     return not found.positive or tensor.numel() == 1
+
+
+def is_room(member: Member) -> bool:
+    """Whether forward does not read a buffer, or writes to it first: if it does not write all, a NaN arises (NC609)."""
+    written = {source for node in member.graph.kept for source in (node, *node.inputs)}
+    return all(node in written for node in member.nodes)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from netcheck.figures.decades import Decades
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.helpers import depth_budget
@@ -90,7 +91,7 @@ model = nn.Sequential(nn.Linear(64, 32), CReLU(), *blocks, layer(32, 10))
     def verdict(self, found: Finding, gradients: Gradients) -> Finding:
         """By the measured gain: mirrored weights keep it within a decade at any depth."""
         gain = gradients.gain
-        text = f"{found.evidence.text}; measured gain {depth_budget.decades(gain)}"
+        text = f"{found.evidence.text}; measured gain {Decades(gain)}"
         verdict = found.verdict
         if abs(gain) > depth_budget.BUDGET:
             verdict = Verdict.CONFIRMED

@@ -7,9 +7,10 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
+from netcheck.figures.decades import Decades
 from netcheck.findings import Evidence, Finding, Severity
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.helpers import depth_budget
+from netcheck.rules.helpers import depth_budget, patterns
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _FAR = 2.0  # times the recommended gain, or less than one over it: worth a word by itself
 _DEFAULT = 3**-0.5  # std * sqrt(fan_in) of every Linear and Conv as PyTorch initializes it
-_NOTABLE = 1.5  # decades: half the budget; before that PyTorch's default is nothing to talk about
 
 
 class PoorInit(StaticRule):
@@ -31,8 +31,9 @@ class PoorInit(StaticRule):
     net's static gain. Where that is outside ±3 decades, and initializing every layer for its activation would bring it
     inside, the initialization is the cause.
 
-    A single layer off by more than a factor of 2 is reported as info, if nothing normalizes its output and no skip leads
-    around it.
+    Inside the budget it is information if the recommended initialization would give back a third of it. So is a single layer
+    that is off by more than a factor of 2, if nothing normalizes its output and no skip leads around it; PyTorch's default is
+    not, by itself.
 
     ## Why is this bad?
     The loss is multiplicative. PyTorch's default gives every Linear and Conv a gain of 1/√3 = 0.58, whatever its fan_in:
@@ -105,16 +106,45 @@ model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReL
 
     def verdict(self, found: Finding, gradients: Gradients) -> Finding:
         """By the measured gain."""
-        return depth_budget.verdict(found, gradients, self.severity, self.limit("error"))
+        return patterns.verdict(found, gradients, self.severity, self.limit("error"))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """The budget's finding if the initialization is the cause; otherwise single layers far off, as info."""
         diagnosis = graph.diagnosis
-        at_fault = layers_at_fault(diagnosis) if diagnosis.cause == "init" else []
+        at_fault = (layers_at_fault(diagnosis) or list(diagnosis.layers)) if diagnosis.cause == "init" else []
         if at_fault:
             yield self.overrun(diagnosis, at_fault)
+        elif costly := self.costly(graph):
+            yield costly
         elif diagnosis.cause is None:
             yield from self.far_off(graph, diagnosis)
+
+    def costly(self, graph: ModelGraph) -> Finding | None:
+        """The information that the initialization spends a third of the budget or more, where it is not the cause."""
+        from netcheck.trace.budget import Cause, remedies, spent
+
+        diagnosis = graph.diagnosis
+        if abs(diagnosis.gain) < patterns.SHARE or (cost := spent(graph, Cause.INIT)) < patterns.SHARE:
+            return None
+        if not (layers := layers_at_fault(diagnosis)):
+            return None
+        built, wanted, activation, initializer = summary(layers, diagnosis)
+        fitting = f"with {depth_budget.REMEDIES[Cause.INIT]} {Decades(remedies(graph)[Cause.INIT])}"
+        main = patterns.code_of_cause(graph)
+        return self.finding(
+            f"weights start at std·√fan_in = {built:.2g} where {activation} needs {wanted:.2g}"
+            + (f"; {fitting}" if main else f": {patterns.costs(cost, diagnosis.budget)}"),
+            help=f"initialize each layer with `{initializer}` and a zero bias",
+            evidence=Evidence(
+                round(cost, 2),
+                patterns.SPENT,
+                f"static gain {Decades(diagnosis.gain)} decades, budget ±{diagnosis.budget:.0f}; {fitting}",
+                limit=patterns.SHARE,
+            ),
+            at=layers,
+            severity=Severity.INFO,
+            belongs_to=main,
+        )
 
     def overrun(self, diagnosis: Diagnosis, at_fault: list[Node]) -> Finding:
         """All layers that lose (or amplify) as one finding."""
@@ -129,7 +159,7 @@ model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReL
             help=f"initialize each layer with `{initializer}` and a zero bias{depth_budget.others(diagnosis)}",
             evidence=depth_budget.evidence(diagnosis),
             at=at_fault,
-            severity=depth_budget.severity(diagnosis, self.limit("error")),
+            severity=depth_budget.severity(diagnosis),
         )
 
     def masked(self, diagnosis: Diagnosis, shares: dict[Node, float]) -> Finding:
@@ -144,7 +174,7 @@ model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReL
             f"p = {share:.2g} by {factor - 1:.0%}",
             evidence=depth_budget.evidence(diagnosis, "no weight dropped", without_masks(diagnosis, shares)),
             at=layers,
-            severity=depth_budget.severity(diagnosis, self.limit("error")),
+            severity=depth_budget.severity(diagnosis),
         )
 
     def far_off(self, graph: ModelGraph, diagnosis: Diagnosis) -> Iterator[Finding]:
@@ -155,9 +185,8 @@ model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReL
             if not has_one_value(node)  # that is a fault of its own
             and diagnosis.network.following[node] is not None
             and is_far_off(node, diagnosis)
+            and not is_default(node, diagnosis)
         ]
-        if abs(diagnosis.gain) < _NOTABLE:
-            layers = [node for node in layers if not is_default(node, diagnosis)]
         if not layers:
             return
         built, wanted, activation, initializer = summary(layers, diagnosis)
@@ -234,15 +263,14 @@ def is_far_off(node: Node, diagnosis: Diagnosis) -> bool:
 
 
 def layers_at_fault(diagnosis: Diagnosis) -> list[Node]:
-    """The layers that are off in the direction in which the gradient goes; all, if none stands out."""
+    """The layers that are off in the direction in which the gradient goes."""
     from netcheck.trace.budget import followed_by_norm
 
-    wrong = [
+    return [
         node
         for node in diagnosis.layers
         if not followed_by_norm(node) and (ratio(node, diagnosis) < 0.95 if diagnosis.gain < 0 else ratio(node, diagnosis) > 1.05)
     ]
-    return wrong or list(diagnosis.layers)
 
 
 def unavoidable_layers(graph: ModelGraph, diagnosis: Diagnosis) -> list[Node]:

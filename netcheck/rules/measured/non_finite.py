@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 class NonFinite(MeasuredRule):
-    """A NaN or an infinity arises, and reaches the head or the first activations.
+    """A NaN or an infinity arises, and reaches the results of forward, or on the way back a parameter's gradient.
 
     ## What it does
-    Where the head's input or the gradient at the first activations is not finite, runs the pass once more, looks at every
-    number, and names the operation that was the first to make one. Fresh Gaussian inputs are tried first; if the inputs
-    that were given give finite numbers, those are used, and nothing is reported. Infinities that stay inside (a mask of
-    minus infinity before a softmax) are not reported.
+    Where the head's input, a result, the gradient at the first activations or that of a parameter is not finite, runs the pass
+    once more, looks at every number, and names the operation that was the first to make one. Fresh Gaussian inputs are tried
+    first; if the inputs that were given give finite numbers, those are used, and nothing is reported. Where nobody said what
+    the inputs are like, inputs between 0 and 1 must give one too. Infinities that stay inside (a mask of minus infinity before
+    a softmax) are not reported, nor is minus infinity in a result.
 
     ## Why is this bad?
     One NaN in a gradient makes every weight that it meets NaN, at the first step.
@@ -36,6 +37,7 @@ class NonFinite(MeasuredRule):
     code = "NC609"
     name = "non-finite"
     severity = Severity.ERROR
+    explained_by = ("NC507",)
     BAD = (
         Example(
             "the logarithm of what a rectifier may have set to 0",
@@ -47,6 +49,22 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.head(torch.log(F.relu(self.layer(x))).nan_to_num(neginf=0.0) * torch.log(-F.relu(self.layer(x)) - 1))
+
+model = Net()
+""",
+            "8x16",
+        ),
+        Example(
+            "the slope of a square root at 0, after the head",
+            """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(16, 8)
+
+    def forward(self, x):
+        z = self.layer(x)
+        return (z[:, None] - z[None, :]).square().sum(-1).sqrt()
 
 model = Net()
 """,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from netcheck.figures.decades import Decades
 from netcheck.rules.helpers import depth_budget
 
 if TYPE_CHECKING:
@@ -19,15 +20,15 @@ SHARE = 0.8  # of all that is lost: the layers that are named lose that much tog
 def gain_text(gradients: Gradients) -> str:
     """The measured gain as evidence."""
     slope = gradients.slope
-    each = f", {depth_budget.decades(slope.per_layer)} a weight layer" if slope and abs(slope.per_layer) >= 0.05 else ""
+    each = f", {Decades(slope.per_layer)} a weight layer" if slope and abs(slope.per_layer) >= 0.05 else ""
     passes = f" ± {gradients.gain_spread / 2:.1f}" if math.isfinite(gradients.gain_spread) and gradients.passes > 1 else ""
     limit = f"budget ±{depth_budget.BUDGET:.0f}"
-    return f"measured gain {depth_budget.decades(gradients.held_gain)}{passes} decades{each}, {limit}"
+    return f"measured gain {gradients.held_gain}{passes} decades{each}, {limit}"
 
 
 def arrives(gain: float) -> str:
     """The part of a gradient that arrives: "nothing", "10^-4.2"."""
-    return "nothing" if math.isinf(gain) else f"10^{depth_budget.decades(gain)}"
+    return "nothing" if math.isinf(gain) else f"10^{Decades(gain)}"
 
 
 def steepest(gradients: Gradients, graph: ModelGraph, *, falling: bool) -> list[Node]:

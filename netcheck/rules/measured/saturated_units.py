@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from netcheck.figures.decades import Decades
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, MeasuredRule
 from netcheck.rules.helpers import depth_budget
@@ -86,7 +87,7 @@ model = nn.Sequential(*layers, nn.Linear(64, 10))
         gain = gradients.held_gain
         vanishes = gain < -depth_budget.BUDGET
         name = depth_budget.name_of(flat)
-        measured = f"{worst:.0%} of the values saturated, limit {most:.0%}; measured gain {depth_budget.decades(gain)}"
+        measured = f"{worst:.0%} of the values saturated, limit {most:.0%}; measured gain {Decades(gain)}"
         yield self.finding(
             f"{len(flat)} {name} activation{'s' if len(flat) > 1 else ''} mostly saturated"
             + (": hardly any gradient passes" if vanishes else ""),

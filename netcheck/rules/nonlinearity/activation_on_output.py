@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
 _BETWEEN = UNCHANGED | {Kind.DROPOUT, Kind.NORM, Kind.SHIFT, Kind.SCALE}
+FAR = 1e6  # beyond the bounds of a clamp
 _NARROWS = 2  # times fewer channels: a convolution that looks like a head rather than one more feature map
 
 
@@ -94,7 +95,7 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 8), nn.Tanh())
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all rectified results."""
         found = list(dict.fromkeys(rectified_heads(graph)))
-        if not found:
+        if not found or graph.is_part:
             return
         activation, head = found[0]
         name = activation_name(activation)
@@ -127,8 +128,11 @@ def is_bending(node: Node) -> bool:
     shape = node.activation
     if shape is None or node.detail or shape.saturates or not is_squasher_or_rectifier(node):
         return False
-    at_zero = float(shape.function(torch.zeros(1, dtype=torch.float64)))
-    return at_zero <= 0
+    least, low, at_zero, high, most = shape.function(
+        torch.tensor([-FAR, -FAR / 2, 0.0, FAR / 2, FAR], dtype=torch.float64)
+    ).tolist()
+    is_range = least == low < 0 < high == most  # a clamp to a range on both sides of 0, as of logarithms of deviations
+    return at_zero <= 0 and not is_range
 
 
 def is_only_result(node: Node) -> bool:

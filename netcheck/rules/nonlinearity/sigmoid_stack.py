@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Finding, Severity
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.helpers import depth_budget
-from netcheck.rules.nonlinearity.tanh_stack import blamed, saturation
+from netcheck.rules.helpers import depth_budget, patterns
+from netcheck.rules.nonlinearity.tanh_stack import saturation, stack
 
 if TYPE_CHECKING:
     from netcheck.figures.gradients import Gradients
     from netcheck.trace.graph import ModelGraph
+
+_LONG = 3  # in a row: worth a word by themselves
+_ROW = 2  # in a row: a stack at all, if it costs a third of the budget
 
 
 class SigmoidStack(StaticRule):
@@ -20,7 +23,8 @@ class SigmoidStack(StaticRule):
 
     ## What it does
     The same as NC101, for activations that are flat on both sides and have all their values on one side of zero (sigmoid,
-    hard sigmoid, a user's own: told by behaviour).
+    hard sigmoid, a user's own: told by behaviour). Inside the budget three in a row are information, and two if rectifiers
+    would give back a third of the budget.
 
     ## Why is this bad?
     A sigmoid's slope is at most 1/4, so four fifths of the gradient are lost at every layer at the usual gain of 1, and its
@@ -43,7 +47,7 @@ class SigmoidStack(StaticRule):
     name = "sigmoid-stack"
     severity = Severity.ERROR
     scale_only = True
-    THRESHOLDS = (depth_budget.ERROR,)
+    THRESHOLDS = (depth_budget.ERROR, patterns.noted(_LONG, "activations"))
     BAD = (
         Example(
             "eight sigmoid layers, as modules",
@@ -67,9 +71,9 @@ model = nn.Sequential(*[layer() for _ in range(8)], nn.Linear(64, 1), nn.Sigmoid
             "8x64",
         ),
         Example(
-            "two sigmoid layers",
+            "one sigmoid layer, and one on the output",
             """
-model = nn.Sequential(nn.Linear(64, 32), nn.Sigmoid(), nn.Linear(32, 32), nn.Sigmoid(), nn.Linear(32, 10))
+model = nn.Sequential(nn.Linear(64, 32), nn.Sigmoid(), nn.Linear(32, 1), nn.Sigmoid())
 """,
             "8x64",
         ),
@@ -77,10 +81,11 @@ model = nn.Sequential(nn.Linear(64, 32), nn.Sigmoid(), nn.Linear(32, 32), nn.Sig
 
     def verdict(self, found: Finding, gradients: Gradients) -> Finding:
         """By the measured gain."""
-        return depth_budget.verdict(found, gradients, self.severity, self.limit("error"))
+        return patterns.verdict(found, gradients, self.severity, self.limit("error"))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
-        """The budget's finding if one-sided saturation is the cause."""
-        diagnosis = graph.diagnosis
-        if diagnosis.cause == "saturation" and (stack := blamed(diagnosis, zero_centred=False)):
-            yield saturation(self, diagnosis, stack)
+        """The budget's finding if one-sided saturation is the cause, else the row itself."""
+        if patterns.code_of_cause(graph) == self.code and patterns.blamed(graph, zero_centred=False):
+            yield saturation(self, graph, zero_centred=False)
+        else:
+            yield from stack(self, graph, zero_centred=False, fewest=_ROW, limit=self.limit("info"))

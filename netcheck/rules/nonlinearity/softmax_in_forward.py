@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.source.vocabulary import names_used
+from netcheck.source.vocabulary import LOGARITHM, names_used
 from netcheck.trace.kinds import Kind
-from netcheck.trace.questions import softmax_dimension
+from netcheck.trace.questions import losses, softmax_dimension
 from netcheck.trace.questions.neighbours import UNCHANGED, before, ends, origin, results
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _CROSS_ENTROPY = frozenset(("CrossEntropyLoss", "cross_entropy"))
 _TAKES_LOGARITHMS = frozenset(("NLLLoss", "nll_loss", "CTCLoss", "ctc_loss", "KLDivLoss", "kl_div"))
-_TAKES_PROBABILITIES = frozenset(("Categorical", "OneHotCategorical", "multinomial", "BCELoss"))
+_TAKES_PROBABILITIES = frozenset(("Categorical", "OneHotCategorical", "multinomial", "BCELoss", LOGARITHM))
 
 
 class SoftmaxInForward(StaticRule):
@@ -38,9 +38,9 @@ class SoftmaxInForward(StaticRule):
 
     ## When it is fine
     With `NLLLoss` after a log-softmax: where the file does not tell which loss is used, a log-softmax is info. Where
-    probabilities are the product (a policy to sample from, a model that says in its documentation or by the name of its
-    result that it returns them) or the weights of a mixture density, whose widths are returned beside them: then it is
-    info. Next to the logits. In attention, where the weights are used.
+    probabilities are the product (a policy to sample from, a distribution whose logarithm the file takes, a model that says
+    in its documentation or by the name of its result that it returns them) or the weights of a mixture density, whose
+    widths are returned beside them: then it is info. Next to the logits. In attention, where the weights are used.
 
     ## Evidence
     The least cross-entropy of K classes on probabilities is log(1 + (K - 1) / e): 0.55 for 3,
@@ -115,8 +115,10 @@ model = Net()
         doubled = [node for node in graph if is_doubled(node)]
         if doubled:
             yield self.applied_twice(doubled)
-        if is_entered(graph.model):
-            return  # what a policy's `act` returns is no argument of a loss
+        if before_loss := [node for node in given_to_cross_entropy(graph) if node not in doubled]:
+            yield self.returned(before_loss, in_forward=True)
+        if is_entered(graph.model) or graph.is_part:
+            return  # what a policy's `act` returns is no argument of a loss, nor are the weights of an attention
         found = [node for node in returned_softmaxes(graph) if node not in doubled]
         if found and not graph.model.training:
             found = list(returned_softmaxes(graph.in_mode(training=True)))
@@ -147,8 +149,8 @@ model = Net()
             verdict=Verdict.CONFIRMED,
         )
 
-    def returned(self, nodes: list[Node]) -> Finding:
-        """The finding for results that went through a softmax."""
+    def returned(self, nodes: list[Node], *, in_forward: bool = False) -> Finding:
+        """The finding for what went through a softmax: results, or what a loss in forward is given."""
         node = nodes[0]
         classes = softmax_dimension.size(node) or 2
         what, known = softmax_dimension.name(node), uses(node, _CROSS_ENTROPY)
@@ -162,14 +164,26 @@ model = Net()
         loss = "" if what == "softmax" else ", or use NLLLoss"
         if node.function == "log":
             loss = ", or use NLLLoss after `F.log_softmax(logits, dim)`: the logarithm of a softmax that underflows is -inf"
+        told = f"forward returns the {what} of its logits: {used} applies log_softmax again"
+        if in_forward:
+            told, known, harmless = f"cross_entropy is given a {what}, and applies log_softmax again", True, what != "softmax"
         return self.finding(
-            f"forward returns the {what} of its logits: {used} applies log_softmax again",
+            told,
             help=f"return the logits, and apply softmax where probabilities are needed{loss}",
             evidence=Evidence(least_loss(classes) if what == "softmax" else 0.0, "nats", text, limit=0.0),
             at=nodes,
             severity=Severity.INFO if harmless else Severity.WARNING,
             verdict=Verdict.CONFIRMED if known else Verdict.SUSPECTED,
         )
+
+
+def given_to_cross_entropy(graph: ModelGraph) -> Iterator[Node]:
+    """Each softmax that a cross-entropy in forward is given."""
+    for loss in graph:
+        if loss.kind is Kind.LOSS and losses.name_of(loss) in _CROSS_ENTROPY:
+            given = losses.given_to(loss)
+            if given is not None and given.kind is Kind.SOFTMAX:
+                yield given
 
 
 def returned_softmaxes(graph: ModelGraph) -> Iterator[Node]:
@@ -208,8 +222,10 @@ def says_so(node: Node) -> bool:
     """Whether the model says that it returns probabilities: in its documentation, by a name, by sampling from
     them.
     """
+    from netcheck.torch_versions import forward_of
+
     model = node.graph.model
-    text = f"{inspect.getdoc(type(model)) or ''} {inspect.getdoc(type(model).forward) or ''}"
+    text = f"{inspect.getdoc(type(model)) or ''} {inspect.getdoc(forward_of(type(model))) or ''}"
     own = type(model).__module__.partition(".")[0] != "torch"
     if own and re.search(r"probabilit|log[-_ ]?prob", text, re.IGNORECASE):
         return True

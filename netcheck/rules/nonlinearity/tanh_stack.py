@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Finding, Severity
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.helpers import depth_budget
+from netcheck.rules.helpers import depth_budget, patterns
 
 if TYPE_CHECKING:
     from netcheck.figures.gradients import Gradients
-    from netcheck.trace.budget import Diagnosis
-    from netcheck.trace.graph import ModelGraph, Node
+    from netcheck.trace.graph import ModelGraph
+
+_LONG = 5  # in a row: worth a word by themselves. LeNet-5 has four
+_ROW = 3  # in a row: a stack at all, if it costs a third of the budget
 
 
 class TanhStack(StaticRule):
@@ -23,7 +25,9 @@ class TanhStack(StaticRule):
     not bring it back, and putting a rectifier in the place of every activation that is flat on both sides around zero
     (tanh, hardtanh, softsign, arctan, a user's own: told by behaviour, not by name) does, the activation is the cause.
 
-    A tanh stack that suffers from its initialization alone is reported as poor-init (NC501), which is cheaper to mend.
+    A tanh stack that suffers from its initialization alone is reported as poor-init (NC501), which is cheaper to mend; the
+    stack then stands under that finding. Inside the budget, five such activations in a row with nothing between them (no
+    norm, no skip, no other activation) are information, and three if rectifiers would give back a third of the budget.
 
     ## Why is this bad?
     A tanh unit's slope depends on how large its input is, so no gain keeps the gradient's size: below a gain of 1 signals
@@ -47,7 +51,7 @@ class TanhStack(StaticRule):
     name = "tanh-stack"
     severity = Severity.ERROR
     scale_only = True
-    THRESHOLDS = (depth_budget.ERROR,)
+    THRESHOLDS = (depth_budget.ERROR, patterns.noted(_LONG, "activations"))
     BAD = (
         Example(
             "a hundred and twenty tanh layers, even at tanh's own gain",
@@ -56,6 +60,13 @@ model = nn.Sequential(*(part for _ in range(120) for part in (nn.Linear(64, 64),
 for layer in model[:-1:2]:
     nn.init.xavier_uniform_(layer.weight, gain=5 / 3)
     nn.init.zeros_(layer.bias)
+""",
+            "8x64",
+        ),
+        Example(
+            "six in a row, inside the budget: information",
+            """
+model = nn.Sequential(*(part for _ in range(6) for part in (nn.Linear(64, 64), nn.Tanh())), nn.Linear(64, 10))
 """,
             "8x64",
         ),
@@ -72,7 +83,7 @@ for layer in model[:-1:2]:
             "8x64",
         ),
         Example(
-            "twenty tanh layers, initialized for tanh",
+            "four tanh layers, as in LeNet-5, and tanh's own gain",
             """
 class Layer(nn.Linear):
     def reset_parameters(self):
@@ -82,7 +93,7 @@ class Layer(nn.Linear):
     def forward(self, x):
         return torch.tanh(super().forward(x))
 
-model = nn.Sequential(*(Layer(64, 64) for _ in range(20)), nn.Linear(64, 10))
+model = nn.Sequential(*(Layer(64, 64) for _ in range(4)), nn.Linear(64, 10))
 """,
             "8x64",
         ),
@@ -90,32 +101,39 @@ model = nn.Sequential(*(Layer(64, 64) for _ in range(20)), nn.Linear(64, 10))
 
     def verdict(self, found: Finding, gradients: Gradients) -> Finding:
         """By the measured gain."""
-        return depth_budget.verdict(found, gradients, self.severity, self.limit("error"))
+        return patterns.verdict(found, gradients, self.severity, self.limit("error"))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
-        """The budget's finding if saturation around zero is the cause."""
-        diagnosis = graph.diagnosis
-        if diagnosis.cause == "saturation" and (stack := blamed(diagnosis, zero_centred=True)):
-            yield saturation(self, diagnosis, stack)
+        """The budget's finding if saturation around zero is the cause, else the row itself."""
+        if patterns.code_of_cause(graph) == self.code:
+            yield saturation(self, graph, zero_centred=True)
+        else:
+            yield from stack(self, graph, zero_centred=True, fewest=_ROW, limit=self.limit("info"))
 
 
-def blamed(diagnosis: Diagnosis, *, zero_centred: bool) -> list[Node]:
-    """The saturating activations, if most of them are of the asked sort."""
-    from netcheck.trace.budget import saturating_activations
-
-    found = saturating_activations(diagnosis.network)
-    of_sort = [node for node in found if node.activation and node.activation.zero_centred is zero_centred]
-    return of_sort if 2 * len(of_sort) > len(found) or (zero_centred and 2 * len(of_sort) == len(found)) else []
-
-
-def saturation(rule: StaticRule, diagnosis: Diagnosis, stack: list[Node]) -> Finding:
+def saturation(rule: StaticRule, graph: ModelGraph, *, zero_centred: bool) -> Finding:
     """The finding of a budget overrun that saturating activations cause."""
-    name = depth_budget.name_of(stack)
+    diagnosis, found = graph.diagnosis, patterns.blamed(graph, zero_centred=zero_centred)
+    name = depth_budget.name_of(found)
     return rule.finding(
-        f"{len(stack)} {name} activations in a row: {depth_budget.fate(diagnosis)}",
-        help=f"replace {name} by nn.ReLU() and initialize with "
-        f"`{depth_budget.initializer(2**0.5, saturates=False)}` and zero biases{depth_budget.others(diagnosis)}",
+        f"{len(found)} {name} activations in a row: {depth_budget.fate(diagnosis)}",
+        help=f"{rectify(name)}{depth_budget.others(diagnosis)}",
         evidence=depth_budget.evidence(diagnosis),
-        at=stack,
-        severity=depth_budget.severity(diagnosis, rule.limit("error")),
+        at=found,
+        severity=depth_budget.severity(diagnosis),
     )
+
+
+def stack(rule: StaticRule, graph: ModelGraph, *, zero_centred: bool, fewest: int, limit: float) -> Iterator[Finding]:
+    """The information that saturating activations stand in a row."""
+    from netcheck.trace.budget import Cause
+
+    row = patterns.row_of_activations(graph, zero_centred=zero_centred, fewest=fewest)
+    help = rectify(depth_budget.name_of(row.nodes))
+    yield from patterns.pattern(rule, graph, Cause.SATURATION, row, help=help, limit=limit)
+
+
+def rectify(name: str) -> str:
+    """What to write in the place of a saturating activation."""
+    initializer = depth_budget.initializer(2**0.5, saturates=False)
+    return f"replace {name} by nn.ReLU() and initialize with `{initializer}` and zero biases"

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Finding, Severity
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.helpers import depth_budget
+from netcheck.rules.helpers import depth_budget, patterns
+from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
     from netcheck.figures.gradients import Gradients
-    from netcheck.trace.graph import ModelGraph
+    from netcheck.trace.graph import ModelGraph, Node
+
+_LONG = 10  # in a row: worth a word by themselves
+_ROW = 5  # in a row: a stack at all, if it costs a third of the budget
 
 
 class NoNormalization(StaticRule):
@@ -20,7 +24,8 @@ class NoNormalization(StaticRule):
     ## What it does
     Estimates the static gain of the net (see NC501). Where it is outside the budget, neither a better initialization nor
     rectifiers bring it inside, and normalizing the output of the weight layers does, the missing normalization is the
-    cause.
+    cause. Otherwise ten weight layers in a row with no normalization between them are information, and five if norms
+    would give back a third of the budget.
 
     ## Why is this bad?
     In a residual net without normalization every block adds its branch's variance to the stream: at a branch gain of 1 the
@@ -46,7 +51,7 @@ class NoNormalization(StaticRule):
     name = "no-normalization"
     severity = Severity.ERROR
     scale_only = True
-    THRESHOLDS = (depth_budget.ERROR,)
+    THRESHOLDS = (depth_budget.ERROR, patterns.noted(_LONG, "weight layers"))
     BAD = (
         Example(
             "forty residual blocks of gain 1, and nothing that normalizes",
@@ -89,23 +94,30 @@ model = nn.Sequential(*[Block() for _ in range(40)], nn.Linear(64, 10))
 
     def verdict(self, found: Finding, gradients: Gradients) -> Finding:
         """By the measured gain."""
-        return depth_budget.verdict(found, gradients, self.severity, self.limit("error"))
+        return patterns.verdict(found, gradients, self.severity, self.limit("error"))
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
-        """The budget's finding if only normalization helps."""
-        from netcheck.trace.budget import followed_by_norm
+        """The budget's finding if only normalization helps, else the row itself."""
+        from netcheck.trace.budget import Cause, followed_by_norm
 
         diagnosis = graph.diagnosis
-        if diagnosis.cause != "no norm":
+        if diagnosis.cause != Cause.NO_NORM:
+            row = patterns.row_without_norm(graph, _ROW)
+            help = f"put `{norm_for(row.nodes)}` after each weight layer, before its activation"
+            yield from patterns.pattern(self, graph, Cause.NO_NORM, row, help=help, limit=self.limit("info"))
             return
         bare = [node for node in diagnosis.layers if not followed_by_norm(node)]
-        images = any(node.shape is not None and len(node.shape) == 4 for node in bare)
-        norm = "nn.BatchNorm2d(channels)" if images else "nn.LayerNorm(features)"
         yield self.finding(
             f"{len(bare)} weight layers without normalization: {depth_budget.fate(diagnosis)}",
-            help=f"put `{norm}` into each block, before its weight layers, or start each branch at zero "
+            help=f"put `{norm_for(bare)}` into each block, before its weight layers, or start each branch at zero "
             f"(`nn.init.zeros_` on its last layer){depth_budget.others(diagnosis)}",
             evidence=depth_budget.evidence(diagnosis),
             at=bare,
-            severity=depth_budget.severity(diagnosis, self.limit("error")),
+            severity=depth_budget.severity(diagnosis),
         )
+
+
+def norm_for(layers: Iterable[Node]) -> str:
+    """The norm that fits what most of some layers make."""
+    ranks = [len(node.shape) for node in layers if node.shape is not None and node.kind is Kind.CONV]
+    return f"nn.BatchNorm{max(ranks) - 2}d(channels)" if ranks else "nn.LayerNorm(features)"

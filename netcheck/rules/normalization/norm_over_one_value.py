@@ -42,6 +42,7 @@ class NormOverOneValue(StaticRule):
     code = "NC305"
     name = "norm-over-one-value"
     severity = Severity.ERROR
+    depends_on_size = True
     BAD = (
         Example(
             "as many groups as channels, on vectors",

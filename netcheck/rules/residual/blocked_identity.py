@@ -7,11 +7,28 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.thresholds import Threshold
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
     from netcheck.trace.residual import Residual
+
+_WARN = 9  # blocks: there they take three times the steps of an identity
+
+# What may stand between one block's sum and the next block.
+_PLAIN = (
+    Kind.ACTIVATION,
+    Kind.NORM,
+    Kind.DROPOUT,
+    Kind.POOL,
+    Kind.SCALE,
+    Kind.SHIFT,
+    Kind.CAST,
+    Kind.IDENTITY,
+    Kind.RESHAPE,
+    Kind.PART,
+)
 
 
 class BlockedIdentity(StaticRule):
@@ -19,7 +36,8 @@ class BlockedIdentity(StaticRule):
 
     ## What it does
     Looks at what the block's input passes on its way to the sum, beside the branch, where its shape stays: activations,
-    active dropout, norms, fixed factors other than one, layers. One such block is a note, from two it is a warning.
+    active dropout, norms, fixed factors other than one, layers. It is information, and a warning from nine blocks with dropout,
+    a layer or a factor below one on their skips; what a larger factor does to the gradient is measured (NC602).
 
     ## Why is this bad?
     What stands on the skip is applied once a block and multiplies with depth: a factor of 0.9 is 0.005 after 50 blocks,
@@ -38,6 +56,11 @@ class BlockedIdentity(StaticRule):
     ResNet-110 on CIFAR-10, error with the identity: 6.61 %. 1×1 convolutions on the skip: 12.22 %. A factor of 0.5 on the
     skip or dropout of 0.5 on it: above 20 %, as without skips; 0.5 on both sides: 12.35 %. BatchNorm after the sum: 8.17 %.
 
+    The limit: residual nets of 8 channels on 8×8 digits, batches of 64, steps of SGD with momentum to 78 % accuracy, the best of
+    three rates. With 3 blocks all take 42 to 83. With 9 the identity takes 35, a rectifier 32, tanh 45, BatchNorm 49, a factor
+    of 0.5 99, a 1×1 convolution 135, dropout of 0.5 more than 300. With 18 blocks 43, 36, 82, 137, 225, 251, and
+    never; with 36 blocks 83, 84, 199, 251, never, 297, and never.
+
     ## References
     - He et al. 2016, Identity Mappings in Deep Residual Networks, section 3, tables 1 and 2.
     """
@@ -45,6 +68,7 @@ class BlockedIdentity(StaticRule):
     code = "NC402"
     name = "blocked-identity"
     severity = Severity.WARNING
+    THRESHOLDS = (Threshold("warning", _WARN, "blocks with dropout, a layer or a small factor on the skip that are a warning"),)
     BAD = (
         Example(
             "a rectifier on the skip",
@@ -89,11 +113,13 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(8, 8, 1), Block(8, 16, 2), nn.Fl
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all blocked skips of a model."""
-        found = {each.node: nodes for each in graph.residuals if (nodes := obstacles(each))}
+        blocks = blocks_of(graph)
+        found = {each.node: nodes for each in graph.residuals if each in blocks and (nodes := obstacles(each))}
         if not found:
             return
         nodes = list(dict.fromkeys(node for each in found.values() for node in each))
         names = ", ".join(dict.fromkeys(node.target for node in nodes))
+        costly = sum(any(weakens(node) for node in each) for each in found.values())
         skips = f"{len(found)} skips are no identities" if len(found) > 1 else "the skip is no identity"
         yield self.finding(
             f"{skips}: the block's input passes {names} on its way to the sum",
@@ -105,10 +131,30 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(8, 8, 1), Block(8, 16, 2), nn.Fl
                 limit=0,
             ),
             at=nodes,
-            severity=Severity.WARNING if len(found) > 1 else Severity.INFO,
+            severity=Severity.WARNING if costly >= self.limit("warning") else Severity.INFO,
             verdict=Verdict.CONFIRMED,
             count=len(found),
         )
+
+
+def blocks_of(graph: ModelGraph) -> list[Residual]:
+    """The residual sums that follow each other as blocks do: where one ends, another begins.
+
+    A sum of what the steps of a loop give out (TabNet) is none: each step begins at the state before, not at the sum.
+    """
+    following = {each: before(each.origin) for each in graph.residuals}
+    followed = {node for nodes in following.values() for node in nodes}
+    sums = {each.node for each in graph.residuals}
+    return [each for each, nodes in following.items() if each.node in followed or sums & nodes or len(sums) == 1]
+
+
+def before(node: Node) -> set[Node]:
+    """A node, and those that it is the plain continuation of."""
+    found = {node}
+    while node.kind in _PLAIN and (source := next((each for each in node.inputs if each.depends), None)) is not None:
+        found.add(source)
+        node = source
+    return found
 
 
 def obstacles(residual: Residual) -> list[Node]:
@@ -131,6 +177,15 @@ def obstacles(residual: Residual) -> list[Node]:
         elif node.kind is Kind.SCALE and not averaged and (factor := fixed_factor(node)) is not None and factor != 1:
             found.append(node)
     return found
+
+
+def weakens(node: Node) -> bool:
+    """Whether what stands on a skip lets less of it pass: dropout, a layer, a factor below one."""
+    from netcheck.trace.residual import fixed_factor
+
+    if node.kind is Kind.SCALE:
+        return abs(fixed_factor(node) or 0) < 1
+    return node.kind in (Kind.DROPOUT, Kind.CONV, Kind.LINEAR)
 
 
 def is_weighted(residual: Residual) -> bool:

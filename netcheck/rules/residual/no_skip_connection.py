@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.helpers import depth_budget
+from netcheck.rules.helpers import depth_budget, patterns
 from netcheck.rules.thresholds import Threshold
 from netcheck.trace.kinds import is_weight_layer
 
@@ -16,13 +16,19 @@ if TYPE_CHECKING:
     from netcheck.figures.gradients import Gradients
     from netcheck.trace.graph import ModelGraph, Node
 
-_NOTE = 18  # plain depth from which it is worth a word: He et al. 2015 lose accuracy between 18 and 34
+_NOTE = 10  # plain depth from which it is worth a word: He et al. 2015 lose accuracy between 18 and 34
 _WARN = 30
+_ROW = 5  # in a row: a stack at all, if it costs a third of the budget
+_PLAIN = "weight layers"  # the unit of what is warned of for its depth alone
 _SPANNED = 3  # layers that a skip is led around anyway: where no more are in a row, more skips are no advice
 _TURNED = 0.75  # 1 - cosine of the gradient before and after a small step
 _FEW_DIRECTIONS = 0.2  # effective rank of the head's input
 _FEWER = 0.15  # the same, below which the suspicion stays even where the gradient is predictable
 _GROWN = 1.0  # decades of gain: what is added to the gradient on its way back outweighs it tenfold
+_HELP = (
+    "lead an identity around every two or three layers of equal shape: `x = x + block(x)`; where the shape changes, project it: "
+    "`x = self.project(x) + block(x)`"
+)
 
 
 class NoSkipConnection(StaticRule):
@@ -31,8 +37,8 @@ class NoSkipConnection(StaticRule):
     ## What it does
     Counts the fewest weight layers on any way from input to output, the net's plain depth. A residual connection is a way
     around, so ResNet-50, with 50 layers, has a plain depth of 6. Of these the longest sequence without a residual sum
-    between counts: from 18 layers it is reported as info; from 30 as a warning, if rectifiers or normalizations stand between
-    them (what shatters gradients), otherwise as info.
+    between counts: from 10 layers it is information, and from 5 if skips would give back a third of the depth budget; from 30
+    it is a warning, if rectifiers or normalizations stand between them (what shatters gradients).
 
     A gradient that leaves the depth budget is reported here if of all single changes only skips would keep it, and more than
     three layers in a row have none.
@@ -110,8 +116,8 @@ model = nn.Sequential(nn.Conv2d(3, 16, 3), *[Block() for _ in range(16)], nn.Fla
 
     def verdict(self, found: Finding, gradients: Gradients) -> Finding:
         """By the measured gain, or the gradient's direction and the rank; cleared where none of them suffers from depth."""
-        if found.evidence.unit == "decades":
-            return depth_budget.verdict(found, gradients, self.severity)
+        if found.evidence.unit != _PLAIN:
+            return patterns.verdict(found, gradients, self.severity)
         turned = gradients.unpredictability
         noisy = shattered(gradients)
         if abs(gradients.held_gain) > depth_budget.BUDGET or noisy:
@@ -120,7 +126,7 @@ model = nn.Sequential(nn.Conv2d(3, 16, 3), *[Block() for _ in range(16)], nn.Fla
             verdict = Verdict.CLEARED
         else:
             return found
-        numbers = [f"gain {depth_budget.decades(gradients.held_gain)}"]
+        numbers = [f"gain {gradients.held_gain}"]
         numbers += [] if turned is None else [f"1 − cosine {turned:.2f} of the gradient over a small step"]
         numbers += [f"effective rank {gradients.effective_rank:.2f}"] if noisy else []
         text = f"{found.evidence.text}; measured: {', '.join(numbers)}"
@@ -128,22 +134,25 @@ model = nn.Sequential(nn.Conv2d(3, 16, 3), *[Block() for _ in range(16)], nn.Fla
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """Plain depth against its limits, and the budget's finding if only skips help."""
+        from netcheck.trace.budget import Cause
+
         diagnosis = graph.diagnosis
         plain = longest_plain_stretch(graph)
-        depth = len(plain)
-        overrun = diagnosis.cause == "no skip" and depth > _SPANNED
-        most = self.limit("warning")
-        if (depth < self.limit("info") or mostly_isometric(plain)) and not overrun:
+        overrun = diagnosis.cause == Cause.NO_SKIP and len(plain) > _SPANNED
+        if mostly_isometric(plain) and not overrun:
             return
-        text = f"{depth} weight layers in a row on the way that has fewest, limit {most:g}"
+        most = self.limit("warning")
+        if not overrun and not (len(plain) >= most and shatters(plain)):
+            row = patterns.Row(patterns.each_once(plain), "weight layers in a row without a skip around them", _ROW)
+            yield from patterns.pattern(self, graph, Cause.NO_SKIP, row, help=_HELP, limit=self.limit("info"))
+            return
+        text = f"{len(plain)} weight layers in a row on the way that has fewest, limit {most:g}"
         yield self.finding(
-            f"{depth} weight layers in a row have no skip connection around them"
+            f"{len(plain)} weight layers in a row have no skip connection around them"
             + (f", and {depth_budget.fate(diagnosis)}" if overrun else ""),
-            help="lead an identity around every two or three layers of equal shape: `x = x + block(x)`; where the shape "
-            "changes, project it: `x = self.project(x) + block(x)`",
-            evidence=depth_budget.evidence(diagnosis) if overrun else Evidence(depth, "weight layers", text, limit=most),
+            help=_HELP,
+            evidence=depth_budget.evidence(diagnosis) if overrun else Evidence(len(plain), _PLAIN, text, limit=most),
             at=plain,
-            severity=Severity.WARNING if (depth >= most and shatters(plain)) or overrun else Severity.INFO,
         )
 
 
@@ -178,15 +187,10 @@ def longest_plain_stretch(graph: ModelGraph) -> list[Node]:
 
     best: list[Node] = []
     stretch: list[Node] = []
-    for node in fewest_way(graph, is_weight_layer, also=joins_ways):
+    for node in fewest_way(graph, is_weight_layer, also=patterns.joins_ways):
         stretch = [*stretch, node] if is_weight_layer(node) else []
         best = max(best, stretch, key=len)
     return best
-
-
-def joins_ways(node: Node) -> bool:
-    """Whether gradients part here, on the way back: a sum or a concatenation of two signals."""
-    return node.kind in ("add", "cat") and sum(source.carries for source in node.inputs) > 1
 
 
 def mostly_isometric(way: list[Node]) -> bool:

@@ -129,7 +129,7 @@ def dead_chains(graph: ModelGraph) -> Iterator[list[Node]]:
         chains.setdefault(find(node), []).append(node)
     for chain in chains.values():
         layers = [node for node in chain if is_layer(node)]
-        if layers and not any(is_observed(node) for node in chain):
+        if layers and not any(is_observed(node) or may_be_dropped(node) for node in chain):
             yield layers
 
 
@@ -149,6 +149,11 @@ def parameters_of(node: Node) -> list[nn.Parameter]:
     held = node.graph.recording.attributes
     given = (held.get(str(source.fx.target)) for source in node.inputs if source.op == "get_attr")
     return [value for value in given if isinstance(value, nn.Parameter)]
+
+
+def may_be_dropped(node: Node) -> bool:
+    """Whether an operation that is not looked into may hand its input on by chance (stochastic depth in a ScriptModule)."""
+    return node.kind is Kind.SCRIPT
 
 
 def is_observed(node: Node) -> bool:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.source.spots import spot
 
 if TYPE_CHECKING:
+    from netcheck.findings import Location
     from netcheck.trace.graph import ModelGraph, Node
 
 
@@ -18,7 +20,8 @@ class InputIgnored(StaticRule):
     ## What it does
     Follows the values of every tensor that forward is given. One that reaches neither the output, nor a
     value that forward looks at, nor anything that forward leaves behind in the model, is reported; as
-    information if forward took its shape.
+    information if forward took its shape, or if what uses it stands on a way that forward did not take (a branch that a
+    setting closes).
 
     ## Why is this bad?
     A mask that is not applied, a condition that is overwritten, a second image that is passed and forgotten:
@@ -75,18 +78,35 @@ model = Net()
         ),
     )
 
+    def on_another_way(self, node: Node, name: str, place: Location) -> Finding:
+        """The information that only a way that was not taken uses an input."""
+        line = spot(place.file, place.line)
+        return self.finding(
+            f"the input `{name}` does not reach the output: {line}, which uses it, did not run",
+            help=f"give inputs or settings that take that way to have it checked; if `{name}` stands there for a common "
+            f"interface, nothing need be done",
+            evidence=Evidence(0, "ways", f"0 ways from `{name}` to the output on the way that forward took", limit=1),
+            at=[node],
+            severity=Severity.INFO,
+        )
+
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for each tensor of the input that changes nothing."""
         if graph.lost:
             return  # a tensor came from where the recorder did not see: perhaps from this input
         if not graph.returned and not graph.kept:
             return  # then nothing reaches the output: NC907 says so, once
+        from netcheck.trace.questions.untaken import untaken_use
+
         counting = {id(node) for node in contributing(graph)}
         for node in graph.inputs:
             if node.shape is None or id(node) in counting or node.name.startswith(("_", "unused")):
                 continue
             only_shape = node in graph.sized
             name = str(node.fx.target)
+            if (place := untaken_use(node)) is not None:
+                yield self.on_another_way(node, name, place)
+                continue
             yield self.finding(
                 f"the input `{name}` does not reach the output" + (": only its shape is used" if only_shape else ""),
                 help=f"use `{name}` in forward, or take it out of the signature; `_{name}` says that it is ignored on purpose",

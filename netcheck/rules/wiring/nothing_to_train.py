@@ -75,6 +75,7 @@ model = Net()
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding: for the output if that is wrong, else for missing parameters."""
         returned = graph.returned
+        is_measure = next(graph.model.parameters(), None) is None and not graph.is_part  # such as of accuracy
         learnable = [node for node in returned if node.dtype and (node.dtype.is_floating_point or node.dtype.is_complex)]
         if not learnable:
             what = f"only tensors of {', '.join(sorted({str(n.dtype).removeprefix('torch.') for n in returned}))}"
@@ -86,9 +87,10 @@ model = Net()
                 evidence=Evidence(0, "tensors", f"0 floating-point tensors among {len(returned)} returned", limit=1),
                 at=returned or last_call(graph),
                 places=[graph.built_at("")],
+                severity=Severity.INFO if is_measure else Severity.WARNING,
                 verdict=Verdict.CONFIRMED,
             )
-        elif next(graph.model.parameters(), None) is None:
+        elif is_measure and not graph.is_part:
             yield self.finding(
                 f"{graph.class_name} has no parameters: there is nothing to train",
                 help="register what it should learn: `self.weight = nn.Parameter(...)`, `self.layer = nn.Linear(...)`",

@@ -14,38 +14,26 @@ from __future__ import annotations
 
 import ast
 import builtins
-import operator
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from netcheck.source.builders import class_scope, family, file_index
-from netcheck.source.construction import calls
+from netcheck.source.builders import file_index
+from netcheck.source.construction import attributes, calls
 from netcheck.source.construction.bindings import Binding, bindings, guarded
 from netcheck.source.construction.callers import callers
 from netcheck.source.construction.evaluation import Frame
+from netcheck.source.construction.lookup import in_files, preferred
+from netcheck.source.construction.operations import MOST_ITEMS, OPERATORS, UNARY, fields_of, items, plain_only, sized, taken_apart
 from netcheck.source.construction.options import options_in
 from netcheck.source.construction.project import Project, Site, project_of
-from netcheck.source.construction.settings import settings_in
-from netcheck.source.construction.values import Made, Module, Named, Record, Unknown, as_record, is_known, is_plain
+from netcheck.source.construction.values import Made, Module, Named, Record, Unknown, is_known, is_plain
 from netcheck.source.imports import definitions, module_file
 from netcheck.source.models import is_never_imported
-from netcheck.source.scopes import SELF, FileIndex, FunctionNode, Scope, index
+from netcheck.source.scopes import FileIndex, FunctionNode, Scope, index
 
 MOST_STEPS = 20_000
 DEEPEST = 120  # expressions that lead to each other
 MOST_CALLERS = 6
-MOST_ITEMS = 512
-LARGEST = 10**12
-
-OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow, ast.BitOr: operator.or_,
-    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
-    ast.GtE: operator.ge, ast.Is: operator.is_, ast.IsNot: operator.is_not,
-    ast.In: lambda a, b: a in b, ast.NotIn: lambda a, b: a not in b,
-}  # fmt: skip
-UNARY: dict[type, Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Not: operator.not_}
 
 
 class Evaluator:
@@ -95,9 +83,9 @@ class Evaluator:
             case ast.Name():
                 return self.name(node, frame)
             case ast.Attribute():
-                return self.attribute(node, frame)
+                return attributes.attribute(self, node, frame)
             case ast.Subscript():
-                return self.subscript(node, frame)
+                return attributes.subscript(self, node, frame)
             case ast.List():
                 return self.elements(node.elts, frame)
             case ast.Tuple():
@@ -394,94 +382,9 @@ class Evaluator:
                 return found
         return None
 
-    # ---- attributes and items -------------------------------------------------------------------------------------------
-
-    def attribute(self, node: ast.Attribute, frame: Frame) -> Any:
-        """`x.name`."""
-        key = frame.scope.key(node)
-        if key.startswith(f"{SELF}.") and SELF not in frame.given and frame.scope.self_name not in frame.given:
-            return self.of_self(key, frame, node.lineno)
-        if key and (found := self.assigned(key, frame, node.lineno)) is not None and not isinstance(found, Unknown):
-            return found
-        return self.attribute_of(self.value(node.value, frame), node.attr)
-
     def attribute_of(self, base: Any, name: str) -> Any:
         """An attribute of a value."""
-        if name in self.forced and not isinstance(base, Module | Named):
-            return self.forced[name]
-        match base:
-            case Unknown():
-                return self.looked_up((*base.trail, name))
-            case Record():
-                return base.fields[name] if name in base.fields else self.looked_up((name,))
-            case Module():
-                found = self.of_module(base.file, name)
-                return Unknown((name,)) if found is None else found
-            case Named(file="") if base.name == "builtins":
-                return Unknown((name,))
-            case Named(file=""):
-                return Named("", f"{base.name}.{name}")
-            case Named():
-                return self.of_class(base, Made(base), name)
-            case Made() if base.callee.file:
-                return self.of_class(base.callee, base, name)
-            case dict() if name in base:
-                return base[name]
-        return Unknown((name,))
-
-    def of_class(self, named: Named, made: Made, name: str) -> Any:
-        """An attribute of an object of the project: an argument of a dataclass, a default, what `__init__` assigns."""
-        files = index(named.file)
-        for scope in (files.scopes.get(named.name, [])[-1:]) if files else ():
-            for one in family(scope):
-                initializer = file_index(one).scopes.get(f"{one.qualname}.__init__", [])[-1:]
-                for method in initializer:
-                    given = bound_to(method, made)
-                    if (found := self.assigned(f"{SELF}.{name}", Frame(method, given), 10**9)) is not None:
-                        return found
-                if not initializer and name in made.kwargs:
-                    return made.kwargs[name]
-                if f"{one.qualname}.{name}" in file_index(one).scopes:
-                    return Named(one.file.path, f"{one.qualname}.{name}")
-                if not initializer and (number := field_number(one, name)) is not None and number < len(made.args):
-                    return made.args[number]
-                if (found := self.assigned(name, Frame(one), 10**9)) is not None:
-                    return field_default(found)
-        return self.looked_up((named.last, name))
-
-    def of_self(self, key: str, frame: Frame, line: int) -> Any:
-        """An attribute of the object whose method is read, by this method and then the others of its class."""
-        own = [one for one in bindings(frame.scope).get(key, []) if one.line < line]
-        if own and (found := self.assigned(key, frame, line)) is not None and not isinstance(found, Unknown):
-            return found
-        head, _, last = key.rpartition(".")
-        if head != SELF:
-            return self.attribute_of(self.of_self(head, frame, line), last)
-        owner = class_scope(frame.scope)
-        for one in family(owner) if owner is not None else ():
-            for method in file_index(one).methods(one):
-                if (found := self.assigned(key, Frame(method), 10**9)) is not None and method is not frame.scope:
-                    return found
-            if (found := self.assigned(last, Frame(one), 10**9)) is not None:
-                return field_default(found)
-        return self.looked_up((last,))
-
-    def subscript(self, node: ast.Subscript, frame: Frame) -> Any:
-        """`x[key]`."""
-        key = frame.scope.key(node)
-        found = self.assigned(key, frame, node.lineno) if key and not key.startswith(SELF) else None
-        if found is not None and not isinstance(found, Unknown):
-            return found
-        base, at = self.value(node.value, frame), self.value(node.slice, frame)
-        if isinstance(at, str) and at in self.forced and isinstance(base, Record | Unknown):
-            return self.forced[at]
-        if isinstance(base, Unknown):
-            return self.looked_up((*base.trail, at)) if isinstance(at, str | int) else Unknown(base.trail)
-        if isinstance(base, Record):
-            return base.fields.get(at, self.looked_up((at,))) if isinstance(at, str) else Unknown()
-        if isinstance(base, dict) and isinstance(at, Unknown):
-            return next(iter(base.values())) if len(base) == 1 else Unknown()
-        return base[at] if isinstance(base, list | tuple | dict | str) else Unknown()
+        return attributes.attribute_of(self, base, name)
 
     # ---- options and configuration files ----------------------------------------------------------------------------------
 
@@ -534,60 +437,6 @@ class Evaluator:
         return found
 
 
-def plain_only(function: Callable[..., Any], *operands: Any) -> Any:
-    """A function of values, if all are plain data."""
-    if not all(map(is_plain, operands)):
-        lists = [one for one in operands if isinstance(one, list | tuple)]
-        is_joined = function in (operator.add, operator.mul) and len(lists) + sum(type(one) is int for one in operands) == 2
-        if not (lists and is_joined):
-            return next((one for one in operands if isinstance(one, Unknown)), Unknown())
-    if function is operator.pow and any(isinstance(one, int) and abs(one) > 10**6 for one in operands):
-        return Unknown()
-    repeats = function is operator.mul and any(isinstance(one, str | list | tuple) for one in operands)
-    if repeats and any(isinstance(one, int) and one > MOST_ITEMS for one in operands):
-        return Unknown()
-    return function(*operands)
-
-
-def sized(value: Any) -> Any:
-    """A value, unless it is a number that nothing can have."""
-    return Unknown() if isinstance(value, int) and abs(value) > LARGEST else value
-
-
-def items(value: Any) -> list[Any]:
-    """The items of a value.
-
-    Raises:
-        ValueError: they are unknown.
-    """
-    if isinstance(value, list | tuple | set | range | dict | str):
-        return list(value)[:MOST_ITEMS]
-    raise ValueError("unknown items")
-
-
-def fields_of(value: Any) -> dict[Any, Any]:
-    """What can be unpacked by name.
-
-    Raises:
-        ValueError: that is unknown.
-    """
-    if isinstance(value, Record):
-        return value.fields
-    if isinstance(value, dict):
-        return value
-    raise ValueError("unknown names")
-
-
-def taken_apart(target: ast.expr, value: Any) -> dict[str, Any]:
-    """The names that a target gives to the parts of a value."""
-    if isinstance(target, ast.Name):
-        return {target.id: value}
-    if isinstance(target, ast.Tuple | ast.List):
-        pairs = zip(target.elts, items(value), strict=True)
-        return {name: part for one, its in pairs for name, part in taken_apart(one, its).items()}
-    return {}
-
-
 def default_of(node: FunctionNode, name: str) -> ast.expr | None:
     """The default of a parameter."""
     spec = node.args
@@ -596,69 +445,10 @@ def default_of(node: FunctionNode, name: str) -> ast.expr | None:
     return next((default for argument, default in pairs if argument.arg == name), None)
 
 
-def bound_to(method: Scope, made: Made) -> dict[str, Any]:
-    """The arguments of a call that is to be made, by the names that the constructor has for them."""
-    assert isinstance(method.node, FunctionNode)
-    names = [argument.arg for argument in (*method.node.args.posonlyargs, *method.node.args.args)][1:]
-    return {**dict(zip(names, made.args, strict=False)), **made.kwargs}
-
-
-def field_number(scope: Scope, name: str) -> int | None:
-    """Which field of a dataclass has this name."""
-    assert isinstance(scope.node, ast.ClassDef)
-    fields = [s.target.id for s in scope.node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
-    return fields.index(name) if name in fields else None
-
-
-def field_default(value: Any) -> Any:
-    """The default of a field: of `field(default=3)` the 3, of `field(default_factory=list)` what that makes."""
-    if isinstance(value, Made) and value.callee.last == "field":
-        if "default" in value.kwargs:
-            return value.kwargs["default"]
-        factory = value.kwargs.get("default_factory")
-        empty: dict[str, Any] = {"builtins.list": [], "builtins.dict": {}, "builtins.tuple": ()}
-        return empty.get(factory.name, Made(factory)) if isinstance(factory, Named) else Unknown()
-    return value
-
-
 def followed(path: str, target: str) -> str | None:
     """The file of the project that an import target (".config", "models.net") is."""
     level = len(target) - len(target.lstrip("."))
     return module_file(path.rpartition("/")[0], level, target[level:])
-
-
-def preferred(project: Project, subject: str) -> list[str]:
-    """A project's configuration files, those that name a class before the others."""
-    if not subject:
-        return project.settings
-    named = [file for file in project.settings if mentions(file, subject)]
-    return [*named, *(file for file in project.settings if file not in named)]
-
-
-def mentions(file: str, subject: str) -> bool:
-    """Whether a configuration file has a class's name among its values."""
-    pending = [settings_in(file)]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            pending += value.values()
-        elif isinstance(value, list):
-            pending += value
-        elif isinstance(value, str) and subject in (value, value.rpartition(".")[2]):
-            return True
-    return False
-
-
-def in_files(files: list[str], trail: tuple[str | int, ...], forced: dict[str, str]) -> Any:
-    """What stands under a trail of names in the first of some files that has them, and does not choose another class."""
-    for file in files:
-        value = settings_in(file)
-        for part in trail:
-            value = value.get(part) if isinstance(value, dict) else None
-        chooses_another = isinstance(value, dict) and any(value.get(name, one) != one for name, one in forced.items())
-        if value is not None and not chooses_another:
-            return as_record(value)
-    return Unknown(trail)
 
 
 def options_of(project: Project) -> dict[str, Any]:

@@ -50,3 +50,9 @@ class Evaluation(Protocol):
 
     def looked_up(self, trail: tuple[str | int, ...]) -> Any:
         """What the project's configurations and options have under a name."""
+
+    def assigned(self, key: str, frame: Frame, line: int) -> Any:
+        """What a key is assigned last before a line of a scope."""
+
+    def of_module(self, file: str, name: str) -> Any:
+        """What a name at the top of a file of the project stands for."""

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from netcheck.source.builders import family, file_index
-from netcheck.source.construction.evaluate import Evaluator, Frame, as_record
+from netcheck.source.construction.evaluate import Evaluator, Frame
 from netcheck.source.construction.project import Project, calls_in
 from netcheck.source.construction.settings import settings_in
-from netcheck.source.construction.values import is_plain
+from netcheck.source.construction.values import as_record, is_plain
 from netcheck.source.construction.way import Way
 from netcheck.source.scopes import FunctionNode, Scope
 

@@ -4,6 +4,8 @@
 
 YAML is read by PyYAML where that is installed; else by what is here, which knows maps, lists and scalars: nearly all that
 configurations are made of. What it does not know makes the whole file unknown, never a wrong value.
+
+    seq_len: ${data.seq_length}     what the same file has there, as OmegaConf reads it; no item where it has nothing there
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from typing import Any
 from netcheck.source.parse import Unreadable, read
 
 PLAIN_NUMBER = re.compile(r"[-+]?(\d[\d_]*)?\.?\d+([eE][-+]?\d+)?|[-+]?\d[\d_]*\.([eE][-+]?\d+)?")
+REFERENCE = re.compile(r"\$\{([^${}:]+)\}")
+DEEPEST = 8  # references that lead to each other
 WORDS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False, "null": None, "~": None, "": None}
 
 
@@ -31,9 +35,28 @@ def settings_in(file: str) -> Any:
             return json.loads(text)
         if file.endswith(".toml"):
             return tomllib.loads(text)
-        return yaml(text)
+        found = yaml(text)
+        return with_references(found, found, DEEPEST)
     except (Unreadable, ValueError, RecursionError):
         return None
+
+
+def with_references(value: Any, root: Any, depth: int) -> Any:
+    """Data with what its references lead to; one that leads nowhere is no item of a map."""
+    if isinstance(value, dict):
+        known = {key: with_references(one, root, depth) for key, one in value.items()}
+        return {key: one for key, one in known.items() if not (isinstance(one, str) and REFERENCE.fullmatch(one))}
+    if isinstance(value, list):
+        return [with_references(one, root, depth) for one in value]
+    reference = REFERENCE.fullmatch(value) if isinstance(value, str) and depth else None
+    if reference is None:
+        return value
+    found = root
+    for name in reference[1].split("."):
+        if not isinstance(found, dict) or name not in found:
+            return value
+        found = found[name]
+    return with_references(found, root, depth - 1)
 
 
 def yaml(text: str) -> Any:

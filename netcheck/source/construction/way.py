@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netcheck.source.construction.values import full_text, is_known
+from netcheck.source.spots import spot_in
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Way:
     @property
     def place(self) -> str:
         """The file's name, and the line if it is one of code."""
-        return f"{os.path.basename(self.file)}:{self.line}" if self.line else os.path.basename(self.file)
+        return spot_in(self.file, self.line) if self.line else os.path.basename(self.file)
 
     @property
     def unknown(self) -> int:

@@ -118,6 +118,7 @@ def is_by_design(first: Node, second: Node) -> bool:
         or upsamples(first)
         or enters_inverted_block(second)
         or is_attention(before(first, _LINEAR))
+        or weighs_by_softmax(first)
         or any(is_attention(node) for node in ends(second, _LINEAR))
     )
 
@@ -163,6 +164,12 @@ def upsamples(layer: Node) -> bool:
 def is_attention(node: Node | None) -> bool:
     """Attention, or the product of two activations that it is made of."""
     return node is not None and node.kind in (Kind.ATTENTION, Kind.MATMUL)
+
+
+def weighs_by_softmax(layer: Node) -> bool:
+    """Whether a layer's input is the result of a softmax: its weights are then the values of an attention."""
+    source = before(layer, _LINEAR)
+    return source is not None and source.kind is Kind.SOFTMAX
 
 
 def joint_widths(first: Node, followers: list[Node]) -> tuple[int, int, int] | None:

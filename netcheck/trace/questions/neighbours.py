@@ -73,6 +73,22 @@ def results(graph: Nodes, through: Collection[Kind]) -> Iterator[tuple[Node, Nod
             yield result, last
 
 
+def next_weight_layers(node: Node) -> set[Node]:
+    """The weight layers that read a value first, on any way."""
+    found: set[Node] = set()
+    pending, seen = list(node.users), set()
+    while pending:
+        user = pending.pop()
+        if user in seen:
+            continue
+        seen.add(user)
+        if is_weight_layer(user):
+            found.add(user)
+        else:
+            pending += user.users
+    return found
+
+
 def weight_layers_after(node: Node, most: int | None = None) -> set[Node]:
     """The weight layers that a value still passes: all, or only as many as tell that there are more than `most`."""
     found: set[Node] = set()

@@ -6,6 +6,7 @@ REPOSITORIES["argparse"].built       target -> the line of the report about how 
 
 from __future__ import annotations
 
+import json
 import textwrap
 from dataclasses import dataclass
 
@@ -34,6 +35,12 @@ class Net(nn.Module):
 def repository(built: dict[str, str], files: dict[str, str]) -> Repository:
     """A repository; its files may be indented, and begin after a line break."""
     return Repository({name: textwrap.dedent(text).lstrip("\n") for name, text in files.items()}, built)
+
+
+def notebook(*cells: str) -> str:
+    """A notebook of these cells of code."""
+    sources = [textwrap.dedent(cell).strip("\n") for cell in cells]
+    return json.dumps({"cells": [{"cell_type": "code", "source": source} for source in sources], "nbformat": 4})
 
 
 REPOSITORIES = {
@@ -513,6 +520,318 @@ class Third(nn.Module):
         """,
             "conf/model/hydra.yaml": "_target_: nets.Hydra\nwidth: 9\n",
             "config.json": '{"arch": {"type": "Template", "args": {"width": 5}}}',
+        },
+    ),
+    "a notebook whose data is not there": repository(
+        {
+            "study.ipynb:Pair": "Pair(left=Left(words.vocab, 12), right=Right(12, 5)) with left.words=64, "
+            "as study.ipynb, cell 3, line 4 does; left.words assumed",
+        },
+        {
+            "study.ipynb": notebook(
+                """
+                from torch import nn
+                from textdata import Field
+                words = Field("words.txt")
+                """,
+                """
+                class Left(nn.Module):
+                    def __init__(self, words, width):
+                        super().__init__()
+                        self.look_up = nn.Embedding(words, width)
+
+                    def forward(self, x):
+                        return self.look_up(x).mean(1)
+
+                class Right(nn.Module):
+                    def __init__(self, width, classes):
+                        super().__init__()
+                        self.out = nn.Linear(width, classes)
+
+                    def forward(self, x):
+                        return self.out(x)
+
+                class Pair(nn.Module):
+                    def __init__(self, left, right):
+                        super().__init__()
+                        self.left, self.right = left, right
+
+                    def forward(self, x):
+                        return self.right(self.left(x))
+                """,
+                """
+                WORDS = len(words.vocab)
+                left = Left(WORDS, 12)
+                right = Right(12, 5)
+                pair = Pair(left, right)
+                """,
+            ),
+        },
+    ),
+    "references in a configuration file": repository(
+        {
+            "model.py:Net": "Net(config=config) with config.other=64, as train.py:5 does; config.other assumed",
+        },
+        {
+            "model.py": """
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, config):
+                    super().__init__()
+                    self.net = nn.Linear(config["steps"], config["width"] + config["other"])
+
+                def forward(self, x):
+                    return self.net(x)
+            """,
+            "train.py": """
+            import hydra
+            from model import Net
+            @hydra.main(config_path="conf", config_name="config")
+            def run(cfg):
+                return Net(cfg.training)
+            """,
+            "conf/config.yaml": """
+            data:
+              steps: 7
+            sizes:
+              width: ${net.width}
+            net:
+              width: 10
+            training:
+              steps: ${data.steps}
+              width: ${sizes.width}
+              other: ${nowhere.width}
+            """,
+        },
+    ),
+    "None by default, and called": repository(
+        {
+            "model.py:Block": "Block(inner=3, outer=16, norm=nn.BatchNorm2d), assumed",
+            "model.py:Slim": "Slim(norm=nn.BatchNorm2d), assumed",
+            "model.py:Wide": "Wide(stride=2, norm=BatchNorm2d), as build.py:4 does",
+        },
+        {
+            "model.py": """
+            from torch import nn
+
+            class Base(nn.Module):
+                def forward(self, x):
+                    return self.net(x)
+
+            class Block(Base):
+                def __init__(self, inner, outer, norm=None):
+                    super().__init__()
+                    self.net = nn.Sequential(nn.Conv2d(inner, outer, 3), norm(outer))
+
+            class Slim(Base):
+                def __init__(self, stride=1, norm=None):
+                    super().__init__()
+                    self.net = nn.Sequential(nn.Conv2d(3, 8, 3, stride), norm(8))
+
+            class Wide(Base):
+                def __init__(self, stride=1, norm=None):
+                    super().__init__()
+                    self.net = nn.Sequential(nn.Conv2d(3, 80, 3, stride), norm(80))
+            """,
+            "build.py": """
+            from torch import nn
+            import model
+            def build(norm=nn.BatchNorm2d):
+                return model.Wide(2, norm)
+            """,
+        },
+    ),
+    "a part with weights that would be loaded": repository(
+        {"model.py:Whole": "Whole(part=Part(wide=True), classes=2), as train.py:2 does"},
+        {
+            "model.py": """
+            from torch import nn
+            from torch.hub import load_state_dict_from_url
+
+            class Part(nn.Module):
+                def __init__(self, wide=False, pretrained=True):
+                    super().__init__()
+                    self.net = nn.Linear(4, 8)
+                    if pretrained:
+                        self.load_state_dict(load_state_dict_from_url("https://example.org/part.pth"))
+
+                def forward(self, x):
+                    return {"out": self.net(x)}
+
+            class Whole(nn.Module):
+                def __init__(self, part, classes):
+                    super().__init__()
+                    self.part, self.out = part, nn.Linear(8, classes)
+
+                def forward(self, x):
+                    return self.out(self.part(x)["out"])
+            """,
+            "train.py": """
+            from model import Part, Whole
+            model = Whole(Part(wide=True), 2)
+            """,
+        },
+    ),
+    "the shape of an image": repository(
+        {"model.py:See": "See(input_shape=[3, 64, 64], num_actions=4), assumed"},
+        {
+            "model.py": """
+            import torch
+            from torch import nn
+
+            class See(nn.Module):
+                def __init__(self, input_shape, num_actions):
+                    super().__init__()
+                    self.input_shape = input_shape
+                    self.features = nn.Sequential(nn.Conv2d(input_shape[0], 8, 8, 4), nn.ReLU(), nn.Conv2d(8, 8, 4, 2), nn.ReLU())
+                    self.out = nn.Linear(self.size(), num_actions)
+
+                def size(self):
+                    return self.features(torch.zeros(1, *self.input_shape)).flatten(1).shape[1]
+
+                def forward(self, x):
+                    return self.out(self.features(x).flatten(1))
+            """,
+        },
+    ),
+    "options that are handed on to a part": repository(
+        {"model.py:Whole": "Whole(width=64, part_config={'n_layers': 2, 'n_channels': 3}), assumed"},
+        {
+            "model.py": """
+            from torch import nn
+
+            class Part(nn.Module):
+                def __init__(self, width, n_layers, n_channels):
+                    super().__init__()
+                    parts = [nn.Linear(width, n_channels), *(nn.Linear(n_channels, n_channels) for _ in range(n_layers))]
+                    self.net = nn.Sequential(*parts)
+
+                def forward(self, x):
+                    return self.net(x)
+
+            class Whole(nn.Module):
+                def __init__(self, width, part_config):
+                    super().__init__()
+                    self.part = Part(width, **part_config)
+
+                def forward(self, x):
+                    return self.part(x)
+            """,
+        },
+    ),
+    "a script of Python 2": repository(
+        {"model.py:Net": "Net(width=12, depth=3), as train.py:10 does"},
+        {
+            "model.py": """
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, width, depth):
+                    super().__init__()
+                    self.layers = nn.Sequential(*(nn.Linear(width, width) for _ in range(depth)))
+
+                def forward(self, x):
+                    return self.layers(x)
+            """,
+            "train.py": """
+            from model import Net
+
+            def train(model, loader):
+                for x, y in loader:
+                    loss = (model(x.cuda(async=True)) - y).mean()
+                    print "loss", loss
+                    print "%d of %d" % (
+                        loss, len(loader))
+
+            model = Net(12, 3)
+            train(model, [])
+            """,
+        },
+    ),
+    "a table of vectors that only the data give": repository(
+        {
+            "model.py:Reader": "Reader(vocab_size=100, embedding_length=32, weights=torch.randn(100, 32), classes=10), assumed",
+            "model.py:Copier": "Copier(vocab_size=100, embedding_length=32, weights=torch.randn(100, 32), classes=10), assumed",
+        },
+        {
+            "model.py": """
+            import torch
+            from torch import nn
+
+            class Reader(nn.Module):
+                def __init__(self, vocab_size, embedding_length, weights, classes):
+                    super().__init__()
+                    self.words = nn.Embedding(vocab_size, embedding_length)
+                    self.words.weight = nn.Parameter(weights, requires_grad=False)
+                    self.head = nn.Linear(embedding_length, classes)
+
+                def forward(self, sentence):
+                    return self.head(self.words(sentence).mean(1))
+
+            class Copier(nn.Module):
+                def __init__(self, vocab_size, embedding_length, weights, classes):
+                    super().__init__()
+                    self.words = nn.Embedding(vocab_size, embedding_length)
+                    self.words.load_state_dict({"weight": weights})
+                    self.head = nn.Linear(embedding_length, classes)
+
+                def forward(self, sentence):
+                    return self.head(self.words(sentence).mean(1))
+            """,
+        },
+    ),
+    "a text as an image of one channel": repository(
+        {
+            "model.py:Reader": "Reader(in_channels=1, out_channels=16, kernel_heights=[3, 3, 3], width=64), assumed",
+        },
+        {
+            "model.py": """
+            import torch
+            from torch import nn
+
+            class Reader(nn.Module):
+                def __init__(self, in_channels, out_channels, kernel_heights, width):
+                    super().__init__()
+                    self.words = nn.Embedding(90, width)
+                    self.short = nn.Conv2d(in_channels, out_channels, (kernel_heights[0], width))
+                    self.middle = nn.Conv2d(in_channels, out_channels, (kernel_heights[1], width))
+                    self.long = nn.Conv2d(in_channels, out_channels, (kernel_heights[2], width))
+                    self.head = nn.Linear(len(kernel_heights) * out_channels, 2)
+
+                def forward(self, sentence):
+                    x = self.words(sentence).unsqueeze(1)
+                    found = [layer(x).squeeze(3).amax(2) for layer in (self.short, self.middle, self.long)]
+                    return self.head(torch.cat(found, 1))
+            """,
+        },
+    ),
+    "the same unknown in several places": repository(
+        {
+            "model.py:Few": "Few(encoder=Sequential(Sequential(Linear(options.read, options.width ...) with "
+            "encoder.0.0.in_features=16, encoder.0.0.out_features=10, encoder.2.out_features=10, as model.py:17 does; "
+            "encoder.0.0.in_features, encoder.0.0.out_features and encoder.2.out_features assumed",
+        },
+        {
+            "model.py": """
+            from torch import nn
+
+            class Few(nn.Module):
+                def __init__(self, encoder):
+                    super().__init__()
+                    self.encoder = encoder
+
+                def forward(self, x):
+                    return self.encoder(x)
+
+            def load_few(**options):
+                width = options["width"]
+
+                def block(n_in, n_out):
+                    return nn.Sequential(nn.Linear(n_in, n_out), nn.ReLU())
+
+                return Few(nn.Sequential(block(options["read"], width), block(width, width), nn.Linear(width, options["out"])))
+            """,
         },
     ),
 }

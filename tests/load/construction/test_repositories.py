@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from netcheck.load import fence
 from netcheck.load.target import load
 from tests.load.construction.repositories import REPOSITORIES
 
@@ -19,9 +20,10 @@ def test_how_a_repository_builds_its_models(name: str, target: str, tmp_path: Pa
         (tmp_path / file).write_text(text)
     (tmp_path / "setup.py").write_text("")
     monkeypatch.chdir(tmp_path)
-    loaded = load(target)
-    assert str(loaded.construction) == REPOSITORIES[name].built[target]
-    assert loaded.factory is not None
-    again = loaded.factory()
+    with fence.closed():
+        loaded = load(target)
+        assert str(loaded.construction) == REPOSITORIES[name].built[target]
+        assert loaded.factory is not None
+        again = loaded.factory()
     assert type(again) is type(loaded.model)
     assert again is not loaded.model

@@ -1,4 +1,4 @@
-"""The faults, a file for each family of rules; see `registry`."""
+"""The faults, a file for each family of rules, and for what several of them share; see `registry`."""
 
 from __future__ import annotations
 

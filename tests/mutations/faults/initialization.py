@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import combinations
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -9,7 +12,7 @@ from torch import nn
 from netcheck.trace.graph import Node
 from netcheck.trace.kinds import Kind
 from netcheck.trace.questions.neighbours import weight_layers_after
-from tests.mutations.faults.nonlinearity import DEPTH, NARROW, in_narrow, stack, width
+from tests.mutations.faults.nonlinearity import DEPTH, NARROW, before_head, in_narrow, stack, width
 from tests.mutations.faults.registry import fault
 from tests.mutations.subject import NoPlace, Subject
 
@@ -95,3 +98,43 @@ def not_finite(subject: Subject) -> None:
     with torch.no_grad():
         tensor.view(-1)[subject.draw.randrange(tensor.numel())] = subject.draw.choice([float("nan"), float("inf")])
     subject.places.append(name)
+
+
+@fault("NC508", "a list of layers that is multiplied, before the head")
+def multiplied_list(subject: Subject) -> None:
+    n = width(subject)
+    before_head(subject, nn.Sequential(*[nn.Linear(n, n), nn.ReLU()] * 3))
+
+
+@fault("NC508", "a layer or block in the place of its sibling in a container")
+def sibling_repeated(subject: Subject) -> None:
+    first, other = subject.choose(list(alike_siblings(subject.model)))
+    subject.replace(other, subject[first])
+
+
+def alike_siblings(model: nn.Module) -> Iterator[tuple[str, str]]:
+    """The paths of two modules that stand in one container, and have weights of the same names and shapes."""
+    for path, container in model.named_modules():
+        if not isinstance(container, nn.Sequential | nn.ModuleList):
+            continue
+        for (a, one), (b, two) in combinations(container.named_children(), 2):
+            shapes = [{name: p.shape for name, p in module.named_parameters()} for module in (one, two)]
+            if type(one) is type(two) and shapes[0] and shapes[0] == shapes[1]:
+                yield f"{path}.{a}".lstrip("."), f"{path}.{b}".lstrip(".")
+
+
+@fault("NC509", "a third of a layer's filters filled with zeros, before a rectifier")
+def zero_filters(subject: Subject) -> None:
+    in_narrow(subject, *without_filters(NARROW // 3))
+
+
+@fault("NC509", "one filter of zeros before a rectifier")
+def zero_filter(subject: Subject) -> None:
+    in_narrow(subject, *without_filters(1))
+
+
+def without_filters(count: int) -> list[nn.Module]:
+    """A layer whose first filters are zeros, and a rectifier."""
+    linear = nn.Linear(NARROW, NARROW, bias=False)
+    nn.init.zeros_(linear.weight[:count])
+    return [linear, nn.ReLU()]

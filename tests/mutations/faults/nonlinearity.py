@@ -6,12 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from netcheck.trace.graph import Node
 from netcheck.trace.kinds import Kind
 from tests.mutations.faults.registry import fault
 from tests.mutations.subject import NoPlace, Subject
 
 DEPTH = 24  # layers of a stack that is too deep for its activation
 NARROW = 64  # its width
+CHUNK = 8  # features of a token, where features are cut into tokens
 
 
 class Functional(nn.Module):
@@ -24,6 +26,11 @@ class Functional(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.function(self.module(x))
+
+
+def is_sequence(node: Node) -> bool:
+    """Whether a node makes a sequence of another: (N, T, C) -> (N, T, D)."""
+    return len(node.shape or ()) == 3 and len(node.inputs[0].shape or ()) == 3
 
 
 def before_head(subject: Subject, *layers: nn.Module) -> None:
@@ -147,3 +154,58 @@ def softmax_over_batch(subject: Subject) -> None:
 def functional_softmax_over_batch(subject: Subject) -> None:
     head = subject.head.path
     subject.replace(head, Functional(subject[head], lambda x: torch.softmax(x, 0)))
+
+
+class MaskedQueries(nn.Module):
+    """Self-attention over features in chunks, before a head: the mask of empty chunks stands along the queries."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.query, self.key = nn.Linear(CHUNK, CHUNK), nn.Linear(CHUNK, CHUNK)
+        self.head = head
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C) -> what the head gives."""
+        h = x.unflatten(1, (-1, CHUNK))  # (N, chunks, CHUNK)
+        empty = (h == 0).all(-1)
+        scores = self.query(h) @ self.key(h).transpose(1, 2) / CHUNK**0.5  # (N, queries, keys)
+        weights = scores.masked_fill(empty[:, :, None], -1e4).softmax(-1)
+        return self.head((h + weights @ h).flatten(1))
+
+
+class MaskedSteps(nn.Module):
+    """Self-attention over the steps after a layer, by torch's own function: the mask of padding stands along the queries."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, T, C) -> (N, T, D)."""
+        y = self.layer(x)
+        padding = (x == 0).all(-1)
+        return y + F.scaled_dot_product_attention(y, y, y, attn_mask=~padding[:, :, None])
+
+
+@fault("NC110", "an attention before the head, masked along its queries")
+def masked_queries(subject: Subject) -> None:
+    head = subject.head
+    if len(head.inputs[0].shape or ()) != 2:
+        raise NoPlace
+    subject.replace(head.path, MaskedQueries(subject[head.path]))
+
+
+@fault("NC110", "an attention after a layer, masked along its queries")
+def masked_steps(subject: Subject) -> None:
+    path = subject.pick(Kind.LINEAR, Kind.NORM, where=is_sequence).path
+    subject.replace(path, MaskedSteps(subject[path]))
+
+
+@fault("NC112", "a LeakyReLU of slope 2 before the head")
+def steep_below(subject: Subject) -> None:
+    in_narrow(subject, nn.LeakyReLU(2.0))
+
+
+@fault("NC112", "a PReLU that starts at 1.5 before the head")
+def steep_start(subject: Subject) -> None:
+    in_narrow(subject, nn.PReLU(init=1.5))

@@ -10,7 +10,7 @@ from netcheck.trace.graph import Node
 from netcheck.trace.kinds import Kind
 from tests.mutations.faults.nonlinearity import NARROW, before_head, in_narrow, width
 from tests.mutations.faults.registry import fault
-from tests.mutations.subject import Subject
+from tests.mutations.subject import NoPlace, Subject
 
 
 def is_batch_norm(node: Node) -> bool:
@@ -70,3 +70,34 @@ def norm_shared(subject: Subject) -> None:
 @fault("NC305", "a GroupNorm of single values before the head")
 def norm_of_one(subject: Subject) -> None:
     before_head(subject, nn.GroupNorm(width(subject), width(subject)))
+
+
+def set_number(subject: Subject, node: Node, name: str, value: float) -> None:
+    """Write a number of a normalization."""
+    setattr(subject[node.path], name, value)
+    subject.places.append(node.path)
+
+
+@fault("NC306", "a BatchNorm with momentum 0")
+def statistics_that_stay(subject: Subject) -> None:
+    set_number(subject, subject.pick(Kind.NORM, where=is_batch_norm), "momentum", 0.0)
+
+
+@fault("NC306", "a norm whose momentum stands in the place of eps")
+def momentum_as_eps(subject: Subject) -> None:
+    set_number(subject, subject.pick(Kind.NORM, where=lambda node: hasattr(node.module, "eps")), "eps", 0.8)
+
+
+@fault("NC307", "the scale and shift of one BatchNorm frozen")
+def frozen_norm(subject: Subject) -> None:
+    path = subject.pick(Kind.NORM, where=is_batch_norm).path
+    subject[path].requires_grad_(False)
+    subject.places.append(path)
+
+
+@fault("NC307", "everything but the head frozen")
+def frozen_body(subject: Subject) -> None:
+    if not subject.leaves(Kind.NORM, where=is_batch_norm):
+        raise NoPlace
+    subject.model.requires_grad_(False)
+    subject[subject.head.path].requires_grad_(True)

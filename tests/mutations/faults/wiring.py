@@ -29,14 +29,14 @@ class Wrapped(nn.Module):
         return self.layer(x)
 
 
-def wrap(subject: Subject, wrapper: Callable[[nn.Module], nn.Module]) -> None:
+def wrap(subject: Subject, wrapper: Callable[[nn.Module], nn.Module], where: Callable[[Node], bool] = lambda node: True) -> None:
     """Wrap a random weight layer that trains, and whose weights no other module has too."""
     holders = Counter(id(p) for _, p in subject.graph.model.named_parameters(remove_duplicate=False))
 
     def has_own_weights(node: Node) -> bool:
         return any(p.requires_grad and holders[id(p)] == 1 for p in node.module.parameters())
 
-    path = subject.pick(Kind.CONV, Kind.LINEAR, where=has_own_weights).path
+    path = subject.pick(Kind.CONV, Kind.LINEAR, where=lambda node: has_own_weights(node) and where(node)).path
     subject.replace(path, wrapper(subject[path]))
 
 

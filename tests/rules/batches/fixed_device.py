@@ -27,6 +27,22 @@ model = Net()
 )
 
 GOOD = (
+    Example(
+        "a device that is worked out from the input's",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+
+    def forward(self, x):
+        where = f"cuda:{x.get_device()}" if x.is_cuda else "cpu"
+        return self.layer(x) + torch.arange(8.0, device=where)
+
+model = Net()
+""",
+        "4x8",
+    ),
     Example("moved before use", net("h + torch.arange(8).to(h) + torch.ones(8).type_as(h)"), "2x8"),
     Example("a buffer", net("h * self.scale"), "2x8"),
     Example("an index", net("h[:, torch.arange(4)]"), "2x8"),

@@ -19,6 +19,22 @@ model = nn.Sequential(nn.Conv1d(1, 8, 1), *layers, nn.Conv1d(8, 1, 1))
 
 GOOD = (
     Example(
+        "an input that is handed out again, beside what sees all of it",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down = nn.Conv2d(3, 8, 4, 4)
+        self.code = nn.Linear(8 * 64, 10)
+
+    def forward(self, x):
+        return x.flip(0), self.code(self.down(x).flatten(1))
+
+model = Net()
+""",
+        "2x3x32x32",
+    ),
+    Example(
         "a fully connected layer over the map",
         "model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 10))",
         "2x3x8x8",

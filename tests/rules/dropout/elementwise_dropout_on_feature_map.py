@@ -63,6 +63,25 @@ model = Net()
 
 GOOD = (
     Example(
+        "before flattening: a linear layer comes next",
+        """
+model = nn.Sequential(
+    nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
+    nn.Flatten(), nn.Linear(8 * 36, 32), nn.ReLU(), nn.Dropout(0.5), nn.Linear(32, 10),
+)
+""",
+        "4x1x12x12",
+    ),
+    Example(
+        "before pooling to one position",
+        """
+model = nn.Sequential(
+    nn.Conv1d(4, 16, 5), nn.ReLU(), nn.Dropout(0.3), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(16, 3),
+)
+""",
+        "4x4x40",
+    ),
+    Example(
         "after global pooling",
         """
 model = nn.Sequential(

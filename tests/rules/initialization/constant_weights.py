@@ -42,6 +42,43 @@ model = Net()
 
 GOOD = (
     Example(
+        "a mixing matrix that hangs on the input from zero on, beside a fixed one",
+        """
+class Mix(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.read, self.out = nn.Linear(8, 32), nn.Linear(32, 2)
+        self.moving, self.fixed = nn.Parameter(torch.zeros(32, 16)), nn.Parameter(torch.eye(4).flatten())
+
+    def forward(self, x):
+        x = self.read(x)
+        mix = torch.tanh(x @ self.moving) + self.fixed
+        return self.out(F.relu(mix.unflatten(1, (4, 4)) @ x.unflatten(1, (4, 8))).flatten(1))
+
+model = Mix()
+""",
+        "8x8",
+    ),
+    Example(
+        "the end of a branch, before its own gate",
+        """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.squeeze, self.excite = nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 4, 1), nn.Conv2d(4, 8, 1)
+        nn.init.zeros_(self.conv.weight)
+        nn.init.zeros_(self.conv.bias)
+
+    def forward(self, x):
+        h = self.conv(F.silu(x))
+        gate = torch.sigmoid(self.excite(F.relu(self.squeeze(h.mean((2, 3), keepdim=True)))))
+        return x + gate * h
+
+model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(), Block(), nn.Flatten(), nn.Linear(288, 4))
+""",
+        "4x3x8x8",
+    ),
+    Example(
         "residual branches that end in zero",
         """
 class Block(nn.Module):

@@ -64,6 +64,22 @@ model = Net()
 
 GOOD = (
     Example(
+        "a logarithm that is kept in a range",
+        """
+class Policy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.mean, self.log_std = nn.Linear(8, 32), nn.Linear(32, 3), nn.Linear(32, 3)
+
+    def forward(self, x):
+        x = torch.tanh(self.body(x))
+        return self.mean(x), torch.clamp(self.log_std(x), min=-20, max=2)
+
+model = Policy()
+""",
+        "8x8",
+    ),
+    Example(
         "one quantity that cannot be negative",
         """
 model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1), nn.ReLU())

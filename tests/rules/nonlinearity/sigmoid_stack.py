@@ -6,6 +6,23 @@ from netcheck.rules.base import Example
 
 BAD = (
     Example(
+        "three sigmoid layers, inside the budget: information",
+        """
+layers = [nn.Linear(64, 32), nn.Sigmoid(), nn.Linear(32, 32), nn.Sigmoid(), nn.Linear(32, 32), nn.Sigmoid()]
+model = nn.Sequential(*layers, nn.Linear(32, 10))
+for layer in layers[::2]:
+    nn.init.xavier_normal_(layer.weight, gain=2.0)
+""",
+        "8x64",
+    ),
+    Example(
+        "two sigmoid layers that cost half of the budget",
+        """
+model = nn.Sequential(nn.Linear(64, 32), nn.Sigmoid(), nn.Linear(32, 32), nn.Sigmoid(), nn.Linear(32, 10))
+""",
+        "8x64",
+    ),
+    Example(
         "as a function, at Xavier's initialization",
         """
 class Net(nn.Module):

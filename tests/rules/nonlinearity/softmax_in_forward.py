@@ -6,6 +6,21 @@ from netcheck.rules.base import Example
 
 BAD = (
     Example(
+        "before a cross-entropy in forward",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(16, 8)
+
+    def forward(self, x):
+        return F.cross_entropy(self.layer(x).softmax(dim=-1), torch.arange(8))
+
+model = Net()
+""",
+        "8x16",
+    ),
+    Example(
         "for each pixel, over the channels",
         """
 class Net(nn.Module):

@@ -142,3 +142,14 @@ def test_a_logarithm_of_a_softmax_is_held_against_the_loss_too(tmp_path: Path) -
     assert finding.severity is Severity.WARNING
     assert "log_softmax" in finding.message
     assert "F.log_softmax" in finding.help
+
+
+@pytest.mark.parametrize(
+    ("rest", "severity"),
+    [
+        ("def loss(x, target):\n    return -(target * model(x).log()).sum(1).mean()", Severity.INFO),
+        ("import math\nscale = math.log(2)", Severity.WARNING),
+    ],
+)
+def test_probabilities_whose_logarithm_is_taken_are_wanted(tmp_path: Path, rest: str, severity: Severity) -> None:
+    assert [one.severity for one in found(tmp_path, "logits.softmax(-1)", rest=rest)] == [severity]

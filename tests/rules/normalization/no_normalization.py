@@ -6,6 +6,18 @@ from netcheck.rules.base import Example
 
 BAD = (
     Example(
+        "twelve convolutions, inside the budget: information",
+        """
+layers = [nn.Conv2d(3, 16, 3, padding=1), nn.ReLU()]
+for _ in range(11):
+    layers += [nn.Conv2d(16, 16, 3, padding=1), nn.ReLU()]
+for layer in layers[::2]:
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * 64, 10))
+""",
+        "4x3x8x8",
+    ),
+    Example(
         "the same with convolutions",
         """
 class Block(nn.Module):
@@ -29,6 +41,32 @@ model = nn.Sequential(nn.Conv2d(3, 16, 3), *[Block(16) for _ in range(40)], nn.F
 )
 
 GOOD = (
+    Example(
+        "a transformer's encoder: a norm before each branch",
+        """
+layer = nn.TransformerEncoderLayer(32, 4, 64, norm_first=True, batch_first=True)
+model = nn.Sequential(nn.Linear(8, 32), nn.TransformerEncoder(layer, 8, enable_nested_tensor=False), nn.Linear(32, 4))
+""",
+        "2x5x8",
+    ),
+    Example(
+        "a recurrent cell that runs for many steps is one layer",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.head = nn.GRUCell(8, 16), nn.Linear(16, 4)
+
+    def forward(self, x):
+        h = x.new_zeros(len(x), 16)
+        for step in x.unbind(1):
+            h = self.cell(step, h)
+        return self.head(h)
+
+model = Net()
+""",
+        "2x20x8",
+    ),
     Example(
         "branches that start at zero",
         """

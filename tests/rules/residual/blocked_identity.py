@@ -99,6 +99,28 @@ model = Net()
 
 GOOD = (
     Example(
+        "what the steps of a loop give out, added up: each step goes on from the state, not from the sum",
+        """
+class Votes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.start = nn.Linear(12, 16)
+        self.steps = nn.ModuleList(nn.Sequential(nn.Linear(16, 16), nn.LayerNorm(16)) for _ in range(4))
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x):
+        state = torch.tanh(self.start(x))
+        votes = F.elu(state)
+        for step in self.steps:
+            state = step(state)
+            votes = votes + F.elu(state)
+        return self.head(votes)
+
+model = Votes()
+""",
+        "8x12",
+    ),
+    Example(
         "post-norm Transformer layers",
         """
 class Layer(nn.Module):

@@ -6,6 +6,18 @@ from netcheck.rules.base import Example
 
 BAD = (
     Example(
+        "a plain net of moderate depth: information",
+        """
+def layer(channels):
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
+    )
+
+model = nn.Sequential(nn.Conv2d(3, 16, 3), *[layer(16) for _ in range(12)], nn.Flatten(), nn.Linear(16 * 36, 10))
+""",
+        "4x3x8x8",
+    ),
+    Example(
         "twenty layers of an MLP, well initialized: worth a word",
         """
 class Net(nn.Module):
@@ -47,14 +59,14 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), *[Block() for _ in range(30)], nn.Flat
 
 GOOD = (
     Example(
-        "a plain net of moderate depth",
+        "a plain net of eight layers",
         """
 def layer(channels):
     return nn.Sequential(
         nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
     )
 
-model = nn.Sequential(nn.Conv2d(3, 16, 3), *[layer(16) for _ in range(12)], nn.Flatten(), nn.Linear(16 * 36, 10))
+model = nn.Sequential(nn.Conv2d(3, 16, 3), *[layer(16) for _ in range(7)], nn.Flatten(), nn.Linear(16 * 36, 10))
 """,
         "4x3x8x8",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -145,16 +146,31 @@ def test_the_near_miss_is_left_alone(rule: type[StaticRule], good: nn.Module) ->
     assert findings(rule, good, (4, 8)) == []
 
 
-@pytest.mark.parametrize("rule", [BlockedIdentity, SkipAfterPreactivation, RectifierBeforeAdd])
-def test_one_block_is_a_note_and_a_stack_a_warning(rule: type[StaticRule]) -> None:
-    forward = {
-        BlockedIdentity: lambda s, x: F.relu(x) + branch(s, x),
-        SkipAfterPreactivation: preactivated,
-        RectifierBeforeAdd: lambda s, x: x + F.relu(branch(s, x)),
-    }[rule]
-    for blocks, severity in ((1, Severity.INFO), (4, Severity.WARNING)):
-        (found,) = findings(rule, model(*[forward] * blocks), (4, 8))
-        assert (found.severity, found.count) == (severity, blocks)
+@pytest.mark.parametrize(
+    ("rule", "forward", "blocks"),
+    [
+        (BlockedIdentity, lambda s, x: F.dropout(x, 0.5, s.training) + branch(s, x), 9),
+        (BlockedIdentity, lambda s, x: 0.5 * x + branch(s, x), 9),
+        (SkipAfterPreactivation, preactivated, 4),
+    ],
+)
+def test_one_block_is_a_note_and_a_stack_a_warning(rule: type[StaticRule], forward: Callable[..., Any], blocks: int) -> None:
+    for number, severity in ((1, Severity.INFO), (blocks, Severity.WARNING)):
+        (found,) = findings(rule, model(*[forward] * number), (4, 8))
+        assert (found.severity, found.count) == (severity, number)
+
+
+@pytest.mark.parametrize(
+    ("rule", "forward"),
+    [
+        (BlockedIdentity, lambda s, x: F.relu(x) + branch(s, x)),
+        (BlockedIdentity, lambda s, x: 2 * x + branch(s, x)),
+        (RectifierBeforeAdd, lambda s, x: x + F.relu(branch(s, x))),
+    ],
+)
+def test_what_a_net_of_many_blocks_trains_with_is_no_warning(rule: type[StaticRule], forward: Callable[..., Any]) -> None:
+    (found,) = findings(rule, model(*[forward] * 12), (4, 8))
+    assert (found.severity, found.count) == (Severity.INFO, 12)
 
 
 def test_the_times_are_counted() -> None:

@@ -95,6 +95,24 @@ model = Net()
 
 GOOD = (
     Example(
+        "a script that drops a layer by chance: what is not looked into may hand its input on",
+        """
+class Gate(nn.Module):
+    def __init__(self, keep: float):
+        super().__init__()
+        self.keep = keep
+        self.layer = nn.Linear(16, 16)
+
+    def forward(self, x):
+        if self.training and torch.rand(1).item() > self.keep:
+            return x
+        return torch.relu(self.layer(x))
+
+model = nn.Sequential(*[torch.jit.script(Gate(0.0)) for _ in range(3)], nn.Linear(16, 4))
+""",
+        "8x16",
+    ),
+    Example(
         "one of two results of a layer",
         """
 class Net(nn.Module):

@@ -6,6 +6,24 @@ from netcheck.rules.base import Example
 
 BAD = (
     Example(
+        "used on a way alone that a setting closes: information",
+        """
+class Net(nn.Module):
+    def __init__(self, gated=False):
+        super().__init__()
+        self.gated, self.body, self.gate, self.head = gated, nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 4)
+
+    def forward(self, x, context):
+        x = F.relu(self.body(x))
+        if not self.gated:
+            return self.head(x)
+        return self.head(x * torch.sigmoid(self.gate(context)))
+
+model = Net()
+""",
+        "x=8x16 context=8x16",
+    ),
+    Example(
         "overwritten before it is used",
         """
 class Net(nn.Module):

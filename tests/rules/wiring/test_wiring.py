@@ -414,3 +414,26 @@ def test_a_state_that_forward_replaces_is_no_constant_to_register() -> None:
         return self.state
 
     assert not found("NC906", Run(forward, body=linear(), state=torch.zeros(4, 8)), X)
+
+
+class Closed(nn.Module):
+    """Its second input is used where `open` says so, by itself or by a part."""
+
+    def __init__(self, inner: nn.Module, *, open: bool) -> None:
+        super().__init__()
+        self.inner, self.open, self.head = inner, open, linear()
+
+    def forward(self, x: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        if self.open:
+            x = self.inner(x, state)
+        return self.head(x)  # type: ignore[no-any-return]
+
+
+def test_what_a_closed_way_uses_is_information_and_what_a_part_ignores_is_not() -> None:
+    ignores = Run(lambda self, x, state: self.layer(x), layer=linear())
+    (closed,) = found("NC903", Closed(ignores, open=False), X, X)
+    assert closed.severity == "info"
+    assert "did not run" in closed.message
+    (ignored,) = found("NC903", Closed(ignores, open=True), X, X)
+    assert ignored.severity == "warning"
+    assert found("NC903", Closed(Run(lambda self, x, state: x + state), open=True), X, X) == []

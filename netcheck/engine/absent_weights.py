@@ -1,0 +1,55 @@
+"""What rests on weights that a model would load, and that are not here: information, for the weights are not the model's own.
+
+vgg16(weights="DEFAULT").features     nothing is downloaded: how a fresh VGG-16 starts says nothing of this one
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netcheck.findings import Finding, Severity, Verdict
+from netcheck.rules import base
+
+if TYPE_CHECKING:
+    from torch import nn
+
+INITIALIZATION = "NC5"  # how the codes of rules on initial weights begin
+COPIES = re.compile(
+    r"\.weight\.data\s*=\s*(?!self\b)\w[\w.\[\]]*\.weight\.data|\.weight(\.data)?\.copy_\(\s*(?!self\b)\w[\w.\[\]]*\.weight"
+)
+SAID = "the weights that it loads are not here"
+
+
+def with_weights_elsewhere(findings: Sequence[Finding], model: nn.Module) -> list[Finding]:
+    """The findings; those that would fail a run and rest on weights which the model was built without are information."""
+    from netcheck.load.fence.checkpoints import unloaded
+
+    every = copies_weights(type(model))
+    missing = {name for name, module in model.named_modules() if every or module in unloaded}
+    return [without(one) if missing and rests_on(one, missing) else one for one in findings]
+
+
+def copies_weights(kind: type) -> bool:
+    """Whether a class, or one that it derives from, has code that takes over the weights of another model."""
+    own = [one for one in kind.__mro__ if one.__module__.partition(".")[0] not in ("torch", "builtins")]
+    try:
+        return any(COPIES.search(inspect.getsource(one)) for one in own)
+    except (OSError, TypeError):
+        return False
+
+
+def rests_on(found: Finding, missing: set[str]) -> bool:
+    """Whether a finding tells of the values of weights, some of which are those of modules that lack theirs."""
+    of_values = found.code.startswith(INITIALIZATION) or isinstance(base.find(found.code), base.MeasuredRule)
+    of_values = of_values or found.evidence.unit == "decades"
+    return found.severity >= Severity.WARNING and of_values and (not found.modules or not missing.isdisjoint(found.modules))
+
+
+def without(found: Finding) -> Finding:
+    """A finding as information that says so."""
+    evidence = replace(found.evidence, text=f"{found.evidence.text}; {SAID}")
+    return replace(found, severity=Severity.INFO, verdict=Verdict.SUSPECTED, evidence=evidence)

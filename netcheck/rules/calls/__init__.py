@@ -1,0 +1,1 @@
+"""Rules about what calls of a model do beside giving a result."""
