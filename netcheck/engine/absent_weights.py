@@ -5,9 +5,10 @@ vgg16(weights="DEFAULT").features     nothing is downloaded: how a fresh VGG-16 
 
 from __future__ import annotations
 
+import ast
 import inspect
-import re
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 INITIALIZATION = "NC5"  # how the codes of rules on initial weights begin
-COPIES = re.compile(
-    r"\.weight\.data\s*=\s*(?!self\b)\w[\w.\[\]]*\.weight\.data|\.weight(\.data)?\.copy_\(\s*(?!self\b)\w[\w.\[\]]*\.weight"
-)
+PARAMETERS = {"weight", "bias"}
 SAID = "the weights that it loads are not here"
 
 
@@ -36,10 +35,39 @@ def with_weights_elsewhere(findings: Sequence[Finding], model: nn.Module) -> lis
 def copies_weights(kind: type) -> bool:
     """Whether a class, or one that it derives from, has code that takes over the weights of another model."""
     own = [one for one in kind.__mro__ if one.__module__.partition(".")[0] not in ("torch", "builtins")]
+    return any(is_copy(node) for one in own for node in syntax(one))
+
+
+def syntax(kind: type) -> Iterator[ast.AST]:
+    """The code of a class, node by node; nothing if it stands in no file."""
     try:
-        return any(COPIES.search(inspect.getsource(one)) for one in own)
-    except (OSError, TypeError):
-        return False
+        yield from ast.walk(ast.parse(textwrap.dedent(inspect.getsource(kind))))
+    except (OSError, TypeError, SyntaxError):
+        return
+
+
+def is_copy(node: ast.AST) -> bool:
+    """Whether a statement takes over weights: `own.weight.data = other.weight.data`, `own.weight.copy_(other.weight)`.
+
+    Not `head.weight = embedding.weight`, which ties two layers.
+    """
+    match node:
+        case ast.Assign(targets=[ast.Attribute(attr="data") as target], value=value):
+            return owner(target) is not None and owner(value) not in (None, "self")
+        case ast.Call(func=ast.Attribute(value=target, attr="copy_"), args=[value, *_]):
+            return owner(target) is not None and owner(value) not in (None, "self")
+    return False
+
+
+def owner(node: ast.AST) -> str | None:
+    """Whose weights an expression stands for, "vgg" of `vgg.features[0].weight.data`; None if it is no parameter of a layer."""
+    if isinstance(node, ast.Attribute) and node.attr == "data":
+        node = node.value
+    if not isinstance(node, ast.Attribute) or node.attr not in PARAMETERS:
+        return None
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
 
 
 def rests_on(found: Finding, missing: set[str]) -> bool:

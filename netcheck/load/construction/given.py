@@ -9,6 +9,8 @@ from typing import Any
 
 from netcheck.source.construction.values import written
 
+ONES = "torch.ones"
+
 
 @dataclass(frozen=True)
 class Given:
@@ -30,6 +32,11 @@ class Given:
     def is_assumed(self) -> bool:
         """Whether nobody says so."""
         return not self.origin
+
+    @property
+    def is_table_of_ones(self) -> bool:
+        """Whether it is a tensor that nothing is known of: weights of another shape may stand in its place."""
+        return self.text.startswith(ONES)
 
 
 def plain(value: Any, origin: str = "") -> Given:

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from netcheck.load.construction.given import Given, made, plain
+from netcheck.load.construction.given import ONES, Given, made, plain
 from netcheck.source.construction.uses import Uses
 
 WIDTH = 64
@@ -102,7 +102,6 @@ MODULES = re.compile(
 )
 IMAGE_SHAPES = re.compile(r"((input|in|obs|observation|state|image|img|frame)s?_?)?shape")
 IMAGE = (3, 64, 64)
-ONES = "torch.ones"
 WORD = re.compile(r".*(mode|type|kind|name|activation|method|backbone|arch)")
 NORMS = re.compile(r".*(norm|bn).*")
 SEQUENCES = (list, tuple, Sequence, set)

@@ -26,7 +26,7 @@ from typing import Any
 from torch import nn
 
 from netcheck.load.construction.given import Given, made, plain
-from netcheck.load.construction.guesses import MODULE_PARTS, ONES, TENSOR_PARTS, WIDTH, alternatives, tensor, weights
+from netcheck.load.construction.guesses import MODULE_PARTS, TENSOR_PARTS, WIDTH, alternatives, tensor, weights
 from netcheck.load.construction.plans import Plan
 from netcheck.load.raised import is_installed
 from netcheck.source.construction.uses import Uses
@@ -170,7 +170,7 @@ def changes(error: BaseException, name: str, given: Given, plan: Plan, frames: F
         yield from (plain([WIDTH if value is None else value] * length) for length in (2, 3, 4))
     if TENSOR_WANTED.search(said):
         yield tensor()
-    if (fits := FITS.search(said)) and given.text.startswith(ONES):
+    if (fits := FITS.search(said)) and given.is_table_of_ones:
         yield weights([int(size) for size in fits[1].split(",")])
     if MODULE_WANTED.search(said):
         yield from (made(nn.Identity, "nn.Identity()"), plan.configuration(name))

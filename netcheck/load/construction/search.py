@@ -17,7 +17,6 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from netcheck.load.construction.guesses import ONES
 from netcheck.load.construction.plans import Plan
 from netcheck.load.construction.repairs import forward_repairs, repairs, user_frames
 from netcheck.load.deadline import Deadline, OutOfTime
@@ -133,7 +132,7 @@ class Search:
         self.tries += 1
         try:
             assumed = plan.assumed()
-            has_table = any(given.text.startswith(ONES) for given in assumed.values())
+            has_table = any(given.is_table_of_ones for given in assumed.values())
             with Watched(self.deadline) if assumed else nullcontext(), fitting() if has_table else nullcontext():
                 model = self.prepare(plan.build)
         except OutOfTime:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, MeasuredRule
+from netcheck.rules.helpers.authors_file import used_around
 from netcheck.rules.thresholds import Threshold
-from netcheck.source.vocabulary import names_used
 from netcheck.trace.kinds import Kind, is_weight_layer
 from netcheck.trace.questions.losses import name_of
 from netcheck.trace.questions.neighbours import UNCHANGED, ends
@@ -114,9 +114,4 @@ def logits(node: Node) -> tuple[int, bool] | None:
     losses = [user for user in after if user.kind is Kind.LOSS]
     if any(name_of(loss) not in _CROSS_ENTROPY for loss in losses):
         return None
-    return classes, bool(softmaxes or losses) or any(not _CROSS_ENTROPY.isdisjoint(names_used(file)) for file in files(node))
-
-
-def files(node: Node) -> Iterator[str]:
-    """Where a layer is called, and built."""
-    yield from {place.file for place in (node.called_at, node.built_at) if place is not None}
+    return classes, bool(softmaxes or losses) or used_around(node, _CROSS_ENTROPY)

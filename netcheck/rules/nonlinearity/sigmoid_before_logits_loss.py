@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.source.vocabulary import names_used
+from netcheck.rules.helpers.authors_file import used_around
 from netcheck.trace.kinds import Kind
 from netcheck.trace.questions.losses import given_to, name_of
 from netcheck.trace.questions.neighbours import UNCHANGED, ends, results
@@ -112,7 +112,9 @@ criterion = nn.BCELoss()
         if is_entered(graph.model) or graph.is_part:
             return
         returned = [
-            node for node in returned_sigmoids(graph) if uses(node, _TAKES_LOGITS) and not uses(node, _TAKES_PROBABILITIES)
+            node
+            for node in returned_sigmoids(graph)
+            if used_around(node, _TAKES_LOGITS) and not used_around(node, _TAKES_PROBABILITIES)
         ]
         if returned:
             name = "BCEWithLogitsLoss"
@@ -160,9 +162,3 @@ def returned_sigmoids(graph: ModelGraph) -> Iterator[Node]:
     for node in dict.fromkeys(node for _, node in results(graph, UNCHANGED)):
         if is_sigmoid(node) and all(user.kind is Kind.OUTPUT for user in ends(node, UNCHANGED)):
             yield node
-
-
-def uses(node: Node, names: frozenset[str]) -> bool:
-    """Whether the file that calls, or builds, an operation uses one of these names."""
-    places = [place for place in (node.called_at, node.built_at) if place is not None]
-    return any(not names.isdisjoint(names_used(place.file)) for place in places)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
-from netcheck.source.vocabulary import LOGARITHM, names_used
+from netcheck.rules.helpers.authors_file import used_around
+from netcheck.source.vocabulary import LOGARITHM
 from netcheck.trace.kinds import Kind
 from netcheck.trace.questions import losses, softmax_dimension
 from netcheck.trace.questions.neighbours import UNCHANGED, before, ends, origin, results
@@ -153,7 +154,7 @@ model = Net()
         """The finding for what went through a softmax: results, or what a loss in forward is given."""
         node = nodes[0]
         classes = softmax_dimension.size(node) or 2
-        what, known = softmax_dimension.name(node), uses(node, _CROSS_ENTROPY)
+        what, known = softmax_dimension.name(node), used_around(node, _CROSS_ENTROPY)
         wanted_elsewhere = node.detail == "log" and not known  # NLLLoss, in another file, may want it
         harmless = wanted_elsewhere or says_so(node) or weighs_densities(node)
         if what == "softmax":
@@ -215,7 +216,7 @@ def is_doubled(node: Node) -> bool:
 
 def is_wanted(node: Node) -> bool:
     """Whether the file applies a loss of log-probabilities."""
-    return node.detail == "log" and uses(node, _TAKES_LOGARITHMS)
+    return node.detail == "log" and used_around(node, _TAKES_LOGARITHMS)
 
 
 def says_so(node: Node) -> bool:
@@ -231,7 +232,7 @@ def says_so(node: Node) -> bool:
         return True
     returned = node.graph.nodes[-1].fx.args
     named = isinstance(returned[0], dict) and any("prob" in str(key).lower() for key in returned[0])
-    return named or (uses(node, _TAKES_PROBABILITIES) and not uses(node, _CROSS_ENTROPY))
+    return named or (used_around(node, _TAKES_PROBABILITIES) and not used_around(node, _CROSS_ENTROPY))
 
 
 def weighs_densities(node: Node) -> bool:
@@ -245,12 +246,6 @@ def is_positive(node: Node) -> bool:
     if behaviour is None or behaviour.rectifier:
         return node.function == "exp"
     return behaviour.nonnegative and behaviour.rectifies
-
-
-def uses(node: Node, names: frozenset[str]) -> bool:
-    """Whether the file that calls, or builds, the softmax uses one of these names."""
-    place = node.called_at or node.built_at
-    return place is not None and not names.isdisjoint(names_used(place.file))
 
 
 def least_loss(classes: int) -> float:
