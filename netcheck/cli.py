@@ -4,6 +4,7 @@
     netcheck init [TARGET]...         write into pyproject.toml how models are built that need arguments
     netcheck rule CODE|NAME|--all     the documentation of a rule
     netcheck rules                    all rules, as a table
+    netcheck explain [TERM]           what a word of the reports means
 
 What a bad request gets is one sentence on standard error and exit code 2. Everything but click is imported
 when a command runs, so that `--help` and `--version` cost no more than click.
@@ -53,6 +54,13 @@ def complete_rules(ctx: click.Context, parameter: click.Parameter, incomplete: s
     before, comma, last = incomplete.rpartition(",")
     found = complete_rule(ctx, parameter, last)
     return [CompletionItem(f"{before}{comma}{item.value}", help=item.help) for item in found]
+
+
+def complete_term(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The terms whose name begins so."""
+    from netcheck.report import manual
+
+    return [CompletionItem(page.name, help=page.short) for page in manual.terms() if page.name.startswith(incomplete.lower())]
 
 
 STANDARD_OUTPUT = Path("-")  # what --output-file calls it
@@ -365,6 +373,24 @@ def rules() -> None:
     from netcheck.rules import base
 
     show(documentation.catalogue(base.registry()))
+
+
+@cli.command(short_help="Say what a word of the reports means.")
+@click.argument("term", metavar="[TERM]", required=False, shell_complete=complete_term)
+def explain(term: str | None) -> None:
+    """Say what TERM means (gain, decades, "effective rank", ...), or a rule by its code; without a TERM, list all terms."""
+    from netcheck.report import manual, rule_text
+    from netcheck.report import rules as documentation
+    from netcheck.report.terminal import wants_colour
+    from netcheck.rules import base
+
+    if term is None:
+        show(manual.catalogue())
+        return
+    about = next((documentation.page(one) for one in base.registry() if term.lower() in (one.code.lower(), one.name)), None)
+    colour = wants_colour(sys.stdout, None, os.environ)
+    columns = shutil.get_terminal_size((rule_text.WIDEST, 24)).columns
+    show(rule_text.written(about or manual.find(term).text, colour=colour, columns=columns), colour=colour)
 
 
 def show(text: str, *, colour: bool = False) -> None:

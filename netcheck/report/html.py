@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import netcheck
 from netcheck.findings import Report
 from netcheck.report.isolation import isolated, isolated_one
-from netcheck.report.page import charts, views
+from netcheck.report.page import charts, terms, views
 from netcheck.report.terminal import printable_text
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def digest(content: str) -> str:
 def template(name: str) -> Template:
     """A template in which everything is escaped and nothing may be missing."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("netcheck.report", "page"),
@@ -77,6 +78,7 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["linked"] = lambda text: Markup(terms.linked(text))
     environment.globals |= {"chart_width": charts.WIDTH, "chart_height": charts.HEIGHT}
     return environment.get_template(name)
 

@@ -21,6 +21,9 @@ A model:
     model       str, the model's class or the target that the user gave
     target      str, how the user named it (`model.py:Net`); "" for a model that was given as an object
     ok          bool, no warning and no error
+    headline    str, the first sentence: what is the matter and what to do, for somebody who knows none of the terms; "" if
+                nothing is known
+    well        list of str: what was measured to be well
     inputs      str, which example input was used and how it was found; "" if it came to none
     seconds     float, how long the check took
     summary     a summary, or null if the model could not be traced
@@ -163,7 +166,7 @@ from typing import TYPE_CHECKING, Any
 
 import netcheck
 from netcheck.findings import INTERRUPTED, Finding, Report, by_importance
-from netcheck.report import selection
+from netcheck.report import headline, selection
 from netcheck.report.isolation import isolated, isolated_one
 from netcheck.source.spots import cell_line
 
@@ -237,6 +240,8 @@ def model_entry(report: Report) -> dict[str, Any]:
         "model": report.model,
         "target": report.target,
         "ok": report.ok,
+        "headline": str(headline.headline(report) or ""),
+        "well": list(headline.well(report)),
         "inputs": report.inputs,
         "seconds": report.seconds,
         "summary": None if report.summary is None else asdict(report.summary),

@@ -3,6 +3,7 @@
     <!-- netcheck -->                            by which a bot finds its own comment again
     ## netcheck: 1 error, 2 warnings
     ### `TanhStack` in `model.py:TanhStack`
+    The first layers get 1/10,000 of ...         what anybody understands
     <details><summary><b>error NC501</b> poor-init: ...</summary>    source, evidence, help: to unfold
     ...
     Checked 2 models, 66 operations.
@@ -19,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from netcheck.findings import Finding, Report
-from netcheck.report import selection, text
+from netcheck.report import headline, selection, text
 from netcheck.report.excerpt import excerpt
 from netcheck.report.isolation import isolated
 from netcheck.report.terminal import Painter, printable, shorten
@@ -65,7 +66,8 @@ def render(reports: Sequence[Report], *, verbose: bool = False, statistics: bool
 
 
 def body(reports: Sequence[Report], root: Path, *, verbose: bool) -> Iterator[tuple[bool, str]]:
-    """The headings of models with findings, and the findings, as pairs (whether it is a finding, Markdown)."""
+    """The headings of models with findings, a first sentence, and the findings: pairs (whether it is a finding, Markdown)."""
+    firsts = {id(report): headline.headline(report) for report in reports}
     previous = None
     for report, found in selection.entries(reports, cleared=verbose):
         if report is not previous:
@@ -73,6 +75,8 @@ def body(reports: Sequence[Report], root: Path, *, verbose: bool) -> Iterator[tu
             is_file = report.target == report.model
             where = f" in {code(target)}" if target and not is_file else ""
             yield False, f"### {code(target if is_file else text.name_of(report.model))}{where}"
+            if first := firsts[id(report)]:
+                yield False, inline(str(first))
             previous = report
         yield True, finding(found, root)
 

@@ -29,9 +29,13 @@ def pages(rules: Iterable[Rule], *, colour: bool, columns: int = WIDEST) -> str:
         colour: whether headings are coloured.
         columns: how wide the window is.
     """
-    paint = Painter(colour)
+    return "\n".join(written(page(rule), colour=colour, columns=columns) for rule in rules)
+
+
+def written(markdown: str, *, colour: bool, columns: int = WIDEST) -> str:
+    """One page of Markdown for a window of so many columns."""
     width = max(40, min(columns, WIDEST))
-    return "\n".join("\n".join(lines(page(rule), paint, width)) + "\n" for rule in rules)
+    return "\n".join(lines(markdown.rstrip("\n"), Painter(colour), width)) + "\n"
 
 
 def lines(markdown: str, paint: Painter, width: int) -> Iterator[str]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from netcheck.findings import Finding, Report
-from netcheck.report import concise, json_lines, text
+from netcheck.report import concise, json_lines, manual, text
 from netcheck.report.terminal import Painter
 from netcheck.settings import Settings
 
@@ -35,6 +35,7 @@ class Stream:
         self.colour = colour
         self.shown: dict[int, list[Finding]] = {}  # by id of a report, what of it was written
         self.kept: list[Report] = []  # so that no id is used twice
+        self.said: list[str] = []  # the blocks that were written
         self.begun = False
 
     def __call__(self, report: Report, total: int) -> None:
@@ -54,6 +55,8 @@ class Stream:
             self.write(json_lines.closing(reports))
         elif not self.settings.quiet:
             paint = Painter(self.colour)
+            if self.settings.format != "concise":
+                self.block(paint(manual.glossary(self.said), "faint"))
             self.block(text.summing_up(reports, paint, Path.cwd(), verbose=self.settings.verbose))
 
     def begin(self) -> None:
@@ -82,4 +85,5 @@ class Stream:
             return
         apart = "\n" if self.begun and self.settings.format != "concise" else ""
         self.begun = True
+        self.said.append(lines)
         self.write(f"{apart}{lines}\n")

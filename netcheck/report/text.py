@@ -1,6 +1,7 @@
 """The report that a person reads.
 
     TanhStack (examples/lecture/tanh_stack.py:TanhStack)
+      The first layers get 1/100,000 of the gradient that the last one gets, and will hardly learn: its weights ...
       inputs: float32 2x64, inferred from layers.0
 
     error[NC501] poor-init: the gradient loses 5.0 decades on its way through 20 tanh layers
@@ -18,11 +19,14 @@
       gain: −5.0 decades (−0.25 a weight layer), effective rank 0.10
       measured: 3 passes of 32 samples, float64 on cpu, seed 0
 
+    In these words (more: `netcheck explain decades`):
+      decades  Powers of ten: ...
+
     Checked 1 model, 42 operations: 1 error.
 
     render() +-- model() +-- finding() +-- excerpt() and notes()
              |           +-- layers(), profile.table()
-             +-- closing()
+             +-- manual.glossary(), closing()
 
 Everything comes from plain data: a report that was made in another process renders like one made in this.
 """
@@ -36,7 +40,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from netcheck.findings import Finding, Layer, Location, Report, Severity, Verdict, by_importance
-from netcheck.report import batches, cost, omissions, profile, selection
+from netcheck.report import batches, cost, headline, manual, omissions, profile, selection
 from netcheck.report.columns import in_columns
 from netcheck.report.excerpt import excerpt, gutter_width, printed, shown_place
 from netcheck.report.isolation import isolated, isolated_one
@@ -75,7 +79,7 @@ def render(
     root = Path.cwd() if root is None else root
     blocks = [section(report, paint, root, verbose=verbose, quiet=quiet) for report in reports]
     if not quiet:
-        blocks.append(closing(reports, paint, root, verbose=verbose))
+        blocks += [paint(manual.glossary(blocks), "faint"), closing(reports, paint, root, verbose=verbose)]
     return "\n\n".join(filter(None, blocks)) + "\n" if any(blocks) else ""
 
 
@@ -106,7 +110,7 @@ def model(report: Report, paint: Painter, root: Path, *, verbose: bool, quiet: b
 
 
 def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bool, verbose: bool = False) -> str:
-    """The model's name and target, its inputs, and its size."""
+    """The model's name and target, what anybody understands, its inputs, and its size."""
     target = display_path(report.target, root)
     # A file without a model that could be told is its own name.
     name = paint(target if report.target == report.model else name_of(report.model), "heading")
@@ -114,6 +118,10 @@ def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bo
     if quiet:
         return title
     lines = [f"{title}: {paint('no findings', 'good')}" if clean else title]
+    if first := headline.headline(report):
+        lines.append(f"  {paint(printable(str(first)), 'heading')}")
+    if verbose:
+        lines += [f"  {paint('well:', 'good')} {line}" for line in headline.well(report)]
     if report.construction:
         lines.append(f"  built as {printable(str(report.construction))}")
     if report.inputs:

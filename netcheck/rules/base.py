@@ -14,6 +14,7 @@ test more than they teach are in the file of the same name under `tests/rules/<s
         code = "NC101"
         name = "tanh-stack"
         severity = Severity.ERROR          # the highest that it may give
+        plain = "{gradient}: too many tanh-like activations follow each other"
         BAD = (Example("twenty layers at the default init", "model = ..."),)
         GOOD = (Example("three layers", "model = ..."),)
 
@@ -71,6 +72,9 @@ class Rule:
     The docstring is the documentation: a summary line, then Markdown sections (`## Why is this bad?`,
     `## When it is fine`, `## Evidence`, `## References`); the examples are added from `BAD` and `GOOD`.
 
+    `plain` says what is wrong to somebody who knows none of the terms, in one sentence about the model ("it") without a full
+    stop; `{gradient}` in it stands for what becomes of the gradient. Reports begin with it.
+
     `explained_by` names the rules whose confirmed findings are the cause of what this one sees: beside one of those,
     its own finding would say the same thing twice, and is dropped.
     """
@@ -78,6 +82,7 @@ class Rule:
     code: ClassVar[str]
     name: ClassVar[str]
     severity: ClassVar[Severity]
+    plain: ClassVar[str] = ""
     explained_by: ClassVar[tuple[str, ...]] = ()
     scale_only: ClassVar[bool] = False  # what it finds is wrong in scale alone, which Adam forgives in part
     depends_on_size: ClassVar[bool] = False  # whether what it says may change with the size of images, signals and sequences

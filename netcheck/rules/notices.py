@@ -29,6 +29,7 @@ class CannotLoad(Notice):
     code = "NC001"
     name = "cannot-load"
     severity = Severity.ERROR
+    plain = "It could not be imported or built, so nothing of it was checked"
 
 
 class NeedsArguments(Notice):
@@ -57,6 +58,7 @@ class NeedsArguments(Notice):
     code = "NC002"
     name = "needs-arguments"
     severity = Severity.WARNING
+    plain = "It cannot be built without arguments that nobody gave, so it was not checked"
 
 
 class CannotRun(Notice):
@@ -75,6 +77,7 @@ class CannotRun(Notice):
     code = "NC003"
     name = "cannot-run"
     severity = Severity.ERROR
+    plain = "Its forward does not run on these inputs, so nothing of it was checked"
 
 
 class NoInputs(Notice):
@@ -93,6 +96,7 @@ class NoInputs(Notice):
     code = "NC004"
     name = "no-inputs"
     severity = Severity.WARNING
+    plain = "It needs an example input that nobody gave, so it was not checked"
 
 
 class ValueDependentPath(Notice):
@@ -110,6 +114,7 @@ class ValueDependentPath(Notice):
     code = "NC005"
     name = "value-dependent-path"
     severity = Severity.INFO
+    plain = "Its way depends on the values of its tensors: only the way that it took this once was checked"
 
 
 class CannotProbe(Notice):
@@ -134,6 +139,7 @@ class CannotProbe(Notice):
     code = "NC006"
     name = "cannot-probe"
     severity = Severity.INFO
+    plain = "Its structure was checked, but running it for real failed, so its gradients are not known"
     explained_by = ("NC907",)
 
 
@@ -153,6 +159,7 @@ class Crashed(Notice):
     code = "NC007"
     name = "crashed"
     severity = Severity.ERROR
+    plain = "Its process died or took too long, so it was not checked"
 
 
 class UnusedSuppression(Notice):
@@ -175,6 +182,7 @@ class UnusedSuppression(Notice):
     code = "NC009"
     name = "unused-suppression"
     severity = Severity.INFO
+    plain = "A comment asks to ignore what was not found"
 
 
 class RuleFailed(Notice):
@@ -192,3 +200,4 @@ class RuleFailed(Notice):
     code = "NC008"
     name = "rule-failed"
     severity = Severity.WARNING
+    plain = "A rule of netcheck failed on it: what the others found stands"

@@ -69,6 +69,8 @@ def test_the_keys_are_the_documented_ones() -> None:
         "model",
         "target",
         "ok",
+        "headline",
+        "well",
         "inputs",
         "seconds",
         "summary",

@@ -10,6 +10,7 @@ import pytest
 
 from netcheck.figures.unchecked import Reason, Unchecked
 from netcheck.findings import Evidence, Finding, Layer, Location, Report, Severity, Summary, Verdict
+from netcheck.report import manual
 from netcheck.report.text import abbreviate, render
 
 SOURCE = """\
@@ -24,8 +25,13 @@ class TanhStack(nn.Module):
         return x
 """
 
-EXPECTED = """\
+FIRST = (
+    "By an estimate, the first layers get 1/100,000 of the gradient that the last one gets, and will hardly learn: the weights "
+    "start at the wrong size. Initialize for tanh: `nn.init.xavier_uniform_(layer.weight, gain=5 / 3)` (line 4)."
+)
+EXPECTED = f"""\
 TanhStack (model.py:TanhStack)
+  {FIRST}
   inputs: float32 2x64, inferred from layers.0
   traced: 42 operations, 20 weight layers, 83,200 parameters, depth 20
 
@@ -40,6 +46,10 @@ error[NC501] poor-init: the gradient loses 5.0 decades
   = evidence: static gain −5.0 decades over 20 weight layers
   = help: initialize for tanh:
               nn.init.xavier_uniform_(layer.weight, gain=5 / 3)
+
+In these words (more: `netcheck explain decades`):
+  decades  {manual.find("decades").short}
+  gain     {manual.find("gain").short}
 
 Checked 1 model, 42 operations: 1 error.
 """
@@ -162,7 +172,7 @@ def test_skipped_and_not_understood_parts_are_said(report: Report, tmp_path: Pat
 def test_a_model_that_could_not_be_checked_is_counted(finding: Finding, tmp_path: Path) -> None:
     report = Report("model.py", [finding], target="model.py", unchecked=Unchecked(Reason.IMPORT))
     shown = render([report], colour=False, root=tmp_path)
-    assert shown.startswith("model.py\n\nerror[NC501]")
+    assert shown.startswith("model.py\n  By an estimate,")
     assert shown.endswith(
         "Checked 0 models, 0 operations: 1 error; 1 model not checked.\n"
         "Not checked: cannot be imported (1): model.py.\n"

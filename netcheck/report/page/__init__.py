@@ -6,5 +6,6 @@ html.render()  +-- views.page_of       reports -> what the page says, as plain d
                     +-- charts.profile      measured profile -> points of a drawing
                     +-- memory.figures      cost -> bars and rows
                     +-- markup.to_html      a rule's documentation -> HTML
+                    +-- terms.views         what the words mean; terms.linked: a sentence with links to that
                +-- report.html.jinja, style.css, script.js
 """

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from netcheck.figures.gradients import NodeProfile
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
-from netcheck.report import omissions, text
-from netcheck.report.page import charts, markup, memory, outline
+from netcheck.report import headline, omissions, text
+from netcheck.report.page import charts, markup, memory, outline, terms
 from netcheck.report.page import split as splitting
 from netcheck.report.page.source import SourceLine, lines_at
 from netcheck.report.profile import numbers
@@ -67,6 +67,16 @@ class FindingView:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadlineView:
+    """What a person reads first: the sentence, what to do (pieces, and whether each is code), how bad it is ("" for well)."""
+
+    sentence: str
+    cure: tuple[tuple[str, bool], ...]
+    severity: str
+    others: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelView:
     """One model."""
 
@@ -76,6 +86,8 @@ class ModelView:
     facts: tuple[tuple[str, str], ...]
     findings: tuple[FindingView, ...]
     tally: tuple[tuple[str, int], ...]  # severity, number
+    headline: HeadlineView | None
+    well: tuple[str, ...]
     chart: charts.Chart | None
     measured: tuple[str, ...]
     tree: tuple[outline.Row, ...]
@@ -102,6 +114,7 @@ class PageView:
     tally: tuple[tuple[str, int], ...]
     closing: tuple[str, ...]
     rules: tuple[RuleView, ...]
+    terms: tuple[terms.TermView, ...]
 
     @property
     def clean(self) -> int:
@@ -123,6 +136,7 @@ def page_of(reports: Sequence[Report], root: Path) -> PageView:
         tally=tally(finding for report in shown for finding in report.findings),
         closing=tuple(shorten(line, 1000) for line in text.closing(reports, PLAIN, root, verbose=False).splitlines()),
         rules=tuple(rule_view(code) for code in sorted(found)),
+        terms=terms.views(),
     )
 
 
@@ -156,6 +170,8 @@ def model_view(report: Report, anchor: str, root: Path) -> ModelView:
         facts=tuple(facts(report)),
         findings=tuple(finding_view(f, f"{anchor}-finding-{i}", root) for i, f in enumerate(findings, 1)),
         tally=tally(findings),
+        headline=headline_view(report),
+        well=tuple(headline.well(report)),
         chart=chart,
         measured=tuple(measured),
         tree=outline.outline(report.summary.layers, marked) if report.summary else (),
@@ -164,6 +180,15 @@ def model_view(report: Report, anchor: str, root: Path) -> ModelView:
         failed=report.summary is None,
         reason=report.unchecked.reason.value if report.unchecked else "",
     )
+
+
+def headline_view(report: Report) -> HeadlineView | None:
+    """The first sentence; None where nothing is known of a model."""
+    first = headline.headline(report)
+    if first is None:
+        return None
+    severity = "" if first.severity is None else first.severity.value
+    return HeadlineView(first.sentence, pieces(first.cure), severity, first.others)
 
 
 def split_view(report: Report) -> splitting.Split | None:

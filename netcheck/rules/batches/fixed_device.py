@@ -63,6 +63,7 @@ class FixedDevice(StaticRule):
     code = "NC708"
     name = "fixed-device"
     severity = Severity.WARNING
+    plain = "A tensor stays on the CPU while the model is elsewhere"
     BAD = (
         Example("zeros where nobody said", net("h + torch.zeros(8)"), "2x8"),
         Example("a device written out", net('h * torch.arange(8, device="cpu")'), "2x8"),

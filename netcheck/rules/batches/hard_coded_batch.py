@@ -70,6 +70,7 @@ class HardCodedBatch(BatchRule):
     code = "NC704"
     name = "hard-coded-batch"
     severity = Severity.ERROR
+    plain = "It works for one batch size only"
     without_devices = True
     BAD = (
         Example("a view to eight rows", net("h.view(8, -1)"), "8x3x8x8", devices=2),

@@ -38,6 +38,7 @@ class IdleDevice(BatchRule):
     code = "NC702"
     name = "idle-device"
     severity = Severity.WARNING
+    plain = "Some devices get nothing to do"
     BAD = (
         Example("5 samples over 4 devices", NET, "2x8", devices=4, batch_size=5),
         Example("17 over 8", NET, "2x8", devices=8, batch_size=17),

@@ -54,6 +54,7 @@ class LostBatchOfOne(BatchRule):
     code = "NC712"
     name = "lost-batch-of-one"
     severity = Severity.WARNING
+    plain = "A batch of one sample loses its first dimension, or fails"
     without_devices = True
     with_devices = False
     BAD = (Example("a squeeze of all dimensions", net("F.adaptive_avg_pool2d(h, 1).squeeze()"), "4x3x8x8"),)

@@ -55,6 +55,7 @@ class LostBuffer(BatchRule):
     code = "NC707"
     name = "lost-buffer"
     severity = Severity.WARNING
+    plain = "What it keeps from a batch is lost or differs on several devices"
     BAD = (
         Example(
             "a running mean, written in place",

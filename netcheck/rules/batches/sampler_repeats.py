@@ -39,6 +39,7 @@ class SamplerRepeats(BatchRule):
     code = "NC711"
     name = "sampler-repeats"
     severity = Severity.INFO
+    plain = "Some samples are used twice or not at all when several processes share the data"
     BAD = (
         Example("50 samples over 4 processes", NET, "2x8", devices=4, batch_size=50),
         Example("fewer samples than processes", NET, "2x8", devices=8, batch_size=3),

@@ -64,6 +64,7 @@ class SamplesMixed(BatchRule):
     code = "NC705"
     name = "samples-mixed"
     severity = Severity.WARNING
+    plain = "What it gives for one sample depends on the others in the batch"
     without_devices = True
     said_by = ("NC109", "NC908", "NC909")
     BAD = (

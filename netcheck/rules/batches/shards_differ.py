@@ -55,6 +55,7 @@ class ShardsDiffer(BatchRule):
     code = "NC710"
     name = "shards-differ"
     severity = Severity.ERROR
+    plain = "On several devices it gives other results than on one"
     explained_by = ("NC305", "NC705", "NC706")
     BAD = (
         Example("less the mean of the batch", net("h - h.mean(0)"), "4x8", devices=2, batch_size=8),

@@ -45,6 +45,7 @@ class SmallBatchNorm(BatchRule):
     code = "NC706"
     name = "small-batch-norm"
     severity = Severity.ERROR
+    plain = "Each device normalizes over too few samples to know their mean and spread"
     THRESHOLDS = (Threshold("samples", _FEW, "samples on a device below which they are too few"),)
     BAD = (
         Example("16 images over 4 devices", MAPS, "8x3x8x8", devices=4, batch_size=16),

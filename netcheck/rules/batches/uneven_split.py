@@ -43,6 +43,7 @@ class UnevenSplit(BatchRule):
     code = "NC701"
     name = "uneven-split"
     severity = Severity.WARNING
+    plain = "The devices get different numbers of samples"
     BAD = (
         Example("50 samples over 4 devices", NET, "2x8", devices=4, batch_size=50),
         Example("7 over 4", NET, "2x8", devices=4, batch_size=7),

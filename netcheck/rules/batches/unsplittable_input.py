@@ -62,6 +62,7 @@ class UnsplittableInput(BatchRule):
     code = "NC703"
     name = "unsplittable-input"
     severity = Severity.ERROR
+    plain = "An input has no batch in front, and would be cut in pieces over the devices all the same"
     BAD = (
         Example("a mask for all samples: most are dropped", MASKED, "x=8x8 mask=1x8", devices=4),
         Example("a hidden state (layers, N, H)", RECURRENT, "x=8x5x8 hidden=2x8x16", devices=2),

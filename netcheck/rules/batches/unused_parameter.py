@@ -52,6 +52,7 @@ class UnusedParameter(BatchRule):
     code = "NC709"
     name = "unused-parameter"
     severity = Severity.WARNING
+    plain = "A parameter gets no gradient, and training on several devices waits for it"
     BAD = (
         Example("a layer that forward leaves out", net("self.first(x)"), "4x8", devices=2),
         Example("a layer behind a detach", net("self.second(self.first(x).detach())"), "4x8", devices=2),

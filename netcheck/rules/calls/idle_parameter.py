@@ -57,6 +57,7 @@ class IdleParameter(CallRule):
     code = "NC916"
     name = "idle-parameter"
     severity = Severity.WARNING
+    plain = "A parameter does nothing, and stays that way"
     explained_by = ("NC105", "NC108", "NC305", "NC502", "NC509", "NC605", "NC606", "NC608", "NC609", "NC601")
     BAD = (Example("a factor of zero", gated("0.0"), "8x8"),)
     GOOD = (Example("a trained factor that starts at zero", gated("self.share"), "8x8"),)

@@ -61,6 +61,7 @@ class ImpureForward(CallRule):
     code = "NC913"
     name = "impure-forward"
     severity = Severity.WARNING
+    plain = "Calling it changes it or its inputs, or gives something else each time"
     BAD = (
         Example("statistics that are kept in eval mode too", net("self.mean.lerp_(h.detach().mean(0), 0.1)"), "4x8"),
         Example("the caller's tensor is normalized in place", net("x -= x.mean(1, keepdim=True); h = self.layer(x)"), "4x8"),

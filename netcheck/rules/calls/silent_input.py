@@ -57,6 +57,7 @@ class SilentInput(CallRule):
     code = "NC915"
     name = "silent-input"
     severity = Severity.WARNING
+    plain = "A part of the input has no influence on the result"
     BAD = (Example("one half is cut out and forgotten", towers("self.user(u) * self.item(u)"), "8x12"),)
     GOOD = (Example("both halves are used", towers("self.user(u) * self.item(i)"), "8x12"),)
 

@@ -67,6 +67,7 @@ class WrongBackward(CallRule):
     code = "NC914"
     name = "wrong-backward"
     severity = Severity.ERROR
+    plain = "A backward written by hand is not the derivative of its forward, so it learns in a wrong direction"
     BAD = (
         Example("a factor is missing", net("x * x", "g * x"), "4x8"),
         Example("straight through a sign (information)", net("x.sign()", "g"), "4x8"),

@@ -42,6 +42,7 @@ class CostHotSpot(CostRule):
     code = "NC802"
     name = "cost-hot-spot"
     severity = Severity.INFO
+    plain = "One layer holds most of its weights or takes most of its work"
     depends_on_size = True
     THRESHOLDS = (
         Threshold("share", _SHARE, "share of all that one layer may hold"),

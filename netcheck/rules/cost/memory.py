@@ -41,6 +41,7 @@ class Memory(CostRule):
     code = "NC801"
     name = "memory"
     severity = Severity.ERROR
+    plain = "A training step needs more memory than the device has"
     BAD = (
         Example(
             "activations of a large batch",

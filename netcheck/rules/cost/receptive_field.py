@@ -58,6 +58,7 @@ class ReceptiveField(StaticRule):
     code = "NC804"
     name = "receptive-field"
     severity = Severity.INFO
+    plain = "Each output sees a part of the input only"
     depends_on_size = True
     THRESHOLDS = (Threshold("share", 1.0, "share of the input's side that an output must see"),)
     BAD = (

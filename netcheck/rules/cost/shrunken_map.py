@@ -48,6 +48,7 @@ class ShrunkenMap(StaticRule):
     code = "NC803"
     name = "shrunken-map"
     severity = Severity.WARNING
+    plain = "A layer is larger than what comes into it, or steps over part of it"
     depends_on_size = True
     THRESHOLDS = (
         Threshold("info", _IDLE, "share of a kernel's weights that meet padding only from which it is information"),

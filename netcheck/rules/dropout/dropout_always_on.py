@@ -76,6 +76,7 @@ class DropoutAlwaysOn(StaticRule):
     code = "NC202"
     name = "dropout-always-on"
     severity = Severity.WARNING
+    plain = "Dropout stays on after `model.eval()`, so its answers are random when it is used"
     BAD = (
         Example(
             "F.dropout without training",

@@ -58,6 +58,7 @@ class DropoutBeforeBatchnorm(StaticRule):
     code = "NC203"
     name = "dropout-before-batchnorm"
     severity = Severity.WARNING
+    plain = "Dropout in front of a BatchNorm makes it behave otherwise in use than in training"
     THRESHOLDS = (Threshold("ratio", _LIMIT, "variance in training over that in eval mode, from which it is a warning"),)
     BAD = (
         Example(

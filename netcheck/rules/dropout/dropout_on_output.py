@@ -43,6 +43,7 @@ class DropoutOnOutput(StaticRule):
     code = "NC205"
     name = "dropout-on-output"
     severity = Severity.WARNING
+    plain = "Dropout replaces some of the predictions themselves by zero at each step"
     BAD = (
         Example(
             "after the classifier",

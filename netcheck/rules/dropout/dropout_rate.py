@@ -46,6 +46,7 @@ class DropoutRate(StaticRule):
     code = "NC204"
     name = "dropout-rate"
     severity = Severity.ERROR
+    plain = "Dropout throws almost everything away, so hardly any signal is left to learn from"
     THRESHOLDS = (
         Threshold("rate", _HIGH, "drop probability from which a rate is high"),
         Threshold("channels", _FEW, "channels that are too few to drop half of them whole"),

@@ -44,6 +44,7 @@ class ElementwiseDropoutOnFeatureMap(StaticRule):
     code = "NC201"
     name = "elementwise-dropout-on-feature-map"
     severity = Severity.WARNING
+    plain = "Dropout of single values does little on a feature map, since neighbours give the dropped values back"
     BAD = (
         Example(
             "nn.Dropout between convolutions",

@@ -54,6 +54,7 @@ class ClonedBlocks(StaticRule):
     code = "NC504"
     name = "cloned-blocks"
     severity = Severity.INFO
+    plain = "Blocks start as exact copies of each other"
     BAD = (
         Example(
             "nn.TransformerEncoder, which copies the layer that it is given",

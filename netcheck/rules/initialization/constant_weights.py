@@ -43,6 +43,7 @@ class ConstantWeights(StaticRule):
     code = "NC502"
     name = "constant-weights"
     severity = Severity.ERROR
+    plain = "All weights of a layer start with the same value, so its units stay copies of each other"
     BAD = (
         Example(
             "hidden layers filled with zeros",

@@ -51,6 +51,7 @@ class EmbeddingScale(StaticRule):
     code = "NC506"
     name = "embedding-scale"
     severity = Severity.INFO
+    plain = "An embedding that is also the output layer starts far too large, so the first losses are huge"
     THRESHOLDS = (Threshold("std", _LARGEST, "standard deviation of the first logits above which they are too large"),)
     BAD = (
         Example(

@@ -47,6 +47,7 @@ class ForgetGateBias(StaticRule):
     code = "NC505"
     name = "forget-gate-bias"
     severity = Severity.INFO
+    plain = "An LSTM starts by forgetting half of its memory at each step"
     THRESHOLDS = (Threshold("bias", _OPEN, "mean bias from which a forget gate counts as open"),)
     BAD = (
         Example(

@@ -57,6 +57,7 @@ class NonFiniteWeights(StaticRule):
     code = "NC507"
     name = "non-finite-weights"
     severity = Severity.ERROR
+    plain = "Some of its weights are not numbers, and neither is any output that they reach"
     BAD = (
         Example(
             "one NaN in a weight",

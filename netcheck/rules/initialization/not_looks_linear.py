@@ -48,6 +48,7 @@ class NotLooksLinear(StaticRule):
     code = "NC503"
     name = "not-looks-linear"
     severity = Severity.WARNING
+    plain = "{gradient}: the concatenated ReLUs do not start as the linear map that they could be"
     THRESHOLDS = (Threshold("layers", _DEEP, "layers behind a CReLU without mirrored weights from which they are too many"),)
     BAD = (
         Example(

@@ -57,6 +57,7 @@ class PoorInit(StaticRule):
     code = "NC501"
     name = "poor-init"
     severity = Severity.ERROR
+    plain = "{gradient}: the weights start at the wrong size"
     scale_only = True
     THRESHOLDS = (depth_budget.ERROR,)
     BAD = (

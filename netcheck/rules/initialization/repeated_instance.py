@@ -41,6 +41,7 @@ class RepeatedInstance(StaticRule):
     code = "NC508"
     name = "repeated-instance"
     severity = Severity.WARNING
+    plain = "What looks like a stack of layers is one layer used again and again, with one set of weights"
     BAD = (
         Example(
             "a list that is multiplied",

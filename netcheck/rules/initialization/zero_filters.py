@@ -46,6 +46,7 @@ class ZeroFilters(StaticRule):
     code = "NC509"
     name = "zero-filters"
     severity = Severity.WARNING
+    plain = "Some channels of a layer start at zero and do not see the input"
     BAD = (
         Example(
             "a part of the filters, behind which a rectifier stands",

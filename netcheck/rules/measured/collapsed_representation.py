@@ -69,6 +69,7 @@ class CollapsedRepresentation(MeasuredRule):
     code = "NC607"
     name = "collapsed-representation"
     severity = Severity.ERROR
+    plain = "Whatever comes in, nearly the same arrives at the last layer: it can hardly tell inputs apart"
     THRESHOLDS = (
         Threshold("warning", _SAME, "share of the mean square that differs between samples below which it is a warning"),
         Threshold("error", _IDENTICAL, "the same share below which it is an error"),

@@ -42,6 +42,7 @@ class DeadUnits(MeasuredRule):
     code = "NC605"
     name = "dead-units"
     severity = Severity.ERROR
+    plain = "Most units of a layer are always 0: they pass nothing on, and never learn"
     explained_by = ("NC105", "NC301", "NC501", "NC502", "NC503", "NC609")
     THRESHOLDS = (Threshold("share", _MOST, "share of an activation's units above which dead ones are too many"),)
     BAD = (

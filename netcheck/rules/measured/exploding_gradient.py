@@ -38,6 +38,7 @@ class ExplodingGradient(MeasuredRule):
     code = "NC602"
     name = "exploding-gradient"
     severity = Severity.ERROR
+    plain = "{gradient}"
     scale_only = True
     THRESHOLDS = (depth_budget.ERROR,)
     explained_by = ("NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC609")

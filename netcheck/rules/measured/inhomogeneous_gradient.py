@@ -47,6 +47,7 @@ class InhomogeneousGradient(MeasuredRule):
     code = "NC603"
     name = "inhomogeneous-gradient"
     severity = Severity.WARNING
+    plain = "Some of its weights learn a hundred thousand times faster than others, so no learning rate fits both"
     scale_only = True
     explained_by = (
         "NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC601", "NC602", "NC605", "NC606", "NC609",

@@ -60,6 +60,7 @@ class LargeLogits(MeasuredRule):
     code = "NC611"
     name = "large-logits"
     severity = Severity.WARNING
+    plain = "Its first outputs are far too large, so the first losses are huge and the first steps wild"
     explained_by = ("NC301", "NC401", "NC501", "NC502", "NC506", "NC602", "NC609")
     THRESHOLDS = (Threshold("times", 5.0, "ln C that the first loss may be"),)
     BAD = (Example("a head drawn from a standard Gaussian", classifier("nn.init.normal_(model[2].weight, std=3.0)"), "32x32"),)

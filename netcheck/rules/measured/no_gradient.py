@@ -35,6 +35,7 @@ class NoGradient(MeasuredRule):
     code = "NC608"
     name = "no-gradient"
     severity = Severity.ERROR
+    plain = "A part of it gets no gradient, and never learns"
     BAD = (
         Example(
             "a detached encoder",

@@ -37,6 +37,7 @@ class NonFinite(MeasuredRule):
     code = "NC609"
     name = "non-finite"
     severity = Severity.ERROR
+    plain = "A NaN or an infinity arises in it, which makes everything behind it worthless"
     explained_by = ("NC507",)
     BAD = (
         Example(

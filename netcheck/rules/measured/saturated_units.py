@@ -44,6 +44,7 @@ class SaturatedUnits(MeasuredRule):
     code = "NC606"
     name = "saturated-units"
     severity = Severity.ERROR
+    plain = "Most values of an activation are at its flat end, where hardly any gradient passes"
     scale_only = True
     explained_by = ("NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503", "NC602", "NC608", "NC609")
     THRESHOLDS = (Threshold("share", _MOST, "share of an activation's values above which saturated ones are too many"),)

@@ -51,6 +51,7 @@ class UnlikelyToTrain(MeasuredRule):
     code = "NC610"
     name = "unlikely-to-train"
     severity = Severity.WARNING
+    plain = "Nets that measured like this one mostly did not train"
     explained_by = (
         "NC101", "NC102", "NC301", "NC401", "NC501", "NC502", "NC503",
         "NC601", "NC602", "NC605", "NC606", "NC607", "NC608", "NC609",

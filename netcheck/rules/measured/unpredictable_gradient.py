@@ -44,6 +44,7 @@ class UnpredictableGradient(MeasuredRule):
     code = "NC604"
     name = "unpredictable-gradient"
     severity = Severity.INFO
+    plain = "A small step already turns the gradient around, so learning will be slow and jumpy"
     explained_by = ("NC401", "NC602", "NC607", "NC609")
     THRESHOLDS = (
         Threshold("turn", _TURNED, "1 − cosine of the gradient before and after a small step above which it turns too far"),

@@ -45,6 +45,7 @@ class VanishingGradient(MeasuredRule):
     code = "NC601"
     name = "vanishing-gradient"
     severity = Severity.ERROR
+    plain = "{gradient}"
     scale_only = True
     THRESHOLDS = (depth_budget.ERROR,)
     explained_by = (

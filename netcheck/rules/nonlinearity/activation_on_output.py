@@ -48,6 +48,7 @@ class ActivationOnOutput(StaticRule):
     code = "NC106"
     name = "activation-on-output"
     severity = Severity.INFO
+    plain = "Its outputs can never be negative, though they look like scores that should be"
     BAD = (
         Example(
             "ReLU after the classifier",

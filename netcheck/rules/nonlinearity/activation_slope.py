@@ -53,6 +53,7 @@ class ActivationSlope(StaticRule):
     code = "NC112"
     name = "activation-slope"
     severity = Severity.WARNING
+    plain = "An activation has a slope that can hardly be meant: it is steeper for negative numbers, or turns their sign"
     BAD = (
         Example(
             "a slope of 2 for negative numbers",

@@ -60,6 +60,7 @@ class CancelledMask(StaticRule):
     code = "NC110"
     name = "cancelled-mask"
     severity = Severity.WARNING
+    plain = "Its attention mask hides nothing: it moves all scores alike"
     BAD = (Example("along the queries", attention("padding[:, :, None]"), "tokens=long:4x7"),)
     GOOD = (Example("along the keys", attention("padding[:, None, :]"), "tokens=long:4x7"),)
 

@@ -46,6 +46,7 @@ class ConstantOutput(StaticRule):
     code = "NC108"
     name = "constant-output"
     severity = Severity.ERROR
+    plain = "A part of it gives the same value whatever comes in, so it can tell nothing apart"
     BAD = (
         Example(
             "softmax after a single output unit",

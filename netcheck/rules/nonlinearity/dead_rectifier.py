@@ -55,6 +55,7 @@ class DeadRectifier(StaticRule):
     code = "NC105"
     name = "dead-rectifier"
     severity = Severity.ERROR
+    plain = "A rectifier gets negative numbers alone: its output is always the same, and what is in front of it never learns"
     THRESHOLDS = (
         Threshold("share", _MOST, "share of a rectifier's units above which dead ones are too many"),
         Threshold("sigmas", _SIGMAS, "standard deviations below the edge from which a unit counts as dead"),

@@ -47,6 +47,7 @@ class MissingNonlinearity(StaticRule):
     code = "NC103"
     name = "missing-nonlinearity"
     severity = Severity.WARNING
+    plain = "Two layers follow each other with nothing nonlinear between, and can learn no more than one of them could"
     BAD = (
         Example(
             "linear layers in a row",

@@ -48,6 +48,7 @@ class SigmoidBeforeLogitsLoss(StaticRule):
     code = "NC111"
     name = "sigmoid-before-logits-loss"
     severity = Severity.WARNING
+    plain = "The loss is given numbers of the wrong sort, probabilities for scores or scores for probabilities"
     BAD = (
         Example(
             "a sigmoid, and BCEWithLogitsLoss in the file",

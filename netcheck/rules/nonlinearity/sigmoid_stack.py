@@ -46,6 +46,7 @@ class SigmoidStack(StaticRule):
     code = "NC102"
     name = "sigmoid-stack"
     severity = Severity.ERROR
+    plain = "{gradient}: too many sigmoid-like activations follow each other"
     scale_only = True
     THRESHOLDS = (depth_budget.ERROR, patterns.noted(_LONG, "activations"))
     BAD = (

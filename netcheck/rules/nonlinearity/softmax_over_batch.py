@@ -45,6 +45,7 @@ class SoftmaxOverBatch(StaticRule):
     code = "NC109"
     name = "softmax-over-batch"
     severity = Severity.WARNING
+    plain = "A softmax goes over the samples of the batch: what one sample gets depends on the others beside it"
     BAD = (
         Example(
             "dim 0 of (samples, classes)",

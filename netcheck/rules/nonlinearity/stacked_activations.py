@@ -52,6 +52,7 @@ class StackedActivations(StaticRule):
     code = "NC104"
     name = "stacked-activations"
     severity = Severity.WARNING
+    plain = "An activation is applied to what another activation made, which takes away signal and adds nothing"
     BAD = (
         Example(
             "a block ends in ReLU, and forward applies another",

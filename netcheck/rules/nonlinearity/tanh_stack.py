@@ -50,6 +50,7 @@ class TanhStack(StaticRule):
     code = "NC101"
     name = "tanh-stack"
     severity = Severity.ERROR
+    plain = "{gradient}: too many tanh-like activations follow each other"
     scale_only = True
     THRESHOLDS = (depth_budget.ERROR, patterns.noted(_LONG, "activations"))
     BAD = (

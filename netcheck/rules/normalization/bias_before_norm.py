@@ -47,6 +47,7 @@ class BiasBeforeNorm(StaticRule):
     code = "NC302"
     name = "bias-before-norm"
     severity = Severity.INFO
+    plain = "A bias does nothing, since the normalization behind it subtracts it again"
     BAD = (
         Example(
             "convolutions with the default bias",

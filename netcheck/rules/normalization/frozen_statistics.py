@@ -53,6 +53,7 @@ class FrozenStatistics(StaticRule):
     code = "NC307"
     name = "frozen-statistics"
     severity = Severity.WARNING
+    plain = "A BatchNorm that should stay as it is goes on changing in training"
     BAD = (Example("a frozen body", frozen("body.requires_grad_(False)"), "4x3x8x8"),)
     GOOD = (
         Example("frozen, and in eval mode", frozen("body.requires_grad_(False).eval()"), "4x3x8x8"),

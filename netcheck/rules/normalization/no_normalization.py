@@ -50,6 +50,7 @@ class NoNormalization(StaticRule):
     code = "NC301"
     name = "no-normalization"
     severity = Severity.ERROR
+    plain = "{gradient}: nothing normalizes between so many layers"
     scale_only = True
     THRESHOLDS = (depth_budget.ERROR, patterns.noted(_LONG, "weight layers"))
     BAD = (

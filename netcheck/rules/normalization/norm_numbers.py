@@ -41,6 +41,7 @@ class NormNumbers(StaticRule):
     code = "NC306"
     name = "norm-numbers"
     severity = Severity.WARNING
+    plain = "A normalization is set to numbers that can hardly be meant"
     THRESHOLDS = (Threshold("eps", 0.1, "beside a variance of 1, from which an epsilon is no mere guard against zero"),)
     BAD = (
         Example(

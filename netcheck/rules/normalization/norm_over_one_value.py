@@ -42,6 +42,7 @@ class NormOverOneValue(StaticRule):
     code = "NC305"
     name = "norm-over-one-value"
     severity = Severity.ERROR
+    plain = "A normalization sees one value at a time, so what it gives out is always the same"
     depends_on_size = True
     BAD = (
         Example(

@@ -40,6 +40,7 @@ class NormTwice(StaticRule):
     code = "NC303"
     name = "norm-twice"
     severity = Severity.WARNING
+    plain = "Something normalized is normalized again: one of the two does nothing"
     BAD = (
         Example(
             "a block that ends in a norm, in a net that adds one after each block",

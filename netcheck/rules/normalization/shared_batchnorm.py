@@ -41,6 +41,7 @@ class SharedBatchnorm(StaticRule):
     code = "NC304"
     name = "shared-batchnorm"
     severity = Severity.WARNING
+    plain = "Several layers share one BatchNorm, whose statistics then fit none of them in use"
     BAD = (
         Example(
             "one norm for all layers of a block, like the ReLU",

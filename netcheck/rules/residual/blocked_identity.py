@@ -68,6 +68,7 @@ class BlockedIdentity(StaticRule):
     code = "NC402"
     name = "blocked-identity"
     severity = Severity.WARNING
+    plain = "Something stands on a skip connection that should hand its input on unchanged"
     THRESHOLDS = (Threshold("warning", _WARN, "blocks with dropout, a layer or a small factor on the skip that are a warning"),)
     BAD = (
         Example(

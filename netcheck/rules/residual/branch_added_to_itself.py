@@ -40,6 +40,7 @@ class BranchAddedToItself(StaticRule):
     code = "NC404"
     name = "branch-added-to-itself"
     severity = Severity.WARNING
+    plain = "A tensor is added to itself where a skip connection was probably meant"
     BAD = (
         Example(
             "the input's name is reused before the skip",

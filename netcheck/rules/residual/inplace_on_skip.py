@@ -41,6 +41,7 @@ class InplaceOnSkip(StaticRule):
     code = "NC403"
     name = "inplace-on-skip"
     severity = Severity.WARNING
+    plain = "What a skip connection carries is overwritten before it is added"
     BAD = (
         Example(
             "the branch begins with an in-place ReLU",

@@ -74,6 +74,7 @@ class NoSkipConnection(StaticRule):
     code = "NC401"
     name = "no-skip-connection"
     severity = Severity.WARNING
+    plain = "{gradient}: no skip connection leads around so many layers"
     scale_only = True
     THRESHOLDS = (
         Threshold("info", _NOTE, "weight layers in a row without a skip from which it is information"),

@@ -41,6 +41,7 @@ class RectifierBeforeAdd(StaticRule):
     code = "NC406"
     name = "rectifier-before-add"
     severity = Severity.INFO
+    plain = "A block can only add to the signal and never take from it"
     BAD = (
         Example(
             "blocks that end in BatchNorm and ReLU",

@@ -40,6 +40,7 @@ class SkipAddedTwice(StaticRule):
     code = "NC405"
     name = "skip-added-twice"
     severity = Severity.WARNING
+    plain = "A skip connection is added twice, so the signal doubles from block to block"
     BAD = (
         Example(
             "once in the middle, once at the end",

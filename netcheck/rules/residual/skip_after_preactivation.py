@@ -42,6 +42,7 @@ class SkipAfterPreactivation(StaticRule):
     code = "NC407"
     name = "skip-after-preactivation"
     severity = Severity.WARNING
+    plain = "A skip connection starts behind the norm and activation of its block, where it should start before them"
     BAD = (
         Example(
             "the shortcut is taken one line too late",

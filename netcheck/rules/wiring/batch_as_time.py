@@ -48,6 +48,7 @@ class BatchAsTime(StaticRule):
     code = "NC908"
     name = "batch-as-time"
     severity = Severity.WARNING
+    plain = "It takes the samples of a batch for the steps of a sequence, so samples change each other's results"
     BAD = (
         Example(
             "an LSTM without batch_first; its last step is taken from dimension 1",

@@ -56,6 +56,7 @@ class BidirectionalLastStep(StaticRule):
     code = "NC911"
     name = "bidirectional-last-step"
     severity = Severity.WARNING
+    plain = "The last step stands for the sequence, but the half of the layer that reads backwards has seen only that step"
     BAD = (Example("the last step of both directions", classifier("out[:, -1]"), "4x7x5"),)
     GOOD = (
         Example("the last states of both directions", classifier("torch.cat([h[-2], h[-1]], 1)"), "4x7x5"),

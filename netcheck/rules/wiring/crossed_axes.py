@@ -62,6 +62,7 @@ class CrossedAxes(StaticRule):
     code = "NC909"
     name = "crossed-axes"
     severity = Severity.WARNING
+    plain = "It mixes up the axes of a tensor: the shape is right, and the numbers belong to something else"
     BAD = (
         Example("heads joined without moving them", net("heads.reshape(n, t, 8)"), "tokens=long:3x16"),
         Example("a transposition written as a view", net("h.view(n, 8, t).transpose(1, 2)"), "tokens=long:3x5"),

@@ -42,6 +42,7 @@ class DeadComputation(StaticRule):
     code = "NC904"
     name = "dead-computation"
     severity = Severity.WARNING
+    plain = "A layer works for nothing: its result goes nowhere"
     BAD = (
         Example(
             "a shortcut that is computed and not added",

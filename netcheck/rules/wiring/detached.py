@@ -45,6 +45,7 @@ class Detached(StaticRule):
     code = "NC905"
     name = "detached"
     severity = Severity.WARNING
+    plain = "Some of its weights ask for a gradient and can get none, so they never learn"
     explained_by = ("NC907",)  # class numbers in the place of logits
     BAD = (
         Example(

@@ -64,6 +64,7 @@ class FutureLeak(StaticRule):
     code = "NC910"
     name = "future-leak"
     severity = Severity.WARNING
+    plain = "It sees the future: steps that should be hidden reach earlier ones"
     BAD = (
         Example("a normalization over the steps", decoder("h = (h - h.mean(1, keepdim=True)) / h.std(1, keepdim=True)"), TOKENS),
         Example("a window that reaches ahead", decoder("h = h + self.conv(h.transpose(1, 2)).transpose(1, 2)"), TOKENS),

@@ -42,6 +42,7 @@ class InputIgnored(StaticRule):
     code = "NC903"
     name = "input-ignored"
     severity = Severity.WARNING
+    plain = "An input changes nothing: the answer is the same whatever it is"
     BAD = (
         Example(
             "a mask that is not applied",

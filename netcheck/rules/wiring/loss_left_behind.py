@@ -55,6 +55,7 @@ class LossLeftBehind(StaticRule):
     code = "NC912"
     name = "loss-left-behind"
     severity = Severity.WARNING
+    plain = "It keeps its loss inside, where copies of the model lose it"
     BAD = (Example("kept", net("self.loss = F.mse_loss(logits, target)\n        return logits"), "x=8x16 target=8x4"),)
     GOOD = (
         Example("returned", net("return logits, F.mse_loss(logits, target)"), "x=8x16 target=8x4"),

@@ -35,6 +35,7 @@ class NothingToTrain(StaticRule):
     code = "NC907"
     name = "nothing-to-train"
     severity = Severity.WARNING
+    plain = "There is nothing in it to train, or no result to train it by"
     BAD = (
         Example(
             "a forgotten return",

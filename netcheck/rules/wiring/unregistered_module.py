@@ -48,6 +48,7 @@ class UnregisteredModule(StaticRule):
     code = "NC901"
     name = "unregistered-module"
     severity = Severity.ERROR
+    plain = "Some of its layers are hidden from PyTorch: they are not trained, moved or saved"
     BAD = (
         Example(
             "layers in a list",

@@ -43,6 +43,7 @@ class UnregisteredTensor(StaticRule):
     code = "NC906"
     name = "unregistered-tensor"
     severity = Severity.ERROR
+    plain = "It uses a tensor that PyTorch does not know to be its own, which is not moved, saved or trained with it"
     BAD = (
         Example(
             "a constant as a plain attribute",

@@ -48,6 +48,7 @@ class UnusedSubmodule(StaticRule):
     code = "NC902"
     name = "unused-submodule"
     severity = Severity.WARNING
+    plain = "A layer is built and never used"
     BAD = (
         Example(
             "a layer that forward forgets",
