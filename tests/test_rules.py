@@ -18,7 +18,18 @@ from netcheck import engine
 from netcheck.errors import UsageError
 from netcheck.findings import Report, Severity
 from netcheck.rules import base
-from netcheck.rules.base import BatchRule, CallRule, Example, MeasuredRule, Notice, Rule, StaticRule, registry
+from netcheck.rules.base import (
+    BatchRule,
+    CallRule,
+    Example,
+    MeasuredRule,
+    Notice,
+    Rule,
+    StaticRule,
+    TrainingRule,
+    registry,
+)
+from netcheck.source.training.reading import read
 
 HEADINGS = {f"## {each}" for each in ("What it does", "Why is this bad?", "When it is fine", "Evidence", "References",
                                       "What to do", "What is not in the sum")}  # fmt: skip
@@ -39,7 +50,7 @@ def examples(rule: Rule) -> Iterator[tuple[bool, Example]]:
 EXAMPLES = [
     pytest.param(rule, example, flagged, id=f"{rule.code}-{'bad' if flagged else 'good'}-{example.title}")
     for rule in registry()
-    if not isinstance(rule, Notice)
+    if not isinstance(rule, Notice | TrainingRule)
     for flagged, example in examples(rule)
 ]
 
@@ -96,9 +107,32 @@ def test_an_example_is_flagged_if_it_is_bad(rule: Rule, example: Example, flagge
         assert finding.evidence.text
 
 
+FILES = [
+    pytest.param(rule, example, flagged, id=f"{rule.code}-{'bad' if flagged else 'good'}-{example.title}")
+    for rule in registry()
+    if isinstance(rule, TrainingRule)
+    for flagged, example in examples(rule)
+]
+
+
+@pytest.mark.parametrize(("rule", "example", "flagged"), FILES)
+def test_a_training_file_is_flagged_if_it_is_bad(rule: TrainingRule, example: Example, flagged: bool, tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(PRELUDE + example.source)
+    found = list(rule.check(read(str(file))))
+    assert bool(found) == flagged, found
+    for finding in found:
+        assert finding.code == rule.code
+        assert finding.severity <= rule.severity
+        assert finding.message
+        assert finding.help
+        assert finding.evidence.text
+        assert finding.location is not None
+
+
 @pytest.mark.parametrize("rule", registry(), ids=lambda rule: rule.code)
 def test_a_rule_says_what_a_rule_must_say(rule: Rule) -> None:
-    assert re.fullmatch(r"NC\d{3}", rule.code)
+    assert re.fullmatch(r"TS\d{3}" if isinstance(rule, TrainingRule) else r"NC\d{3}", rule.code)
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
     assert isinstance(rule.severity, Severity)
     assert rule.summary.endswith(".")

@@ -65,6 +65,7 @@ from netcheck.engine.subjects import (
     specified_inputs,
     traced,
 )
+from netcheck.engine.training import joined, training_reports
 from netcheck.errors import Defect, InputError, LoadError, NeedsArguments, NetcheckError, TraceError
 from netcheck.figures.unchecked import Reason
 from netcheck.findings import Finding, Report, Severity, Summary
@@ -79,8 +80,21 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph
 
 __all__ = [
-    "Built", "Source", "check", "check_target", "examine", "example_inputs", "exit_code", "instance", "plan",
-    "planned", "preload", "too_few", "traced",
+    "Built",
+    "Source",
+    "check",
+    "check_target",
+    "examine",
+    "example_inputs",
+    "exit_code",
+    "instance",
+    "joined",
+    "plan",
+    "planned",
+    "preload",
+    "too_few",
+    "traced",
+    "training_reports",
 ]  # fmt: skip
 
 MODEL_FAULTS = (LoadError, InputError, TraceError, Defect)  # what becomes a finding

@@ -39,11 +39,14 @@ INFERENCE_SECONDS = 20.0
 
 
 class Plan(NamedTuple):
-    """What is to be done: models to check, reports on files without any, and the models that each builds, if it fails."""
+    """What is to be done: models to check, reports on files without any, the models that each builds, if it fails; and the files
+    that were looked at, to be read for how they train.
+    """
 
     targets: list[Target]
     unchecked: list[Report]
     parts: Mapping[Target, Sequence[Target]]
+    files: Sequence[str]
 
 
 def plan(names: Sequence[str], settings: Settings | None = None) -> tuple[list[Target], list[Report]]:
@@ -87,7 +90,7 @@ def planned(names: Sequence[str], settings: Settings | None = None) -> Plan:
             report.findings.append(failure(error))
             report.unchecked = Unchecked(Reason.IMPORT)
         unchecked.append(report)
-    return Plan(list(found.targets), unchecked, found.parts)
+    return Plan(list(found.targets), unchecked, found.parts, found.files)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ def case(report: Report, fail_on: Severity, root: Path) -> ElementTree.Element:
     failing = by_importance(report.at_least(fail_on))
     lesser = [f for f in by_importance(report.findings) if f.counts and f.severity < fail_on]
     if failing:
-        element.append(failure("error" if report.summary is None else "failure", failing, root))
+        tag = "error" if report.summary is None and report.unchecked is not None else "failure"
+        element.append(failure(tag, failing, root))
     elif report.summary is None:
         said = "; ".join([*report.skipped, *(f.message for f in report.findings)])
         reason = f"not checked ({report.unchecked.reason}): {said}" if report.unchecked else said

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from netcheck.figures.cost import Cost
     from netcheck.figures.gradients import Gradients
     from netcheck.settings import Settings
+    from netcheck.source.training.events import TrainingFile
     from netcheck.trace.graph import Member, ModelGraph, Node, Submodule
 
 
@@ -217,6 +218,14 @@ class CallRule(Rule):
         raise NotImplementedError
 
 
+class TrainingRule(Rule):
+    """A rule that reads how a file trains; its examples are files, which are read and not run."""
+
+    def check(self, training: TrainingFile) -> Iterable[Finding]:
+        """Yield what is wrong with the training steps of a file."""
+        raise NotImplementedError
+
+
 @cache
 def registry() -> tuple[Rule, ...]:
     """Every rule, by code. Reads the rule files under `netcheck.rules`; imports no torch.
@@ -344,5 +353,5 @@ def find(code_or_name: str) -> Rule:
 def suggestion(selector: str) -> str:
     """The end of a sentence about an unknown selector: the closest known one, else where all are listed."""
     known = [text for rule in registry() for text in (rule.code, rule.name)]
-    cased = selector.upper() if selector[:2].upper() == "NC" else selector.lower()
+    cased = selector.upper() if selector[:2].upper() in {rule.code[:2] for rule in registry()} else selector.lower()
     return did_you_mean(cased, known) or ": `netcheck rules` lists all codes and names"

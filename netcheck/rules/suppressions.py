@@ -135,6 +135,8 @@ def accounts(remarks: Sequence[Remark], report: Report, top: Sequence[Location],
 
 def judges(rule: base.Rule, report: Report) -> bool:
     """Whether a rule had what it reads."""
+    if isinstance(rule, base.TrainingRule):
+        return False  # it reads files, not models
     return not isinstance(rule, base.MeasuredRule) or report.gradients is not None
 
 

@@ -57,11 +57,14 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What `discover` found, both in the order of the files; and what each model that was found, root or not, builds itself."""
+    """What `discover` found, both in the order of the files; what each model that was found, root or not, builds itself; and the
+    files that were looked at.
+    """
 
     candidates: tuple[Candidate, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     parts: dict[Candidate, tuple[Candidate, ...]] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -125,7 +128,7 @@ def discovered(paths: Sequence[str], left_out: Callable[[str], bool]) -> Discove
     candidates = sorted((root.candidate for root in roots), key=lambda c: (order[c.file], c.line))
     known = {id(one): one.candidate for one in definitions_found}
     parts = {one.candidate: tuple(known[part] for part in built[id(one)]) for one in definitions_found}
-    return Discovery(tuple(candidates), tuple(sorted(skipped, key=lambda s: order[s.file])), parts)
+    return Discovery(tuple(candidates), tuple(sorted(skipped, key=lambda s: order[s.file])), parts, tuple(files))
 
 
 def parsed(files: Sequence[str], named: Iterable[str], skipped: list[Skipped]) -> Iterator[FileIndex]:

@@ -48,11 +48,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The models to check, what was named but cannot be, and by model what it builds: to be checked where it cannot be."""
+    """The models to check, what was named but cannot be, by model what it builds: to be checked where it cannot be; and the files
+    that were named as such, or lie in folders that were.
+    """
 
     targets: tuple[Target, ...]
     skipped: tuple[Skipped, ...]
     parts: Mapping[Target, tuple[Target, ...]] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 def expand(
@@ -96,7 +99,10 @@ def expand(
     answered = {target.file for target in once.values()}
     built = {discovered(one): tuple(map(discovered, inside)) for one, inside in found.parts.items()}
     return Targets(
-        tuple(once.values()), (*skipped, *(one for one in found.skipped if one.beside or one.file not in answered)), built
+        tuple(once.values()),
+        (*skipped, *(one for one in found.skipped if one.beside or one.file not in answered)),
+        built,
+        found.files,
     )
 
 

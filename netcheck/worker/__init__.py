@@ -53,7 +53,8 @@ class Interrupted(KeyboardInterrupt):
 
 
 def check_targets(settings: Settings, progress: Callable[[Event], None] | None = None) -> list[Report]:
-    """Check every model that the targets hold: a report for each, then one for each file without any.
+    """Check every model that the targets hold: a report for each, then one for each file without any, or with a fault in how it
+    trains.
 
     Each of the former is handed to `netcheck.progress.finished` as soon as it and all before it are there. What only all
     together tell (comments that suppress nothing, the baseline) is not in it yet.
@@ -66,8 +67,9 @@ def check_targets(settings: Settings, progress: Callable[[Event], None] | None =
     require_settings(settings)
     for text in settings.inputs:
         parse_spec(text)
-    targets, unchecked, parts = engine.planned(settings.targets, settings)
+    targets, without_model, parts, files = engine.planned(settings.targets, settings)
     require_one(targets, settings)
+    unchecked = engine.joined(without_model, engine.training_reports(files, settings))
     try:
         reports = [*with_parts(targets, parts, settings, progress), *unchecked]
     except Interrupted as stop:

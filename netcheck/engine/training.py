@@ -1,0 +1,72 @@
+"""What the rules on training steps see in files: a report for each file with findings. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from netcheck.engine.judging import finish, guarded
+from netcheck.findings import Finding, Report
+from netcheck.rules import base, thresholds
+from netcheck.settings import Settings
+from netcheck.source.mentions import LARGEST
+from netcheck.source.parse import Unreadable, limit_of, read
+from netcheck.source.training import reading
+
+
+def training_reports(files: Iterable[str], settings: Settings) -> list[Report]:
+    """What the selected rules see in how files train their models: a report for each in which there is something.
+
+    Args:
+        files: paths as the user named them, or as they were found in folders.
+        settings: the run's settings.
+    """
+    rules = training_rules(settings)
+    return [report for file in files if (report := training_report(file, rules, settings)) is not None] if rules else []
+
+
+def training_rules(settings: Settings) -> list[base.TrainingRule]:
+    """The selected rules that read files."""
+    return [rule for rule in base.select(settings.chosen, settings.ignore) if isinstance(rule, base.TrainingRule)]
+
+
+def training_report(file: str, rules: Sequence[base.TrainingRule], settings: Settings) -> Report | None:
+    """The report on one file; None where there is nothing to say."""
+    start = time.perf_counter()
+    if not trains(file):
+        return None
+    with thresholds.chosen(base.thresholds_in(settings)):
+        findings = list(judged(os.path.abspath(file), rules))
+    report = finish(Report(model=file, target=file), findings, settings)
+    report.skipped.clear()  # of a file, nothing is checked beside
+    report.seconds = time.perf_counter() - start
+    return report if report.findings or report.suppressed else None
+
+
+def trains(file: str) -> bool:
+    """Whether the bytes of a file say that it may train something."""
+    try:
+        return reading.may_train(read(file, min(limit_of(file), LARGEST)))
+    except Unreadable:
+        return False
+
+
+def judged(path: str, rules: Sequence[base.TrainingRule]) -> Iterator[Finding]:
+    """What rules see in a file."""
+    training = reading.read(path)
+    for rule in rules:
+        yield from guarded(rule, rule.check, training)
+
+
+def joined(reports: Sequence[Report], about_files: Sequence[Report]) -> list[Report]:
+    """Reports on files without a model, with what is found in how these train; then on the others that train."""
+    by_file = {os.path.realpath(report.target): report for report in about_files}
+    for report in reports:
+        found = by_file.pop(os.path.realpath(report.target), None)
+        if found is not None:
+            report.findings += found.findings
+            report.suppressed += found.suppressed
+            report.suppressions += found.suppressions
+    rest: Collection[Report] = by_file.values()
+    return [*reports, *rest]
