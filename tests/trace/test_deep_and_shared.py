@@ -162,7 +162,7 @@ def test_a_skip_that_is_doubled_beyond_what_a_float_holds() -> None:
 
 
 def test_as_many_levels_of_modules_as_python_runs() -> None:
-    levels = next(number for number in (240, 220, 200, 180) if runs(inside_each_other(number)))  # Python 3.12 runs fewer than 3.11
+    levels = next(number for number in (240, 220, 200, 180) if runs(inside_each_other(number)))  # 3.12 runs fewer than 3.11
     report = netcheck.check(inside_each_other(levels), torch.randn(2, 4), remedies=False)
     assert not faults(report)
     assert report.summary is not None

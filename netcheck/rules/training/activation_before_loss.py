@@ -54,6 +54,7 @@ class ActivationBeforeLoss(TrainingRule):
     code = "TS701"
     name = "activation-before-loss"
     severity = Severity.WARNING
+    plain = "It learns slowly: the last function is applied twice"
     BAD = (
         Example(
             "softmax, then cross_entropy",

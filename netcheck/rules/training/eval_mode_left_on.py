@@ -44,6 +44,7 @@ class EvalModeLeftOn(TrainingRule):
     code = "TS401"
     name = "eval-mode-left-on"
     severity = Severity.WARNING
+    plain = "From the second round on it trains as if it were being tested"
     BAD = (
         Example(
             "train() once, eval() in each epoch",

@@ -36,6 +36,7 @@ class LossKeptWithGraph(TrainingRule):
     code = "TS501"
     name = "loss-kept-with-graph"
     severity = Severity.WARNING
+    plain = "The memory grows with every batch, until there is none left"
     BAD = (
         Example(
             "a running sum of losses",

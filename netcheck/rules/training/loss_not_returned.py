@@ -37,6 +37,7 @@ class LossNotReturned(TrainingRule):
     code = "TS901"
     name = "loss-not-returned"
     severity = Severity.ERROR
+    plain = "The framework that trains it waits for a result that does not come back"
     BAD = (
         Example(
             "a training_step without return",

@@ -36,6 +36,7 @@ class LossWithoutGraph(TrainingRule):
     code = "TS106"
     name = "loss-without-graph"
     severity = Severity.ERROR
+    plain = "It learns nothing: what the training starts from is cut off from the model"
     BAD = (
         Example(
             "a new tensor made of the loss",

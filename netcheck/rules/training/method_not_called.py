@@ -31,6 +31,7 @@ class MethodNotCalled(TrainingRule):
     code = "TS107"
     name = "method-not-called"
     severity = Severity.ERROR
+    plain = "A line of the training does nothing, because its parentheses are missing"
     BAD = (
         Example(
             "zero_grad without parentheses",

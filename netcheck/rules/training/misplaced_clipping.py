@@ -33,6 +33,7 @@ class MisplacedClipping(TrainingRule):
     code = "TS201"
     name = "misplaced-clipping"
     severity = Severity.WARNING
+    plain = "Steps that are too long are shortened when it is too late, or too early"
     BAD = (
         Example(
             "clipped after the step",

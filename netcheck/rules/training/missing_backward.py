@@ -32,6 +32,7 @@ class MissingBackward(TrainingRule):
     code = "TS104"
     name = "missing-backward"
     severity = Severity.ERROR
+    plain = "It learns nothing: nobody computes in which direction to learn"
     BAD = (
         Example(
             "zero_grad and step alone",

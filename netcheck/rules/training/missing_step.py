@@ -33,6 +33,7 @@ class MissingStep(TrainingRule):
     code = "TS103"
     name = "missing-step"
     severity = Severity.ERROR
+    plain = "It learns nothing: what each batch asks for is computed, and never done"
     BAD = (
         Example(
             "zero_grad and backward alone",

@@ -35,6 +35,7 @@ class MissingZeroGrad(TrainingRule):
     code = "TS101"
     name = "missing-zero-grad"
     severity = Severity.WARNING
+    plain = "Each step of the training uses what all batches before it asked for, because nothing clears that"
     BAD = (
         Example(
             "backward and step alone",

@@ -38,6 +38,7 @@ class OneCyclePerEpoch(TrainingRule):
     code = "TS302"
     name = "one-cycle-per-epoch"
     severity = Severity.WARNING
+    plain = "The schedule of the step length hardly begins before the training ends"
     BAD = (
         Example(
             "stepped behind the loop over the batches",

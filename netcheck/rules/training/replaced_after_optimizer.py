@@ -34,6 +34,7 @@ class ReplacedAfterOptimizer(TrainingRule):
     code = "TS801"
     name = "replaced-after-optimizer"
     severity = Severity.ERROR
+    plain = "Its new part never learns, because it came too late"
     BAD = (
         Example(
             "the head comes last",

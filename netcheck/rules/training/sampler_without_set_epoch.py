@@ -38,6 +38,7 @@ class SamplerWithoutSetEpoch(TrainingRule):
     code = "TS601"
     name = "sampler-without-set-epoch"
     severity = Severity.WARNING
+    plain = "Each round of the training sees the data in the same order"
     BAD = (
         Example(
             "no set_epoch",

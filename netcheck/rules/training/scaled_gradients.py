@@ -37,6 +37,7 @@ class ScaledGradients(TrainingRule):
     code = "TS202"
     name = "scaled-gradients"
     severity = Severity.ERROR
+    plain = "The training takes steps of the wrong length: numbers that were scaled up are used as they are"
     BAD = (
         Example(
             "clipped as scaled",

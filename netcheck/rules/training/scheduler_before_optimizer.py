@@ -34,6 +34,7 @@ class SchedulerBeforeOptimizer(TrainingRule):
     code = "TS301"
     name = "scheduler-before-optimizer"
     severity = Severity.WARNING
+    plain = "The schedule of the step length begins one turn too early"
     BAD = (
         Example(
             "at the top of the epoch",

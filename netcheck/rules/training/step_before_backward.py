@@ -36,6 +36,7 @@ class StepBeforeBackward(TrainingRule):
     code = "TS105"
     name = "step-before-backward"
     severity = Severity.ERROR
+    plain = "Each step is taken before it is known in which direction"
     BAD = (
         Example(
             "step, then backward",

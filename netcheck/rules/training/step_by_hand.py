@@ -33,6 +33,7 @@ class StepByHand(TrainingRule):
     code = "TS902"
     name = "step-by-hand"
     severity = Severity.ERROR
+    plain = "It is trained twice for each batch, or not at all: by the code and by the framework"
     BAD = (
         Example(
             "backward in training_step",

@@ -36,6 +36,7 @@ class SwappedLossArguments(TrainingRule):
     code = "TS702"
     name = "swapped-loss-arguments"
     severity = Severity.ERROR
+    plain = "The right answers and the model's answers have changed places"
     BAD = (
         Example(
             "labels first",

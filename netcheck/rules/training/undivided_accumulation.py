@@ -39,6 +39,7 @@ class UndividedAccumulation(TrainingRule):
     code = "TS203"
     name = "undivided-accumulation"
     severity = Severity.WARNING
+    plain = "Each step is as many times too long as batches are gathered for it"
     BAD = (
         Example(
             "a mean for each of four batches",

@@ -37,6 +37,7 @@ class ValidationRecordsGradients(TrainingRule):
     code = "TS402"
     name = "validation-records-gradients"
     severity = Severity.WARNING
+    plain = "Testing it takes as much memory as training it, for nothing"
     BAD = (
         Example(
             "eval() alone",

@@ -33,6 +33,7 @@ class ZeroGradBeforeStep(TrainingRule):
     code = "TS102"
     name = "zero-grad-before-step"
     severity = Severity.ERROR
+    plain = "It learns nothing: what each batch asks for is thrown away right before it would be used"
     BAD = (
         Example(
             "zero_grad right before the step",
