@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Protocol
 from netcheck.figures.batches import Batches
 from netcheck.figures.cost import Cost
 from netcheck.figures.gradients import Gradients
+from netcheck.figures.network import Network
 from netcheck.figures.unchecked import Unchecked
 from netcheck.location import Location
 
@@ -297,6 +298,7 @@ class Report:
         construction: how the model was built, where its class needs arguments that nobody gave.
         unchecked: why it was not checked; None where it was, and for a file without any model.
         gradients: what the probe measured; None without it.
+        network: the graph in plain data, as it is drawn and compared; None if there is no graph.
         presentation: gives what shows reports; set by the package itself, as that stands above what it shows.
     """
 
@@ -319,6 +321,7 @@ class Report:
     unchecked: Unchecked | None = None
 
     gradients: Gradients | None = None
+    network: Network | None = None
     # Cost and batches are worked out when somebody asks for them: what does so, until then.
     measure_cost: Callable[[], Cost | None] | None = field(default=None, repr=False, compare=False)
     known_cost: Cost | None = None

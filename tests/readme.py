@@ -28,6 +28,7 @@ SHELL = re.compile(r"^```sh\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 PRE_COMMIT = re.compile(r"(?<=<!-- pre-commit -->\n```yaml\n)(?:.*?)(?=```\n)", re.DOTALL)
 GITHUB = re.compile(r"(?<=<!-- github -->\n```yaml\n)(?:.*?)(?=```\n)", re.DOTALL)
 GITLAB = re.compile(r"(?<=<!-- gitlab -->\n```yaml\n)(?:.*?)(?=```\n)", re.DOTALL)
+VSCODE = re.compile(r"(?<=<!-- vscode -->\n```json\n)(?:.*?)(?=```\n)", re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 
 

@@ -161,7 +161,9 @@ def test_quiet(checks: Checks) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["check"], "Missing argument 'TARGET...'."),
+        (["summary"], "Missing argument 'TARGET...'."),
+        (["check", "trained.pt"], "trained.pt holds weights and no code: netcheck model.py:Net --weights trained.pt"),
+        (["--min-severity", "grave", "a.py"], "'grave' is not one of"),
         (["--selct", "NC1", "a.py"], "No such option '--selct'. (Did you mean"),
         (["--format", "xml", "a.py"], "'xml' is not one of 'text', 'full', 'concise',"),
         (["--timeout", "soon", "a.py"], "'soon' is not a valid float."),
@@ -205,10 +207,10 @@ def test_ctrl_c_is_quiet(checks: Checks) -> None:
     assert result.output.strip() == ""
 
 
-def test_without_arguments_the_help_is_shown() -> None:
-    result = invoke()
-    assert result.exit_code == 2
-    assert result.stdout.startswith("Usage: netcheck [OPTIONS] [check] TARGET...")
+@pytest.mark.parametrize("arguments", [[], ["check"], ["--no-probe"]])
+def test_without_a_target_this_folder_is_checked(checks: Checks, arguments: list[str]) -> None:
+    assert invoke(*arguments).exit_code == 1
+    assert checks.settings.targets == (".",)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["check", "--help"], ["rule", "-h"], ["rules", "-h"]])

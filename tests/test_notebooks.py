@@ -106,7 +106,7 @@ def test_places_are_cells_and_programs_get_lines_of_the_file(layout: str, folder
     assert " --> study.ipynb, cell 6, line 6\n" in shown
     assert "6 |         self.first = nn.Linear(32, width)  # “é” 🙂\n  |                      ^^^^^^^^^^^^^^^^^^^^\n" in shown
     assert "study.ipynb, cell 6, line 10  return self.second(self.first(x))" in shown
-    assert run("--format", "concise").stdout.startswith("study.ipynb, cell 6, line 6: warning[NC103]")
+    assert run("--format", "concise").stdout.startswith("study.ipynb, cell 6, line 6: NC103 warning")
     assert "nn.Linear(32, width)" in run("--format", "html").stdout
     assert "`study.ipynb, cell 6, line 6`" in run("--format", "markdown").stdout
     (model,) = json.loads(run("--format", "json").stdout)["models"]

@@ -62,6 +62,7 @@ from netcheck.engine.subjects import (
     instance,
     plan,
     planned,
+    saying_what_fits,
     specified_inputs,
     traced,
 )
@@ -301,12 +302,13 @@ def prepared(
             example = past_refusals(partial(source.inputs_for, built.model))
         report.inputs = example.description.removeprefix("inputs: ")
     progress.phase("trace")
-    with stage(TraceError, f"tracing {report.model}"), doubting(example):
+    with stage(TraceError, f"tracing {report.model}"), doubting(example), saying_what_fits(source, built.model):
         graph = report.graph = past_refusals(partial(traced, built.model, example.args, example.kwargs))
     report.measure_batches = later(built.model, partial(split_up, report, graph, example, settings))
     report.measure_cost = later(built.model, partial(costed, report, graph, example, settings))
     graph.origin, graph.is_part = built.origin, source.is_part
     report.summary = contained(report, "telling the layers", graph.summary, Summary(len(getattr(graph, "nodes", ())), 0, 0, 0, 0))
+    report.network = contained(report, "writing the graph down", graph.network, None)
     report.skipped += unseen(graph)
     return example, graph
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 # A search for inputs takes a second at most; this is for a machine that is busy with other things.
 INFERENCE_SECONDS = 20.0
+CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors", ".pt2", ".onnx")
+FITTING_SECONDS = 5.0  # for inputs that would fit, where those that were given do not
 
 
 class Plan(NamedTuple):
@@ -74,6 +76,9 @@ def planned(names: Sequence[str], settings: Settings | None = None) -> Plan:
     for entry in settings.models:
         if entry.head.endswith(models.ENDINGS) and not os.path.isfile(entry.file(settings.root)):
             raise UsageError(f"the settings name the model {entry.target}: there is no such file")
+    for name in names:
+        if name.lower().endswith(CHECKPOINTS) and not os.path.isdir(name):
+            raise UsageError(f"{name} holds weights and no code", help=f"netcheck model.py:Net --weights {name}")
     files = [(entry.file(settings.root), entry.symbol) for entry in settings.models]
     found = expand(names, [(file, symbol) for file, symbol in files if file and not left_out(file)], left_out)
     unchecked = []
@@ -218,6 +223,34 @@ def specified_inputs(module: nn.Module, settings: Settings, beside: Sequence[Mod
     if settings.inputs:
         return finding_inputs.parse_specs(settings.inputs, floating(module))
     return inferred(module, beside)
+
+
+@contextmanager
+def saying_what_fits(source: Source, module: nn.Module) -> Iterator[None]:
+    """Where forward does not take the inputs that somebody gave, say which it takes, if netcheck finds any.
+
+    Raises:
+        TraceError: what was raised, with that as its help.
+    """
+    try:
+        yield
+    except TraceError as error:
+        if source.given and (fits := fitting(module)):
+            error.help = f"give inputs that fit: {fits}"
+        raise
+
+
+def fitting(module: nn.Module) -> str:
+    """Inputs that forward takes, as options of the command line, and how they were found; "" if none are."""
+    from netcheck.load.inputs import as_specs, infer_inputs
+
+    try:
+        example = infer_inputs(module, seconds=FITTING_SECONDS)
+    except NetcheckError:
+        return ""
+    options = " ".join(f"--input {spec}" for spec in as_specs(example))
+    how = example.description.rpartition(", ")[2]
+    return f"`{options}`, {how}" if options else ""
 
 
 def inferred(module: nn.Module, beside: Sequence[ModuleType] = ()) -> ExampleInputs:

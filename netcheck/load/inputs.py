@@ -20,7 +20,7 @@ from netcheck.errors import InputError
 from netcheck.load.conventions import by_convention
 from netcheck.load.examples import ExampleInputs, described, given
 from netcheck.load.inference.answer import inferred
-from netcheck.load.specs import FORM, Spec, parse_spec
+from netcheck.load.specs import FORM, INTEGERS, Spec, parse_spec
 from netcheck.load.untouched import silent, untouched
 
 SECONDS = 2.8  # that inference may take
@@ -71,6 +71,27 @@ def make(spec: Spec, generator: torch.Generator, floating: torch.dtype) -> Any:
     return torch.randint(spec.low, spec.high, spec.shape, generator=generator, dtype=dtype)
 
 
+def as_specs(example: ExampleInputs) -> list[str]:
+    """Example inputs as `--input` takes them; none if one cannot be written so.
+
+    The inverse of `parse_specs` but for what the tensors hold.
+    """
+    values = [("", value) for value in example.args] + list(example.kwargs.items())
+    specs = [spec_of(name, value) for name, value in values]
+    return [str(spec) for spec in specs if spec is not None] if None not in specs else []
+
+
+def spec_of(name: str, value: Any) -> Spec | None:
+    """What stands for one value; None for what no text stands for."""
+    if isinstance(value, torch.Tensor):
+        dtype = next((word for word, one in DTYPES.items() if one is value.dtype), None)
+        if dtype is None:
+            return None
+        most = int(value.max()) + 1 if dtype in INTEGERS and value.numel() else 0
+        return Spec(name, "" if dtype == "float" else dtype, tuple(value.shape), high=max(2, most))
+    return Spec(name, "value", value=value) if isinstance(value, int | float | str | None) else None
+
+
 def infer_inputs(
     model: nn.Module, *, conventions: bool = True, seconds: float = SECONDS, beside: Sequence[ModuleType] = ()
 ) -> ExampleInputs:
@@ -90,4 +111,4 @@ def infer_inputs(
         return found or inferred(model, seconds=seconds)
 
 
-__all__ = ["FORM", "ExampleInputs", "given", "infer_inputs", "parse_specs"]
+__all__ = ["FORM", "ExampleInputs", "as_specs", "given", "infer_inputs", "parse_specs"]

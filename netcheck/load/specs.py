@@ -1,19 +1,21 @@
 """The grammar of `--input`, read without torch: a command line is refused before torch is imported.
 
     2x3x224x224              a tensor of the model's own precision for the first argument; repeat the option for the next
+    2,3,224,224              the same; and so are (2, 3, 224, 224) and [2, 3, 224, 224], as Python shows shapes
     ids=long:2x16            a tensor for the argument `ids`
     ids=long[0,100]:2x16     integers from 0 up to, and without, 100
     mask=bool:2x16
     t=float:scalar           a tensor without dimensions
     k=value:3                a plain Python value: a number, a string, true, false, none
 
-Sizes are whole numbers joined by x; dtypes are float, half, bfloat16, double, long, int and bool.
+Sizes are whole numbers joined by x or by commas; dtypes are float, half, bfloat16, double, long, int and bool.
 """
 
 from __future__ import annotations
 
 import ast
 import keyword
+import math
 import re
 from dataclasses import dataclass
 
@@ -32,6 +34,9 @@ PATTERN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+
+BY_X, BY_COMMA = r"\d+(?:\s*[x×]\s*\d+)*", r"\d+(?:\s*,\s*\d+)*"
+SHAPE = re.compile(rf"(?P<open>(?P<round>\()|\[)?\s*(?P<sizes>{BY_X}|{BY_COMMA})\s*(?(open),?\s*(?(round)\)|\]))", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +80,14 @@ def parse_spec(text: str) -> Spec:
 
 
 def parse_shape(text: str, shape: str) -> tuple[int, ...]:
-    """Read "2x3x224x224", or "scalar" for a tensor without dimensions."""
+    """Read "2x3x224x224" or "(2, 3, 224, 224)"; "scalar" is a tensor without dimensions."""
     if shape == "scalar":
         return ()
-    if not re.fullmatch(r"\d+(x\d+)*", shape, re.ASCII):
+    match = SHAPE.fullmatch(shape.strip())
+    if match is None:
         raise malformed(text, f"{shape!r} is not a shape")
-    sizes = tuple(int(size) for size in shape.split("x") if len(size) <= 12)
-    elements = 1
-    for size in sizes:
-        elements *= size
-    if elements > LARGEST or len(sizes) <= shape.count("x"):
+    written = re.findall(r"\d+", match["sizes"], re.ASCII)
+    if any(len(size) > 12 for size in written) or math.prod(sizes := tuple(map(int, written))) > LARGEST:
         raise malformed(text, "the shape is too large")
     if 0 in sizes:
         raise malformed(text, "a size of 0 leaves nothing to run on")

@@ -26,7 +26,7 @@ def in_columns(rows: Sequence[Sequence[Any]], headers: Sequence[str], right: Col
         headers: of the columns.
         right: those of the columns that end at the right.
     """
-    cells = [[str(cell).strip() for cell in row] for row in rows]
+    cells = [[str(cell).strip(" \t\r\n") for cell in row] for row in rows]  # a no-break space in front is an indent
     widths = [max([len(header) + _BESIDE, *(seen(row[place]) for row in cells)]) for place, header in enumerate(headers)]
     lines = [headers, ["-" * width for width in widths], *cells]
     return "\n".join(aligned(line, widths, [header in right for header in headers]) for line in lines)

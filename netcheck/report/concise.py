@@ -1,6 +1,6 @@
 """One line a finding, for editors, grep and people in a hurry.
 
-model.py:12:46: error[NC501] poor-init: the gradient loses 5.0 decades (Net: static gain -5.0 decades, budget +-3)
+model.py:12:46: NC501 error poor-init: the gradient loses 5.0 decades (Net: static gain -5.0 decades, budget +-3)
 Checked 1 model, 42 operations: 1 error.
 """
 
@@ -39,7 +39,7 @@ def line(report: Report, found: Finding, paint: Painter, root: Path) -> str:
     place = place_of(found, report)
     where = text.place_text(place, root) if place else text.display_path(report.target or report.model, root)
     style = found.severity.value if found.counts else "faint"
-    label = paint(f"{found.severity.value}[{found.code}]", style)
+    label = f"{paint(found.code, style)} {found.severity.value}"
     number = f": {printable(found.evidence.text)}" if found.evidence.text else ""
     message = printable(" ".join(found.message.splitlines()))
     return f"{where}: {label} {found.name}: {message} ({text.name_of(report.model)}{number})"

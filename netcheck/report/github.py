@@ -20,7 +20,7 @@ from netcheck.findings import Report, Severity
 from netcheck.report import concise, text
 from netcheck.report.isolation import isolated
 from netcheck.report.places import in_file, in_repository, place_of
-from netcheck.report.selection import Entry, worst_first
+from netcheck.report.selection import Entry, documentation_of, worst_first
 from netcheck.report.terminal import Painter, shorten
 
 MOST = 10  # annotations of one kind that the platform shows for a step
@@ -74,6 +74,7 @@ def annotation(entry: Entry, root: Path) -> str:
         f"{shorten(report.model)}: {found.message}",
         found.evidence.text,
         found.help and f"help: {found.help}",
+        f"more: {documentation_of(found.code)}",
     ]
     message = "\n".join(line for part in parts if part for line in text.printable_lines(part))
     listed = ",".join(f"{name}={escape_property(value)}" for name, value in properties.items())

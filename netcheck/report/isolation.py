@@ -31,6 +31,7 @@ PARTS = {  # what a report is made of besides its findings, the most telling fir
     "skipped": "what was skipped of it",
     "seconds": "how long it took",
     "gradients": "its gradients",
+    "network": "its graph",
     "known_cost": "its cost",
     "known_batches": "how its batch splits",
     "left_out": "what was left out of its file",

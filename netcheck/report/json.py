@@ -27,6 +27,7 @@ A model:
     inputs      str, which example input was used and how it was found; "" if it came to none
     seconds     float, how long the check took
     summary     a summary, or null if the model could not be traced
+    network     the traced graph, or null if the model could not be traced
     cost        what one training step costs, or null if that could not be told
     batches     how a batch splits over devices, or null where nobody asked
     findings    list of findings, worst first
@@ -91,6 +92,13 @@ A summary:
     layers         list of layers: path, operation, kind (str), shape (list of int, batch first, or null),
                    parameters (int), place (a location or null), note (str)
 
+A network:
+
+    operations     list of what forward does with its inputs, in order: name, path, operation, kind (str), shape (list of int,
+                   batch first, or null), parameters (int, scalars that it is the first to use), inputs (list of int: the
+                   operations whose values it takes, by their places in this list), is_weight_layer (bool)
+    modules        list of pairs of path and class name (str) of the modules that these run in
+
 A cost:
 
     batch_size     int or null, samples of the batch
@@ -140,6 +148,7 @@ A finding:
     locations      list of locations, the one to look at first in front
     count          int, how many occurrences the finding stands for
     belongs_to     str or null, the code of the finding that names the cause of this pattern
+    more           str, the command that prints the documentation of its rule
     operations     list of str, the operations of the graph that it is about, by `node` of the profile; empty where it is about
                    a module or an input as a whole
 
@@ -168,6 +177,7 @@ import netcheck
 from netcheck.findings import INTERRUPTED, Finding, Report, by_importance
 from netcheck.report import headline, selection
 from netcheck.report.isolation import isolated, isolated_one
+from netcheck.report.selection import documentation_of
 from netcheck.source.spots import cell_line
 
 if TYPE_CHECKING:
@@ -246,6 +256,7 @@ def model_entry(report: Report) -> dict[str, Any]:
         "seconds": report.seconds,
         "summary": None if report.summary is None else asdict(report.summary),
         "gradients": None if report.gradients is None else report.gradients.to_dict(),
+        "network": None if report.network is None else asdict(report.network),
         "cost": None if report.cost is None else cost_entry(report.cost),
         "batches": None if report.known_batches is None else batches_entry(report.known_batches),
         "findings": [finding_entry(finding) for finding in by_importance(report.findings)],
@@ -262,7 +273,7 @@ def model_entry(report: Report) -> dict[str, Any]:
 
 def finding_entry(finding: Finding) -> dict[str, Any]:
     """A finding, with the cells of its places in notebooks."""
-    entry = finding.to_dict()
+    entry = {**finding.to_dict(), "more": documentation_of(finding.code)}
     for place in entry["locations"]:
         if (here := cell_line(place["file"], place["line"])) is not None:
             place |= {"cell": here.cell, "cell_line": here.number}

@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 from netcheck.findings import Finding, Report, Severity, by_importance
 from netcheck.report import selection, text
 from netcheck.report.isolation import isolated
+from netcheck.report.selection import documentation_of
 from netcheck.report.terminal import Painter, printable_text, shorten
 
 # What XML 1.0 cannot hold, not even escaped: controls, lone surrogates, two non-characters.
@@ -102,8 +103,9 @@ def failure(tag: str, findings: Sequence[Finding], root: Path) -> ElementTree.El
 
 
 def printed(findings: Sequence[Finding], root: Path) -> str:
-    """Findings as the text report has them."""
-    return "\n\n".join(text.finding(found, Painter(False), root, verbose=False) for found in findings)
+    """Findings as the text report has them, each with the command that says more."""
+    shown = [(text.finding(found, Painter(False), root, verbose=False), documentation_of(found.code)) for found in findings]
+    return "\n\n".join(f"{told}\nmore: {command}" for told, command in shown)
 
 
 def allowed(value: str) -> str:

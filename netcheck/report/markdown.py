@@ -95,7 +95,7 @@ def finding(found: Finding, root: Path) -> str:
         more = [block("\n".join(line.strip() for line in rest), "text")] if rest and name == "also at" else []
         flowing = [first] if more else [first, *(line.strip() for line in rest)]
         parts += [f"**{name}**: " + "  \n".join(inline(line) for line in flowing), *more]
-    return "\n\n".join([*parts, "</details>"])
+    return "\n\n".join([*parts, f"**more**: {code(selection.documentation_of(found.code))}", "</details>"])
 
 
 def table(reports: Sequence[Report]) -> str:

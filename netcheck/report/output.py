@@ -7,11 +7,13 @@ from pathlib import Path
 
 from netcheck.errors import UsageError
 from netcheck.findings import Report
+from netcheck.report import selection
 from netcheck.settings import Settings
 
 
 def rendered(reports: Sequence[Report], settings: Settings, *, colour: bool) -> str:
     """The reports in `settings.format`. Each format is a module, imported when it is asked for."""
+    reports = selection.as_bad_as(reports, settings.min_severity)
     verbose, quiet = settings.verbose, settings.quiet
     match settings.format:
         case "json":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from netcheck.figures.unchecked import Reason, advice
@@ -27,12 +28,27 @@ class Count(NamedTuple):
     models: int
 
 
+def as_bad_as(reports: Iterable[Report], least: Severity) -> list[Report]:
+    """The reports with no findings but those that are as bad as `least` or worse."""
+    return [one if least is Severity.INFO else with_worst(one, least) for one in reports]
+
+
+def with_worst(report: Report, least: Severity) -> Report:
+    """A report with no findings but the worst. Of those that belong to one that is not left, each is by itself."""
+    return replace(report, findings=[found for found in report.findings if found.severity >= least])
+
+
 def entries(reports: Iterable[Report], *, cleared: bool = False) -> Iterator[Entry]:
     """The findings of all models, model by model, worst first; `cleared` ones only if asked for."""
     for report in reports:
         for found in by_importance(report.findings):
             if found.counts or cleared:
                 yield Entry(report, found)
+
+
+def documentation_of(code: str) -> str:
+    """The command that prints what stands behind a finding."""
+    return f"netcheck rule {code}"
 
 
 def worst_first(reports: Iterable[Report]) -> list[Entry]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from netcheck.findings import Finding, Report
-from netcheck.report import concise, json_lines, manual, text
+from netcheck.report import concise, json_lines, selection, text
 from netcheck.report.terminal import Painter
 from netcheck.settings import Settings
 
@@ -55,8 +55,9 @@ class Stream:
             self.write(json_lines.closing(reports))
         elif not self.settings.quiet:
             paint = Painter(self.colour)
+            reports = selection.as_bad_as(reports, self.settings.min_severity)
             if self.settings.format != "concise":
-                self.block(paint(manual.glossary(self.said), "faint"))
+                self.block(text.to_read(self.said, reports, paint))
             self.block(text.summing_up(reports, paint, Path.cwd(), verbose=self.settings.verbose))
 
     def begin(self) -> None:
@@ -70,6 +71,7 @@ class Stream:
         self.begin()
         self.shown[id(report)] = list(report.findings)
         self.kept.append(report)
+        (report,) = selection.as_bad_as([report], self.settings.min_severity)
         if self.settings.format == "json-lines":
             self.write(json_lines.late(report) if late else json_lines.section(report))
             return

@@ -21,12 +21,13 @@
 
     In these words (more: `netcheck explain decades`):
       decades  Powers of ten: ...
+    More about a finding: `netcheck rule NC501`
 
     Checked 1 model, 42 operations: 1 error.
 
     render() +-- model() +-- finding() +-- excerpt() and notes()
              |           +-- layers(), profile.table()
-             +-- manual.glossary(), closing()
+             +-- to_read(), closing()
 
 Everything comes from plain data: a report that was made in another process renders like one made in this.
 """
@@ -79,8 +80,15 @@ def render(
     root = Path.cwd() if root is None else root
     blocks = [section(report, paint, root, verbose=verbose, quiet=quiet) for report in reports]
     if not quiet:
-        blocks += [paint(manual.glossary(blocks), "faint"), closing(reports, paint, root, verbose=verbose)]
+        blocks += [to_read(blocks, reports, paint), closing(reports, paint, root, verbose=verbose)]
     return "\n\n".join(filter(None, blocks)) + "\n" if any(blocks) else ""
+
+
+def to_read(texts: Iterable[str], reports: Iterable[Report], paint: Painter) -> str:
+    """What the terms in these texts mean, and where there is more about the findings; "" if there is nothing to explain."""
+    worst = next(iter(selection.worst_first(reports)), None)
+    more = "" if worst is None else f"More about a finding: `{selection.documentation_of(worst.finding.code)}`"
+    return paint("\n".join(filter(None, (manual.glossary(texts), more))), "faint")
 
 
 @isolated_one

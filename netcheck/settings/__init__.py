@@ -63,6 +63,7 @@ class Settings:
         models: how single models are built and checked.
         exclude: files and folders in which no models are looked for.
         fail_on: the least severity that makes the run exit with 1.
+        min_severity: the least severity of findings that the report shows.
         require: of how many models the check must come to an end, else the run exits with 2, one of `REQUIRED`.
         exit_zero: exit with 0 whatever was found.
         format: one of `FORMATS`; "full" is another name for "text".
@@ -151,6 +152,12 @@ class Settings:
         Severity.WARNING,
         Choice(SEVERITIES, Severity),
         "The least severity that makes the exit code 1.",
+        result=False,
+    )
+    min_severity: Severity = option(
+        Severity.INFO,
+        Choice(SEVERITIES, Severity),
+        "Show findings that are as bad as this or worse alone; the exit code counts all.",
         result=False,
     )
     require: str = option(

@@ -6,7 +6,7 @@
     in pyproject.toml       jobs = 3               under [tool.netcheck]
     in the environment      NETCHECK_JOBS=3
 
-That line is all that an option needs: `cli.py` makes its flag, `config.py` and `gather.py` read it, and
+That line is all that an option needs: `cli/options.py` makes its flag, `config.py` and `gather.py` read it, and
 `--show-settings` prints it. A kind knows how its values are read (from text, or from what TOML has), which of
 them make sense, and how they are written.
 """

@@ -27,10 +27,12 @@ from netcheck.trace.budget import Diagnosis, diagnosis
 from netcheck.trace.classify import classify
 from netcheck.trace.kinds import Kind, is_weight_layer
 from netcheck.trace.members import Member, Submodule
+from netcheck.trace.network import network, new_parameters
 from netcheck.trace.node import Node, Nodes
 from netcheck.trace.residual import Residual, residuals
 
 if TYPE_CHECKING:
+    from netcheck.figures.network import Network
     from netcheck.trace.recording import Recording
 
 _SHOWN = frozenset((
@@ -186,21 +188,21 @@ class ModelGraph(Nodes):
             tensors=self.tensors,
         )
 
+    def network(self) -> Network:
+        """The graph in plain data."""
+        return network(
+            self, {"": self.class_name, **{one.path: type(one.module).__name__ for one in self.submodules if one.path}}
+        )
+
     def _layers(self) -> Iterator[Layer]:
         """The operations that a table of layers shows: those with parameters, and those that change a gradient's size."""
         counted: set[int] = set()
         for node in self.nodes:
             if node.kind not in _SHOWN or not node.depends:
                 continue
-            parameters = list(node.module.parameters()) if node.module is not None else self._parameters_of(node)
-            new = [p for p in parameters if id(p) not in counted]
-            counted.update(id(p) for p in new)
+            new = new_parameters(self, node, counted)
             place = (node.built_at if node.module is not None else None) or node.called_at
-            yield Layer(node.path, node.target, str(node.kind), node.shape, sum(p.numel() for p in new), place)
-
-    def _parameters_of(self, node: Node) -> list[torch.Tensor]:
-        """The parameters that a function is given directly."""
-        return [self.recording.attributes[str(s.fx.target)] for s in node.inputs if s.fx.target in self.recording.names]
+            yield Layer(node.path, node.target, str(node.kind), node.shape, new, place)
 
     @property
     def unknown(self) -> list[Node]:

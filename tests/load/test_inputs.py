@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from netcheck.errors import InputError
-from netcheck.load.inputs import given, infer_inputs, parse_specs
+from netcheck.load.inputs import as_specs, given, infer_inputs, parse_specs
 
 
 def test_specs_become_tensors_in_their_order():
@@ -166,3 +166,24 @@ def test_where_nothing_works_the_line_that_raised_is_named():
 def test_without_a_dtype_an_input_has_that_of_the_weights():
     inputs = parse_specs(["2x3", "float:2x3", "long:2"], torch.bfloat16)
     assert [tensor.dtype for tensor in inputs.args] == [torch.bfloat16, torch.float32, torch.int64]
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [
+        ["2x3x8x8"],
+        ["ids=long[0,9]:2x16", "mask=bool:2x16"],
+        ["half:2x8", "scale=value:3"],
+        ["t=double:scalar", "mode=value:fast"],
+    ],
+)
+def test_inputs_are_written_as_they_are_given(specs: list[str]) -> None:
+    example = parse_specs(specs)
+    again = parse_specs(as_specs(example))
+    described = [str(value.shape) + str(value.dtype) if isinstance(value, torch.Tensor) else value for value in example.args]
+    assert described == [str(v.shape) + str(v.dtype) if isinstance(v, torch.Tensor) else v for v in again.args]
+    assert list(example.kwargs) == list(again.kwargs)
+
+
+def test_a_list_of_tensors_cannot_be_written() -> None:
+    assert as_specs(given(([torch.ones(2)],))) == []

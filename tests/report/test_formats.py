@@ -16,7 +16,7 @@ from netcheck.report import output
 from netcheck.report.places import in_repository, repository_of, uri
 from netcheck.settings import FORMATS, WITH_STATISTICS, Settings
 
-from . import hostile
+from . import hostile, samples
 
 SCRIPTS = ("<script>alert", "<img src=x", '" onmouseover')
 
@@ -106,8 +106,8 @@ def test_concise_is_one_line_a_finding() -> None:
     summary = Summary(3, 1, 10, 1, 1)
     report = Report("Net", [hostile.plain(), hostile.plain(locations=())], summary=summary, target="model.py:Net")
     first, second, last = rendered("concise", report).splitlines()
-    assert first == "model.py:3:5: warning[NC501] poor-init: the fact (Net: −5.0 decades)"
-    assert second == "model.py:1:1: warning[NC501] poor-init: the fact (Net: −5.0 decades)"
+    assert first == "model.py:3:5: NC501 warning poor-init: the fact (Net: −5.0 decades)"
+    assert second == "model.py:1:1: NC501 warning poor-init: the fact (Net: −5.0 decades)"
     assert last == "Checked 1 model, 3 operations: 2 warnings."
     for name in hostile.NAMES.values():
         assert rendered("concise", hostile.report(name), quiet=True).count("\n") == 1
@@ -115,7 +115,7 @@ def test_concise_is_one_line_a_finding() -> None:
 
 def test_concise_names_a_model_without_a_file() -> None:
     report = Report("Net", [hostile.plain(locations=())])
-    assert rendered("concise", report, quiet=True) == "Net: warning[NC501] poor-init: the fact (Net: −5.0 decades)\n"
+    assert rendered("concise", report, quiet=True) == "Net: NC501 warning poor-init: the fact (Net: −5.0 decades)\n"
 
 
 @pytest.mark.parametrize("name", hostile.NAMES.values(), ids=hostile.NAMES)
@@ -154,3 +154,12 @@ def test_a_path_through_a_link_is_the_file_it_means(tmp_path: Path) -> None:
 def test_uris() -> None:
     assert uri("a b/ä%#?:.py") == "a%20b/%C3%A4%25%23%3F%3A.py"
     assert uri("\ud800").isascii()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_only_what_is_bad_enough_is_shown(tmp_path: Path, format: str) -> None:
+    report = samples.report(tmp_path)
+    for least, shown in (("info", True), ("warning", False), ("error", False)):
+        text = output.rendered([report], Settings(format=format, min_severity=Severity(least)), colour=False)
+        assert ("bias-before-norm" in text) is shown
+        assert "poor-init" in text

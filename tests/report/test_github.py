@@ -68,7 +68,7 @@ def test_an_annotation_says_where_and_what() -> None:
         "title": "poor-init (NC501)",
     }
     assert command.properties == properties
-    assert command.message == "Net: the fact\n−5.0 decades\nhelp: first\nsecond"
+    assert command.message == "Net: the fact\n−5.0 decades\nhelp: first\nsecond\nmore: netcheck rule NC501"
 
 
 def test_files_are_named_from_the_repository(tmp_path: Path) -> None:

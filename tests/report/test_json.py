@@ -75,6 +75,7 @@ def test_the_keys_are_the_documented_ones() -> None:
         "seconds",
         "summary",
         "gradients",
+        "network",
         "cost",
         "batches",
         "findings",

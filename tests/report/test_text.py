@@ -50,6 +50,7 @@ error[NC501] poor-init: the gradient loses 5.0 decades
 In these words (more: `netcheck explain decades`):
   decades  {manual.find("decades").short}
   gain     {manual.find("gain").short}
+More about a finding: `netcheck rule NC501`
 
 Checked 1 model, 42 operations: 1 error.
 """
