@@ -2,6 +2,7 @@
 
     netcheck [check] [TARGET]...      check models
     netcheck summary TARGET...        the layers of models, and what they cost
+    netcheck diff OLD NEW             two models side by side
     netcheck init [TARGET]...         write into pyproject.toml how models are built that need arguments
     netcheck rule CODE|NAME|--all     the documentation of a rule
     netcheck rules                    all rules, as a table
@@ -20,7 +21,7 @@ import click
 from click.shell_completion import CompletionItem
 
 import netcheck
-from netcheck.cli import checking, documents, initial, tables
+from netcheck.cli import checking, comparing, documents, initial, tables
 from netcheck.cli.completion import complete_file
 from netcheck.cli.options import GROUPS
 from netcheck.cli.printing import complain, show
@@ -79,5 +80,5 @@ def cli() -> None:
     """
 
 
-for command in (checking.check, tables.summary, initial.init, documents.rule, documents.rules, documents.explain):
+for command in (checking.check, tables.summary, comparing.diff, initial.init, documents.rule, documents.rules, documents.explain):
     cli.add_command(command)
