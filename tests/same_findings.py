@@ -24,10 +24,11 @@ def in_folder(folder: Path) -> Found:
     for path in sorted(folder.rglob("*.py")):
         command = [sys.executable, "-m", "netcheck", "--format", "json", "--no-cache", "--device", "cpu", path.name]
         ended = subprocess.run(command, cwd=path.parent, capture_output=True, text=True)
-        document = json.loads(ended.stdout) if ended.returncode in (0, 1) else {"models": []}
+        document = json.loads(ended.stdout or '{"models": []}')
         assert "Traceback" not in ended.stderr, ended.stderr
         name = f"{folder.name}/{path.relative_to(folder)}"
-        found[name] = [finding for model in document["models"] for finding in shown(model["findings"])]
+        findings = [finding for model in document["models"] for finding in shown(model["findings"])]
+        found[name] = [f"exit code {ended.returncode}", *findings]
     return found
 
 

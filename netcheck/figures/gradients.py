@@ -87,11 +87,13 @@ class Remedy:
             changes were made together, with a plus between them ("init + no norm").
         gain: with it, in decades.
         effective_rank: of the head's input with it; None if there are no samples to compare.
+        risk: that the net does not train with SGD with it; None if too little was measured to say so.
     """
 
     change: str
     gain: float
     effective_rank: float | None
+    risk: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,13 @@ import torch
 import torch.nn.functional as F
 
 from netcheck.errors import NetcheckError
-from netcheck.figures.gradients import Gradients, Pass, Remedy
+from netcheck.figures.gradients import Gradients, Remedy
 from netcheck.measure.gradients import Experiment
 from netcheck.measure.inputs import Example
 from netcheck.measure.passes import Alter, Alteration, Stage
 from netcheck.measure.plan import Plan, is_out_of_memory, release_memory
-from netcheck.measure.summary import effective_rank, spectrum
+from netcheck.measure.summary import summarized
 from netcheck.measure.watch import Wires
-from netcheck.trace.budget import WARN as BUDGET
 from netcheck.trace.budget import Cause, changes
 from netcheck.trace.gain import Change, Network, following_activation, recommended_square
 from netcheck.trace.kinds import Kind
@@ -36,9 +35,11 @@ from netcheck.trace.weights import weight_of
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
+PROMISING = 0.25  # risk up to which a change works (`tests/calibration/advice.py`)
+# Where the risk is not known, for there are few samples to compare:
 WORKS = 1.5  # decades: half of the budget
+ONE_DIRECTION = 0.02  # effective rank of the head's input
 TURNED = 0.75  # 1 - cosine of the gradient before and after a small step
-ONE_DIRECTION, FEW_DIRECTIONS = 0.02, 0.2  # effective ranks of the head's input
 
 # What is tried, cheapest first: the rest only where nothing before it works. A rectifier comes with its own initialization.
 SINGLE = ((Cause.INIT,), (Cause.SATURATION,), (Cause.NO_NORM,), (Cause.NO_SKIP,))
@@ -60,7 +61,7 @@ def tried(
     *,
     redraw: bool = False,
 ) -> tuple[Remedy, ...]:
-    """The changes with which the gain is within 1.5 decades and the head can tell samples apart, best first.
+    """The changes with which a net is likely to train, best first.
 
     Single ones; if none of them works, two together; then three.
 
@@ -90,26 +91,27 @@ def tried(
     found: list[Remedy] = []
     for several in (SINGLE, PAIRS, TRIPLES):
         made = {" + ".join(causes): together(single, causes) for causes in several if single.keys() >= set(causes)}
-        found = measured(stage, {name: one for name, one in made.items() if one.moved or not redraw}, gradients)
+        found = measured(stage, {name: one for name, one in made.items() if one.moved or not redraw})
         if found:
             break
-    return tuple(sorted(found, key=lambda remedy: abs(remedy.gain)))
+    return tuple(sorted(found, key=lambda remedy: round(remedy.risk or 0.0, 1)))  # as good as each other: the cheapest first
 
 
-def measured(stage: Stage, alterations: Mapping[str, Alteration], gradients: Gradients) -> list[Remedy]:
+def measured(stage: Stage, alterations: Mapping[str, Alteration]) -> list[Remedy]:
     """Those of some changes that work, by what they are."""
     found = []
     for change, made in alterations.items():
-        one = attempted(replace(stage, alteration=made))
-        if one is not None and works(one, gradients):
-            found.append(Remedy(change, one.gain, effective_rank(spectrum(one), one)))
+        after = attempted(replace(stage, alteration=made))
+        if after is not None and works(after):
+            found.append(Remedy(change, after.gain, after.effective_rank, after.risk.sgd if after.risk else None))
     return found
 
 
-def attempted(stage: Stage) -> Pass | None:
-    """One pass of a changed run; None where its shapes do not fit, memory is short, or an operation is in place."""
+def attempted(stage: Stage) -> Gradients | None:
+    """What a changed run measures; None where its shapes do not fit, memory is short, or an operation is in place."""
     try:
-        return Experiment(stage).one_pass(stage.graph.model, 0)
+        one = Experiment(stage).one_pass(stage.graph.model, 0)
+        return summarized(stage.graph, stage, [one], ("", ""), rebuilds=False) if one.finite else None
     except (NetcheckError, RuntimeError) as error:
         short = is_out_of_memory(error)
     if short:  # once the error is gone, which holds what was computed
@@ -117,15 +119,13 @@ def attempted(stage: Stage) -> Pass | None:
     return None
 
 
-def works(one: Pass, before: Gradients) -> bool:
-    """Whether a changed run has a healthy gain, a head that tells samples apart, and a gradient that a step does not turn.
-
-    Where the gain was not what is wrong, the head must see more than a few directions.
-    """
-    rank = effective_rank(spectrum(one), one)
-    least = ONE_DIRECTION if abs(before.gain) > BUDGET else FEW_DIRECTIONS
-    turns = one.unpredictability is not None and one.unpredictability > TURNED
-    return abs(one.gain) <= WORKS and (rank is None or rank > least) and not turns
+def works(after: Gradients) -> bool:
+    """Whether a changed net is likely to train; where that is not known, by three measurements."""
+    if after.risk is not None:
+        return after.risk.sgd <= PROMISING
+    turns = after.unpredictability is not None and after.unpredictability > TURNED
+    on_a_line = after.effective_rank is not None and after.effective_rank <= ONE_DIRECTION
+    return abs(after.gain) <= WORKS and not turns and not on_a_line
 
 
 def alteration(graph: ModelGraph, cause: Cause, change: Change, seed: int) -> Alteration:
@@ -197,6 +197,8 @@ def normalized(node: Node) -> Alter:
     """A BatchNorm without parameters behind a weight layer."""
 
     def normalize(args: tuple[Any, ...], result: Any) -> Any:
+        if isinstance(result, tuple):  # attention, and its weights
+            return (normalize(args, result[0]), *result[1:])
         if node.kind is Kind.CONV:
             return F.batch_norm(result, None, None, training=True)
         rows = result.reshape(-1, result.shape[-1])  # (samples and positions, units)

@@ -78,7 +78,8 @@ Gradients:
     fresh_initialization, fresh_inputs   bool, whether each pass drew new ones
     remarks                  list of str, what was done otherwise than asked
     remedies                 list of changes that were tried and work: change (str: init, saturation, no norm, no skip;
-                             "init + no norm" for two together; three at most), gain, effective_rank (float or null)
+                             "init + no norm" for two together; three at most), gain, effective_rank (float or null), risk
+                             (float or null: that it does not train with SGD)
 
 A summary:
 

@@ -19,7 +19,7 @@ from netcheck.rules import base
 from netcheck.rules.helpers import depth_budget, patterns
 
 if TYPE_CHECKING:
-    from netcheck.figures.gradients import Gradients
+    from netcheck.figures.gradients import Gradients, Remedy
 
 
 # What the remedies of the depth budget may mend.
@@ -76,11 +76,23 @@ def with_remedies(found: Sequence[Finding], gradients: Gradients) -> list[Findin
     worst = max(filter(wants_remedy, found), key=lambda one: one.severity, default=None)
     if worst is None or not gradients.remedies:
         return list(found)
-    gains = [f"with {depth_budget.in_words(one.change)} {held(one.gain, gradients.pooled)}" for one in gradients.remedies]
-    before = gradients.held_gain
-    advice = worst.help.partition("\nor: ")[0]  # what was estimated, where it is measured now
-    help = f"{advice}\ntried: the gain is {before} decades as built; {', '.join(gains)}"
+    first = depth_budget.first(gradients.remedies, worst.code)
+    advice = depth_budget.advised(first.change, worst.code, worst.help.partition("\nor: ")[0])  # not what was only estimated
+    tried = [as_built(gradients), *(with_change(one, gradients) for one in gradients.remedies)]
+    help = f"{advice}\ntried: {'; '.join(tried)}"
     return [replace(one, help=help) if one is worst else one for one in found]
+
+
+def as_built(gradients: Gradients) -> str:
+    """What was measured of a net as it is."""
+    risk = f" and the risk not to train with SGD {gradients.risk.sgd:.2f}" if gradients.risk is not None else ""
+    return f"as built the gain is {gradients.held_gain} decades{risk}"
+
+
+def with_change(one: Remedy, gradients: Gradients) -> str:
+    """What was measured of it with a change: "with a BatchNorm after each weight layer −0.3 and 0.04"."""
+    risk = f" and {one.risk:.2f}" if one.risk is not None and gradients.risk is not None else ""
+    return f"with {depth_budget.in_words(one.change)} {held(one.gain, gradients.pooled)}{risk}"
 
 
 def forgiven(found: Finding) -> Finding:

@@ -167,19 +167,20 @@ class Mlp(nn.Module):
 
 
 class Cnn(nn.Module):
-    """Convolutions of 3 x 3, with maximum pooling where it is due; the width doubles after each."""
+    """Convolutions of 3 x 3, with maximum pooling where it is due, and the width doubles after it; with or without skips."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        width, act, layers, channels, side = config["width"], ACTIVATIONS[config["activation"]], [], 1, 8
+        width, act, stages, channels, side = config["width"], ACTIVATIONS[config["activation"]], [], 1, 8
         due = [round((number + 1) * config["depth"] / (config["pools"] + 1)) for number in range(config["pools"])]
         for number in range(config["depth"]):
-            layers += [nn.Conv2d(channels, width, 3, padding=1), *normalized(config["norm"], width, image=True), act()]
+            stage = [nn.Conv2d(channels, width, 3, padding=1), *normalized(config["norm"], width, image=True), act()]
+            stages.append(Around(*stage) if config["skip"] == "add" and channels == width else nn.Sequential(*stage))
             channels = width
             if number + 1 in due:
-                layers.append(nn.MaxPool2d(2))
+                stages.append(nn.MaxPool2d(2))
                 width, side = 2 * width, side // 2
-        self.features = nn.Sequential(*layers)
+        self.features = nn.Sequential(*stages)
         outputs = TASKS[config["task"]].outputs
         if config["head"] == "flatten":
             self.head = nn.Sequential(nn.Flatten(), nn.Linear(channels * side * side, outputs))
@@ -188,6 +189,13 @@ class Cnn(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x))
+
+
+class Around(nn.Sequential):
+    """Layers, and an identity around them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + super().forward(x)
 
 
 class Block(nn.Module):
@@ -283,6 +291,8 @@ class Recurrent(nn.Module):
         if self.by_hand:
             self.enter = nn.ModuleList(nn.Linear(width if i else channels, width) for i in range(depth))
             self.carry = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+            each = config["norm"] == "steps"
+            self.norms = nn.ModuleList(nn.LayerNorm(width) if each else nn.Identity() for _ in range(depth))
             self.act = ACTIVATIONS[config["activation"]]()
         elif cell == "rnn":
             self.layers = nn.RNN(channels, width, depth, nonlinearity=config["activation"], batch_first=True)
@@ -292,10 +302,10 @@ class Recurrent(nn.Module):
         self.head = nn.Linear(width, TASKS[config["task"]].outputs)
 
     def unrolled(self, x: Tensor) -> Tensor:
-        for enter, carry in zip(self.enter, self.carry, strict=True):
+        for enter, carry, norm in zip(self.enter, self.carry, self.norms, strict=True):
             state, states = x.new_zeros(len(x), carry.out_features), []
             for step in enter(x).unbind(1):
-                state = self.act(step + carry(state))
+                state = self.act(norm(step + carry(state)))
                 states.append(state)
             x = torch.stack(states, 1)
         return x

@@ -29,6 +29,7 @@ TRAINED = 0.75
 LOST = 0.05  # progress, below which a run ends after `PATIENCE` steps
 PATIENCE = 150
 RATES = {"sgd": (0.1, 0.01, 0.03, 0.001), "adam": (3e-3, 3e-4, 1e-2)}
+SMALLER = (1e-4, 1e-5)  # where the smallest of these diverges
 
 
 def trained(config: Config, optimizer: str, rate: float) -> tuple[float, int]:
@@ -62,9 +63,13 @@ def mean(values: list[float]) -> float:
 
 def best(config: Config, optimizer: str) -> dict[str, Any]:
     """The run that goes furthest: no further rate is tried where one trains."""
-    found = {"progress": -1.0}
-    for rate in RATES[optimizer]:
+    found, diverged = {"progress": -1.0}, False
+    for rate in (*RATES[optimizer], *SMALLER):
+        if rate in SMALLER and not diverged:
+            break
         progress, steps = trained(config, optimizer, rate)
+        if rate <= min(RATES[optimizer]):
+            diverged = progress == 0 and steps < PATIENCE
         if progress > found["progress"]:
             found = {"progress": round(progress, 4), "rate": rate, "steps": steps}
         if progress >= TRAINED:

@@ -13,6 +13,7 @@ from torch import nn
 import netcheck
 from netcheck.figures.gradients import Gradients
 from netcheck.measure.gradients import probe
+from netcheck.measure.remedies import PROMISING
 from netcheck.trace.run import trace
 
 DEPTH = 16
@@ -122,11 +123,14 @@ def test_where_no_two_changes_work_three_are_tried_together() -> None:
 def test_remedies_stand_in_the_help_best_first() -> None:
     report = checked(tanh_stack())
     assert report.gradients is not None
-    gains = [abs(remedy.gain) for remedy in report.gradients.remedies]
-    assert gains == sorted(gains)
-    assert max(gains) <= 1.5 < 3 < abs(report.gradients.gain)
+    remedies = report.gradients.remedies
+    risks = [round(remedy.risk or 0.0, 1) for remedy in remedies]
+    assert len(risks) > 1
+    assert risks == sorted(risks)
+    assert max(risks) <= PROMISING < 0.9 < report.gradients.risk.sgd
+    assert max(abs(remedy.gain) for remedy in remedies) < 3 < abs(report.gradients.gain)
     (finding,) = [finding for finding in report if finding.code == "NC501"]
-    assert "tried: the gain is −4" in finding.help
+    assert "tried: as built the gain is −4" in finding.help
     assert "\nor: " not in finding.help
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
-    from netcheck.figures.gradients import Gradients
+    from netcheck.figures.gradients import Gradients, Remedy
     from netcheck.trace.budget import Diagnosis
     from netcheck.trace.graph import Node
 
@@ -28,6 +28,34 @@ REMEDIES = {
     "no norm": "a BatchNorm after each weight layer",
     "no skip": "identity skips around the layers",
 }
+
+ADVICE = {
+    "init": "initialize each layer for its activation",
+    "saturation": "replace saturating activations by nn.ReLU(), with its initialization",
+    "no norm": "put a normalization after each weight layer",
+    "no skip": "lead identity skips around the layers",
+}
+MENDS = {  # what the first sentence of a rule's help asks for
+    "NC501": "init",
+    "NC502": "init",
+    "NC503": "init",
+    "NC101": "saturation",
+    "NC102": "saturation",
+    "NC301": "no norm",
+    "NC401": "no skip",
+}
+
+
+def first(remedies: Sequence[Remedy], code: str) -> Remedy:
+    """What to do first about a finding: what its own rule mends, if that works; else the best of what was tried."""
+    return next((one for one in remedies if one.change == MENDS.get(code)), remedies[0])
+
+
+def advised(change: str, code: str, advice: str) -> str:
+    """A change that was tried and works, in words; with the advice of a finding where that is a part of it."""
+    parts = change.split(" + ")
+    rest = [ADVICE[part] for part in parts if part != MENDS.get(code)]
+    return "; ".join([advice, *rest] if len(rest) < len(parts) else rest)
 
 
 def in_words(change: str) -> str:

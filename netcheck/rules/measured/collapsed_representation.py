@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph
 
 
+EVEN = 0.5  # risk
 _SAME = 1e-4  # share of the head's input's mean square that differs between samples
 _IDENTICAL = 1e-6
 _ONE_DIRECTION = 0.02  # effective rank, 0: all samples on one line
@@ -142,9 +143,11 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1), nn.Linear(
         )
 
     def severity_of(self, same: bool, differing: float, risk: Risk | None) -> Severity:
-        """Few directions alone are information, unless all that was measured makes it likely that the net does not train."""
+        """Few directions are information unless training is unlikely by all that was measured, little difference if it is not."""
+        if same and differing < self.limit("error"):
+            return Severity.ERROR
         if same:
-            return Severity.ERROR if differing < self.limit("error") else Severity.WARNING
+            return Severity.INFO if risk is not None and risk.sgd < EVEN else Severity.WARNING
         return Severity.WARNING if risk is not None and risk.sgd >= LIKELY else Severity.INFO
 
     def second_symptom(self, gradients: Gradients) -> bool:
