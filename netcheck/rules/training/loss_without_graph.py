@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, TrainingRule
 from netcheck.source.locate import location
-from netcheck.source.training.events import Act, TrainingFile
+from netcheck.source.training.events import Act, Course, Event, TrainingFile
 from netcheck.source.training.steps import losses_of, returned_loss, whole_courses, without_graph
-from netcheck.source.training.values import settled
+from netcheck.source.training.values import Value, settled
 
 
 class LossWithoutGraph(TrainingRule):
@@ -65,15 +65,17 @@ for x, y in loader:
 
     def check(self, training: TrainingFile) -> Iterable[Finding]:
         """One finding for each loss that is cut off."""
-        seen: set[int] = set()
+        found: dict[int, list[tuple[Event, Value, str]]] = {}
         for course in whole_courses(training):
             for event in losses_of(course, training):
                 assert event.value is not None
                 value = returned_loss(event.value) if event.act is Act.RETURN else settled(event.value)
                 reason = without_graph(value)
-                if not reason or id(event.node) in seen or value.scope is None or value.node is None:
-                    continue
-                seen.add(id(event.node))
+                certain = not reason.endswith("turned off") or is_meant(event, course)
+                found.setdefault(id(event.node), []).append((event, value, reason if certain else ""))
+        for ways in found.values():
+            event, value, reason = ways[0]
+            if all(why for _, _, why in ways) and value.node is not None and value.scope is not None:
                 yield self.finding(
                     f"the loss that backward starts from {reason}: no gradient reaches the model",
                     help="compute the loss from the model's output as it is, and call backward on it; `.item()` is for printing",
@@ -81,3 +83,10 @@ for x, y in loader:
                     places=[location(value.node, value.scope), event.place],
                     verdict=Verdict.CONFIRMED,
                 )
+
+
+def is_meant(event: Event, course: Course) -> bool:
+    """Whether backward follows whenever the model is called before it, where that records nothing: no branch leaves it out."""
+    before = course.events[: course.events.index(event)]
+    called = [one for one in before if one.act in (Act.FORWARD, Act.LOSS) and one.grad is False]
+    return event.act is Act.RETURN or bool(called and called[-1].guards == event.guards)
