@@ -25,6 +25,7 @@ from netcheck.figures.batches import Batches
 from netcheck.figures.cost import Cost
 from netcheck.figures.gradients import Gradients
 from netcheck.figures.network import Network
+from netcheck.figures.step import TrainingStep
 from netcheck.figures.unchecked import Unchecked
 from netcheck.location import Location
 
@@ -299,6 +300,7 @@ class Report:
         unchecked: why it was not checked; None where it was, and for a file without any model.
         gradients: what the probe measured; None without it.
         network: the graph in plain data, as it is drawn and compared; None if there is no graph.
+        step: what one step with a given loss or optimizer showed; None without one.
         presentation: gives what shows reports; set by the package itself, as that stands above what it shows.
     """
 
@@ -322,6 +324,7 @@ class Report:
 
     gradients: Gradients | None = None
     network: Network | None = None
+    step: TrainingStep | None = None
     # Cost and batches are worked out when somebody asks for them: what does so, until then.
     measure_cost: Callable[[], Cost | None] | None = field(default=None, repr=False, compare=False)
     known_cost: Cost | None = None

@@ -26,6 +26,7 @@ from netcheck.rules.base import (
     Notice,
     Rule,
     StaticRule,
+    StepRule,
     TrainingRule,
     registry,
 )
@@ -78,6 +79,8 @@ def report_on(example: Example, rule: Rule, folder: Path) -> Report:
 def check_example(example: Example, folder: Path, **options: Any) -> Report:
     """What netcheck says of an example as it stands: with the inputs and the devices that it names."""
     model = model_of(example, folder)
+    beside = vars(sys.modules["example"])
+    options |= {name: beside[name] for name in ("targets", "loss", "optimizer") if name in beside}
     options |= {name: getattr(example, name) for name in ("device_memory", "devices", "batch_size")} | {"device": "cpu"}
     if not example.inputs:
         return engine.check(model, **options)
@@ -132,7 +135,7 @@ def test_a_training_file_is_flagged_if_it_is_bad(rule: TrainingRule, example: Ex
 
 @pytest.mark.parametrize("rule", registry(), ids=lambda rule: rule.code)
 def test_a_rule_says_what_a_rule_must_say(rule: Rule) -> None:
-    assert re.fullmatch(r"TS\d{3}" if isinstance(rule, TrainingRule) else r"NC\d{3}", rule.code)
+    assert re.fullmatch(r"TS\d{3}" if isinstance(rule, TrainingRule | StepRule) else r"NC\d{3}", rule.code)
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
     assert isinstance(rule.severity, Severity)
     assert rule.summary.endswith(".")

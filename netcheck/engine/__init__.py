@@ -46,11 +46,13 @@ from netcheck.engine.judging import (
     judge_calls,
     judge_cost,
     judge_samples,
+    judge_step,
     splits_batches,
 )
 from netcheck.engine.measuring import costed, measured, mended, split_up
 from netcheck.engine.second_size import at_another_size
 from netcheck.engine.subjects import (
+    Asked,
     Built,
     Source,
     alike,
@@ -67,7 +69,7 @@ from netcheck.engine.subjects import (
     traced,
 )
 from netcheck.engine.training import joined, training_reports
-from netcheck.errors import Defect, InputError, LoadError, NeedsArguments, NetcheckError, TraceError
+from netcheck.errors import Defect, InputError, LoadError, NeedsArguments, NetcheckError, TraceError, UsageError
 from netcheck.figures.unchecked import Reason
 from netcheck.findings import Finding, Report, Severity, Summary
 from netcheck.rules import base, suppressions, thresholds, verdicts
@@ -110,7 +112,9 @@ def check(
     dtype: str = "auto",
     seeds: int = 3,
     remedies: bool = True,
-    optimizer: str = "sgd",
+    targets: Any = None,
+    loss: Any = None,
+    optimizer: Any = "sgd",
     batch_size: int | None = None,
     devices: int | None = None,
     device_memory: int | str | None = None,
@@ -132,7 +136,11 @@ def check(
             "float16".
         seeds: how many passes to make, each with fresh inputs, and fresh weights where `model` builds one.
         remedies: whether to try what would help where a measured gradient is bad, on a run of the model; it stays as it is.
-        optimizer: what the model will be trained with, "sgd" or "adam", which forgives a gradient's scale in part.
+        targets: what the loss is given behind the output, for the samples of `inputs`.
+        loss: a module or function of (output, targets), or of the output alone where there are no targets; None where forward
+            returns the loss. With it, or an optimizer, one step is taken on copies, and the rules TS7 and TS8 judge it.
+        optimizer: what the model will be trained with: "sgd" or "adam", which forgives a gradient's scale in part; or the
+            optimizer itself, which stays as it is.
         batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs.
         devices: over how many devices a batch is to be split: what each would see, and whether that gives the same.
         device_memory: of the device that will train, as bytes or "24GiB"; None means what the accelerator has.
@@ -146,6 +154,9 @@ def check(
     Raises:
         UsageError: a selector matches no rule, the seed is no seed, or an option has no such value.
     """
+    built = None if isinstance(optimizer, str) else optimizer
+    if built is not None:
+        optimizer = kind_of_optimizer(built)
     settings = Settings(
         select=selectors(select),
         ignore=selectors(ignore),
@@ -170,11 +181,23 @@ def check(
         lambda: built_from(model, origin_of(model), seed),
         lambda module: example_inputs(module, inputs, seeds),
         given=inputs is not None,
+        asked=Asked(targets, loss, built),
     )
     with untouched():
         examine(report, source, settings)
     suppressions.unused([report], (), settings)
     return report
+
+
+def kind_of_optimizer(optimizer: Any) -> str:
+    """Which of the two kinds that are told apart an optimizer is: "adam" where each number has a scale of its own.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not hasattr(optimizer, "param_groups"):
+        raise UsageError(f'optimizer: expected "sgd", "adam" or a torch.optim.Optimizer, not a {type(optimizer).__name__}')
+    return "sgd" if "SGD" in type(optimizer).__name__ else "adam"
 
 
 def check_target(target: Target, settings: Settings) -> Report:
@@ -266,6 +289,8 @@ def examined(report: Report, source: Source, settings: Settings, harmless: tuple
             told, pure = contained(report, "judging samples", alone, nothing)
             calls = partial(judge_calls, graph, example, settings, report.gradients, pure=pure)
             findings += [*told, *contained(report, "judging calls", calls, nothing[0])]
+            step = partial(judge_step, report, graph, example, source.asked, settings)
+            findings += contained(report, "judging the step", step, nothing[0])
         findings += contained(report, "judging the cost", lambda: list(judge_cost(report, graph, settings)), [])
         doubt = partial(at_another_size, report, findings, example, settings, built.factory)
         findings = contained(report, "trying another size of the inputs", doubt, findings)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from netcheck import progress
 from netcheck.engine.absent_weights import with_weights_elsewhere
 from netcheck.engine.faults import contained, notice
 from netcheck.engine.measuring import calls_of, looked_at
+from netcheck.engine.subjects import Asked
 from netcheck.findings import Finding, Report, Severity, by_importance
 from netcheck.launch import launched
 from netcheck.load.raised import describe, place_text
@@ -136,6 +138,22 @@ def judge_calls(
     rules = [rule for rule in base.select(settings.chosen, settings.ignore) if isinstance(rule, base.CallRule)]
     calls = calls_of(graph, example, gradients, pure=pure) if rules and settings.probe else None
     return [] if calls is None else [finding for rule in rules for finding in guarded(rule, rule.check, calls, graph)]
+
+
+def judge_step(report: Report, graph: ModelGraph, example: ExampleInputs, asked: Asked, settings: Settings) -> list[Finding]:
+    """What the selected rules see in one step with the loss and the optimizer that were given."""
+    from netcheck.measure.training_step import stepped
+
+    rules = [rule for rule in base.select(settings.chosen, settings.ignore) if isinstance(rule, base.StepRule)]
+    if not rules or not asked:
+        return []
+    progress.phase("step")
+    step = stepped(graph.model, example.args, example.kwargs, **asked._asdict(), seed=settings.seed)
+    report.step = step
+    if step is None:
+        return []
+    report.skipped += step.remarks
+    return [finding for rule in rules for finding in guarded(rule, rule.check, step, graph)]
 
 
 def batch_rules(settings: Settings) -> list[base.BatchRule]:

@@ -108,14 +108,29 @@ class Built:
     construction: Construction | None = None
 
 
+class Asked(NamedTuple):
+    """What somebody gave beside a model to be judged with it: targets, a loss and an optimizer. False where there is nothing."""
+
+    targets: Any = None
+    loss: Any = None
+    optimizer: Any = None
+
+    def __bool__(self) -> bool:
+        return self.loss is not None or self.optimizer is not None
+
+
+NOTHING_ASKED = Asked()
+
+
 @dataclass(frozen=True)
 class Source:
-    """How to get a model and inputs for it; whether another model holds it."""
+    """How to get a model and inputs for it; whether another model holds it; what else is to be judged with it."""
 
     build: Callable[[], Built]
     inputs_for: Callable[[nn.Module], ExampleInputs]
     given: bool = False  # whether these are the user's
     is_part: bool = False
+    asked: Asked = NOTHING_ASKED
 
 
 def alike(built: Built) -> Built:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from netcheck.figures.calls import Calls
     from netcheck.figures.cost import Cost
     from netcheck.figures.gradients import Gradients
+    from netcheck.figures.step import TrainingStep
     from netcheck.settings import Settings
     from netcheck.source.training.events import TrainingFile
     from netcheck.trace.graph import Member, ModelGraph, Node, Submodule
@@ -223,6 +224,14 @@ class TrainingRule(Rule):
 
     def check(self, training: TrainingFile) -> Iterable[Finding]:
         """Yield what is wrong with the training steps of a file."""
+        raise NotImplementedError
+
+
+class StepRule(Rule):
+    """A rule that reads what one training step showed, where a loss or an optimizer was given."""
+
+    def check(self, step: TrainingStep, graph: ModelGraph) -> Iterable[Finding]:
+        """Yield what is wrong with the loss or the optimizer of `graph`'s model."""
         raise NotImplementedError
 
 

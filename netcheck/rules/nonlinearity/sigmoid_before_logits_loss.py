@@ -48,6 +48,7 @@ class SigmoidBeforeLogitsLoss(StaticRule):
     code = "NC111"
     name = "sigmoid-before-logits-loss"
     severity = Severity.WARNING
+    explained_by = ("TS703",)
     plain = "The loss is given numbers of the wrong sort, probabilities for scores or scores for probabilities"
     BAD = (
         Example(

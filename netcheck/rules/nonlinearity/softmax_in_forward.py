@@ -54,6 +54,7 @@ class SoftmaxInForward(StaticRule):
     code = "NC107"
     name = "softmax-in-forward"
     severity = Severity.WARNING
+    explained_by = ("TS703",)
     plain = "Softmax is applied once too often: the usual loss applies it itself, and learns slowly from what is left"
     BAD = (
         Example(
