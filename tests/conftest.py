@@ -46,6 +46,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="timed with --benchmark-only"))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _look_at_new_objects_alone() -> None:
+    """What torch, earlier files and thousands of test cases have made stays: where the collector runs, as it does after an
+    attempt that used up memory, it took seconds to look at all of it.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _collect_large_models(request: pytest.FixtureRequest) -> Iterator[None]:
     """A large model is few objects, so Python's collector waits for dozens of them: more than the memory of a laptop."""

@@ -39,13 +39,13 @@ def shown(findings: list[Any]) -> list[str]:
 def in_examples() -> Found:
     """What all rules together find in each rule's examples."""
     from netcheck.report.json import document
-    from netcheck.rules.base import Notice, registry
+    from netcheck.rules.base import Notice, TrainingRule, registry
     from tests.test_rules import check_example, examples
 
     found: Found = {}
     with tempfile.TemporaryDirectory() as folder:
         for rule in registry():
-            if isinstance(rule, Notice):
+            if isinstance(rule, Notice | TrainingRule):
                 continue
             for number, (flagged, example) in enumerate(examples(rule)):
                 name = f"{rule.code}/{'bad' if flagged else 'good'} {number} {example.title}"
