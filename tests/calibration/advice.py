@@ -54,7 +54,8 @@ def first_advice(report: Report, config: Config) -> str | None:
         return None
     if report.gradients is not None and report.gradients.remedies:
         return depth_budget.first(report.gradients.remedies, found[0].code).change
-    return next((change for change in FIRST.get(found[0].code, ELSE) if advised(config, change) != config), None)
+    asked = ("no norm",) if found[0].help.startswith("normalize") else FIRST.get(found[0].code, ELSE)
+    return next((change for change in asked if advised(config, change) != config), None)
 
 
 def advised(config: Config, changes: str) -> Config:

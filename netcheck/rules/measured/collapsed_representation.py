@@ -9,7 +9,7 @@ from netcheck.figures.decades import Decades
 from netcheck.figures.risk import LIKELY, Risk
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, MeasuredRule
-from netcheck.rules.helpers import depth_budget
+from netcheck.rules.helpers import advice, depth_budget
 from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
@@ -135,7 +135,9 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1), nn.Linear(
         value, unit, limit = (differing, "share", self.limit("warning")) if same else (rank, "effective rank", self.limit("rank"))
         yield self.finding(
             "the head sees the same for every sample" if same else "the head sees samples along few directions only",
-            help="initialize for the activations, lead identity skips around the layers, or normalize over the batch",
+            help=advice.for_blocks(
+                graph, "initialize for the activations, lead identity skips around the layers, or normalize over the batch"
+            ),
             evidence=Evidence(value or 0.0, unit, f"{', '.join(numbers)}", limit=limit),
             at=[head] if head is not None else [],
             severity=self.severity_of(same, differing or 0.0, risk),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, MeasuredRule
-from netcheck.rules.helpers import depth_budget
+from netcheck.rules.helpers import advice, depth_budget
 
 if TYPE_CHECKING:
     from netcheck.figures.gradients import Gradients
@@ -91,7 +91,9 @@ model = nn.Sequential(*[layer() for _ in range(6)], nn.Linear(64, 4))
         yield self.finding(
             f"the gradient at the first activations is 10^{gain:.1f} times that at the head's input"
             + (f"; it grows most at {len(where)} of the weight layers" if where else ""),
-            help="initialize each layer for its activation, or normalize between layers; divide a sum of k branches by √k",
+            help=advice.for_blocks(
+                graph, "initialize each layer for its activation, or normalize between layers; divide a sum of k branches by √k"
+            ),
             evidence=Evidence(gain, "decades", profiles.gain_text(gradients), limit=depth_budget.BUDGET),
             at=where,
             severity=depth_budget.severity_of(gain, self.limit("error")),

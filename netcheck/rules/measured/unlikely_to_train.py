@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from netcheck.figures.risk import LIKELY
 from netcheck.findings import Evidence, Finding, Severity
 from netcheck.rules.base import Example, MeasuredRule
-from netcheck.rules.helpers.patterns import row_without_norm
+from netcheck.rules.helpers import advice
 from netcheck.rules.thresholds import Threshold
 
 if TYPE_CHECKING:
     from netcheck.figures.gradients import Gradients
     from netcheck.trace.graph import ModelGraph
-
-_BETWEEN = 3  # weight layers between normalizations: the two of a gate stand beside a block's own
 
 
 class UnlikelyToTrain(MeasuredRule):
@@ -89,12 +87,14 @@ model = Net()
         if risk is None or risk.sgd < self.limit("risk"):
             return
         head = profiles.head_of(graph)
-        has_all = graph.plain_depth < graph.depth / 2 and len(row_without_norm(graph, 1).nodes) <= _BETWEEN
+        has_all = advice.is_residual(graph) and advice.is_normalized(graph)
         yield self.finding(
             f"it is unlikely to train: the risk is {risk}",
             help="begin with a small rate, or train with Adam"
             if has_all
-            else "lead identity skips around the layers, normalize between them, or initialize them for their activations",
+            else advice.for_blocks(
+                graph, "lead identity skips around the layers, normalize between them, or initialize them for their activations"
+            ),
             severity=Severity.INFO if has_all else None,
             evidence=Evidence(
                 round(risk.sgd, 3),

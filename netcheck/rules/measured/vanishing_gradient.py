@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, MeasuredRule
-from netcheck.rules.helpers import depth_budget
+from netcheck.rules.helpers import advice, depth_budget
 
 if TYPE_CHECKING:
     from netcheck.figures.gradients import Gradients
@@ -118,7 +118,9 @@ nn.init.zeros_(model[2].weight)
         lost = f"{profiles.arrives(gain)} of the gradient at the head's input arrives at the first activations"
         yield self.finding(
             lost + (f"; most is lost at {len(where)} of the weight layers" if where else ""),
-            help="initialize each layer for its activation, normalize between layers, or lead identity skips around them",
+            help=advice.for_blocks(
+                graph, "initialize each layer for its activation, normalize between layers, or lead identity skips around them"
+            ),
             evidence=Evidence(gain, "decades", profiles.gain_text(gradients), limit=-depth_budget.BUDGET),
             at=where,
             severity=depth_budget.severity_of(gain, self.limit("error")) if not recurrent else Severity.INFO,
