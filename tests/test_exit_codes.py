@@ -114,7 +114,7 @@ TABLE = [
     ("missing.py", "", 2),
     ("missing.py clean.py", "", 2),
     ("missing.py clean.py", "--exit-zero", 2),
-    ("", "", 2),
+    ("", "", 1),  # this folder
     ("clean.py", "--no-such-option", 2),
     ("clean.py", "--format xml", 2),
     ("clean.py", "--fail-on never", 2),

@@ -38,7 +38,7 @@ def render(reports: Sequence[Report], *, root: Path | None = None) -> str:
         root: directory that paths are shown relative to; None means the current one.
     """
     page = views.page_of(reports, Path.cwd() if root is None else root)
-    style, script = part("style.css"), part("script.js")
+    style, script = f"{part('style.css')}\n{part('drawing.css')}", part("script.js")
     policy = f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; base-uri 'none'; form-action 'none'"
     return template("report.html.jinja").render(
         page=page, style=style, script=script, policy=policy, version=netcheck.__version__

@@ -40,6 +40,10 @@ def rendered(reports: Sequence[Report], settings: Settings, *, colour: bool) -> 
             from netcheck.report import markdown
 
             return markdown.render(reports, verbose=verbose, statistics=settings.statistics)
+        case "svg":
+            from netcheck.report import svg
+
+            return svg.render(reports)
         case "html":
             from netcheck.report import html
 

@@ -34,7 +34,7 @@ from netcheck.settings.options import (
 )
 
 MOST_DEVICES = 4096
-FORMATS = ("text", "full", "concise", "json", "json-lines", "github", "sarif", "junit", "markdown", "html")
+FORMATS = ("text", "full", "concise", "json", "json-lines", "github", "sarif", "junit", "markdown", "html", "svg")
 STREAMED = ("text", "full", "concise", "json-lines")  # shown model by model, as each is checked
 WITH_STATISTICS = ("text", "full", "concise", "json", "json-lines", "markdown")  # the others show findings
 OPTIMIZERS = ("sgd", "adam")
@@ -362,7 +362,7 @@ class Settings:
     def tells_cost(self) -> bool:
         """Whether the report shows what training costs, whatever the rules find."""
         asked = self.batch_size is not None or self.device_memory is not None
-        return asked or self.verbose or self.format in ("json", "json-lines", "html")
+        return asked or self.verbose or self.format in ("json", "json-lines", "html", "svg")
 
 
 def parse_bytes(size: str | int | None) -> int | None:

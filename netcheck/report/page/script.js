@@ -74,10 +74,11 @@ if (filters) {
   apply();
 }
 
-// A link to a rule unfolds it; on paper everything is unfolded but tables of what is drawn.
+// A link to a rule, or into a box, unfolds what it leads to and all around it; on paper everything is unfolded but tables of what is drawn.
 const unfold = () => {
   const target = location.hash && document.getElementById(location.hash.slice(1));
-  if (target && target.tagName === "DETAILS") target.open = true;
+  for (let one = target; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;
+  if (target && target.classList.contains("inside")) target.querySelector("summary").focus();
 };
 addEventListener("hashchange", unfold);
 unfold();

@@ -9,6 +9,7 @@ from pathlib import Path
 from netcheck.figures.gradients import NodeProfile
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
 from netcheck.report import headline, omissions, text
+from netcheck.report.drawing import figures as drawing
 from netcheck.report.page import charts, markup, memory, outline, terms
 from netcheck.report.page import split as splitting
 from netcheck.report.page.source import SourceLine, lines_at
@@ -90,6 +91,7 @@ class ModelView:
     well: tuple[str, ...]
     chart: charts.Chart | None
     measured: tuple[str, ...]
+    drawing: drawing.Drawing | None
     tree: tuple[outline.Row, ...]
     split: splitting.Split | None
     cost: memory.Figures | None
@@ -129,7 +131,7 @@ def page_of(reports: Sequence[Report], root: Path) -> PageView:
         reports: one a model.
         root: the directory that paths are shown relative to.
     """
-    shown = [report for report in reports if report.summary is not None or report.findings or report.unchecked]
+    shown = worst_first(report for report in reports if report.summary is not None or report.findings or report.unchecked)
     found = {finding.code: finding for report in shown for finding in report.findings}
     return PageView(
         models=tuple(model_view(report, f"model-{i}", root) for i, report in enumerate(shown, 1)),
@@ -138,6 +140,11 @@ def page_of(reports: Sequence[Report], root: Path) -> PageView:
         rules=tuple(rule_view(code) for code in sorted(found)),
         terms=terms.views(),
     )
+
+
+def worst_first(reports: Iterable[Report]) -> list[Report]:
+    """The reports with the worst findings in front; equals keep their order."""
+    return sorted(reports, key=lambda one: -max([found.severity.rank for found in one.findings if found.counts], default=-1))
 
 
 def codes_by_operation(profile: Sequence[NodeProfile], findings: Sequence[Finding]) -> dict[str, tuple[tuple[str, str], ...]]:
@@ -174,6 +181,7 @@ def model_view(report: Report, anchor: str, root: Path) -> ModelView:
         well=tuple(headline.well(report)),
         chart=chart,
         measured=tuple(measured),
+        drawing=drawing.drawing_of(report, anchor),
         tree=outline.outline(report.summary.layers, marked) if report.summary else (),
         split=split_view(report),
         cost=memory.figures(report.cost) if report.cost is not None else None,
