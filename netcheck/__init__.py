@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict
 
 if TYPE_CHECKING:
-    from netcheck.api import assert_clean, infer_inputs, rules, trace
+    from netcheck.api import assert_clean, infer_inputs, rules, trace, watch
     from netcheck.engine import check
     from netcheck.errors import InputError, LoadError, NeedsArguments, NetcheckError, TraceError, UsageError
 
@@ -46,10 +46,11 @@ __all__ = [
     "infer_inputs",
     "rules",
     "trace",
+    "watch",
 ]
 
 HOMES = {
-    "netcheck.api": ("assert_clean", "infer_inputs", "rules", "trace"),
+    "netcheck.api": ("assert_clean", "infer_inputs", "rules", "trace", "watch"),
     "netcheck.engine": ("check",),
     "netcheck.errors": (
         "InputError",

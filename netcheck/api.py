@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 from netcheck.rules.base import Rule, registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netcheck.measure.live import Change, Watch
     from netcheck.trace.graph import ModelGraph
 
 
@@ -61,6 +64,13 @@ def assert_clean(model: Any, inputs: Any = None, **options: Any) -> None:
     report = check(model, inputs, **options)
     if not report.ok:
         raise AssertionError(f"netcheck found faults in {report.model}\n\n{report}")
+
+
+def watch(model: Any, every: int = 500, tell: Callable[[Change], None] | None = None) -> Watch:
+    """Look at a model every N steps while it is trained, and tell once of what begins and ends: see `engine.watching.watch`."""
+    from netcheck.engine.watching import watch as begin
+
+    return begin(model, every, tell)
 
 
 def rules() -> tuple[Rule, ...]:

@@ -1,8 +1,8 @@
-"""A callback for PyTorch Lightning that checks a model before its first step.
+"""A callback for PyTorch Lightning that checks a model before its first step, and watches it from then on if it is asked to.
 
     from netcheck.lightning import NetcheckCallback
 
-    trainer = Trainer(callbacks=[NetcheckCallback()])
+    trainer = Trainer(callbacks=[NetcheckCallback(every=500)])
 
 Errors stop the run before it has cost anything, what is less is printed once. Works with the package `lightning` and
 with `pytorch_lightning`; netcheck depends on neither, this module on one of them.
@@ -15,12 +15,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from netcheck.engine import check
+from netcheck.engine.watching import watch
 from netcheck.findings import Report, Severity
 from netcheck.load.untouched import untouched
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
     from pytorch_lightning.callbacks import Callback
+
+    from netcheck.measure.live import Watch
 elif "pytorch_lightning" in sys.modules and "lightning" not in sys.modules:
     from pytorch_lightning.callbacks import Callback
 else:
@@ -51,14 +54,24 @@ class NetcheckCallback(Callback):
         fail_on: the least severity ("error", "warning", "info") that stops the run; None stops none.
         inputs: makes the inputs of the model's forward from a batch; by default the first part of a tuple or list, else
             the whole batch.
+        every: how many steps lie between two that are looked at while the model is trained; None looks at none.
         options: those of `netcheck.check`: `select`, `ignore`, `probe`, `optimizer`, ...
 
     Attributes:
         report: what was found, None before the check.
+        watch: what is found while it is trained; None before, and without `every`.
     """
 
-    def __init__(self, fail_on: str | None = "error", inputs: Callable[[Any], Any] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        fail_on: str | None = "error",
+        inputs: Callable[[Any], Any] | None = None,
+        every: int | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__()
+        self.every = every
+        self.watch: Watch | None = None
         self.fail_on = None if fail_on is None else Severity(fail_on)
         self.inputs = inputs or first_of
         self.options = options
@@ -78,6 +91,21 @@ class NetcheckCallback(Callback):
             raise FaultyModelError(self.report)
         if self.report.at_least(Severity.INFO) and trainer.is_global_zero:
             print(self.report)
+        if self.every is not None:
+            self.watch = watch(pl_module, self.every, print if trainer.is_global_zero else None)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Watch no more."""
+        self.end()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """The same where the training ends so."""
+        self.end()
+
+    def end(self) -> None:
+        """Take all hooks from the model."""
+        if self.watch is not None:
+            self.watch.close()
 
 
 def first_of(batch: Any) -> Any:

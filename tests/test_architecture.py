@@ -37,6 +37,7 @@ ORDER = [
     "cli",
     "pytest_plugin",
     "lightning",
+    "huggingface",
     "__main__",
 ]
 

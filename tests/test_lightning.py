@@ -112,3 +112,14 @@ def test_options_and_inputs_are_passed_on(tmp_path: Path) -> None:
 def test_a_severity_that_does_not_exist() -> None:
     with pytest.raises(ValueError, match="fatal"):
         NetcheckCallback(fail_on="fatal")
+
+
+def test_it_watches_from_the_first_step_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = Classifier(2, nn.ReLU())
+    with torch.no_grad():
+        model.body[0].bias.fill_(-1e3)
+    callback = NetcheckCallback(fail_on=None, probe=False, every=1)
+    fit(model, callback, tmp_path)
+    assert callback.watch is not None
+    assert not callback.watch.failed
+    assert not any(module._forward_pre_hooks for module in model.modules())

@@ -50,6 +50,7 @@ class Update:
         changed: the share of the numbers with a gradient that the step changed; None if none has one.
         precision: the dtype of most of them.
         parameters: how many parameters the model trains.
+        moved: the norm of the change of all weights over their own; None if no step was taken.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Update:
     changed: float | None = None
     precision: str = "float32"
     parameters: int = 0
+    moved: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -298,6 +298,9 @@ def updated(
     silenced(optimizer)
     type(optimizer).step(optimizer)
     changed = total = 0
+    moves = [one.detach() - old for (one, _), old in zip(pairs, before, strict=True)]
+    far = math.hypot(*(float(torch.linalg.vector_norm(move.double())) for move in moves))
+    own = math.hypot(*(float(torch.linalg.vector_norm(old.double())) for old in before))
     for (one, gradient), old in zip(pairs, before, strict=True):
         moving = gradient.to_dense() != 0 if gradient.is_sparse else gradient != 0
         total += int(moving.sum())
@@ -305,7 +308,8 @@ def updated(
     with torch.no_grad(), seeded(seed):
         after = again()
     value = None if after is None else float(after)
-    return replace(facts, before=float(loss.detach()), after=value, changed=changed / total if total else None)
+    share = changed / total if total else None
+    return replace(facts, before=float(loss.detach()), after=value, changed=share, moved=far / own if own else None)
 
 
 def silenced(optimizer: torch.optim.Optimizer) -> None:
