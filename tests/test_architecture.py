@@ -34,6 +34,7 @@ ORDER = [
     "report",
     "compare",
     "worker",
+    "server",
     "cli",
     "pytest_plugin",
     "lightning",
@@ -62,6 +63,7 @@ WITHOUT_TORCH = {
     "engine",
     "api",
     "worker",
+    "server",
     "cli",
 }
 WITHOUT_TORCH |= {"__init__", "__main__", "pytest_plugin"}

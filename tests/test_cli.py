@@ -223,7 +223,7 @@ def test_help(arguments: list[str]) -> None:
 def test_each_option_stands_in_one_group_of_the_help() -> None:
     text = invoke("check", "--help", env={"COLUMNS": "200"}).stdout
     assert sorted(name for names in GROUPS.values() for name in names) == sorted(
-        [*(name for name, one in OPTIONS.items() if one.flags), "config", "isolated", "show_settings"]
+        [*(name for name, one in OPTIONS.items() if one.flags), "config", "isolated", "show_settings", "watch"]
     )
     for one in OPTIONS.values():
         assert not one.flags or len(re.findall(rf"^  (?:-\w, )?{one.label}\b[^-]", text, re.MULTILINE)) == 1, one.label

@@ -6,6 +6,7 @@
     netcheck init [TARGET]...         write into pyproject.toml how models are built that need arguments
     netcheck rule CODE|NAME|--all     the documentation of a rule
     netcheck rules                    all rules, as a table
+    netcheck server                   a language server, for editors
     netcheck explain [TERM]           what a word of the reports means
 
 What a bad request gets is one sentence on standard error and exit code 2. Everything but click is imported
@@ -21,7 +22,7 @@ import click
 from click.shell_completion import CompletionItem
 
 import netcheck
-from netcheck.cli import checking, comparing, documents, initial, tables
+from netcheck.cli import checking, comparing, documents, initial, serving, tables
 from netcheck.cli.completion import complete_file
 from netcheck.cli.options import GROUPS
 from netcheck.cli.printing import complain, show
@@ -80,5 +81,14 @@ def cli() -> None:
     """
 
 
-for command in (checking.check, tables.summary, comparing.diff, initial.init, documents.rule, documents.rules, documents.explain):
+for command in (
+    checking.check,
+    tables.summary,
+    comparing.diff,
+    initial.init,
+    documents.rule,
+    documents.rules,
+    documents.explain,
+    serving.server,
+):
     cli.add_command(command)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netcheck.cli import watching
 from netcheck.cli.completion import complete_file
 from netcheck.cli.options import CommandWithSettings
 from netcheck.cli.printing import complain, show
@@ -30,8 +31,9 @@ STANDARD_OUTPUT = Path("-")  # what --output-file calls it
 @click.argument("targets", metavar="[TARGET]...", nargs=-1, shell_complete=complete_file)
 @click.option("--config", metavar="FILE", help="Read FILE instead of the closest pyproject.toml with [tool.netcheck].")
 @click.option("--isolated", is_flag=True, help="Read no configuration file and no NETCHECK_ variable.")
+@click.option("--watch", is_flag=True, help="Check again each time that a file is saved, in a process that stays warm.")
 @click.option("--show-settings", is_flag=True, help="Print the settings and where each comes from, and check nothing.")
-def check(targets: tuple[str, ...], config: str | None, isolated: bool, show_settings: bool, **options: Any) -> int:
+def check(targets: tuple[str, ...], config: str | None, isolated: bool, watch: bool, show_settings: bool, **options: Any) -> int:
     """Check the models in each TARGET, by default in this folder.
 
     A TARGET is a file, a directory, file.py:Symbol or package.module:Symbol. Most options can also be set in
@@ -55,6 +57,8 @@ def check(targets: tuple[str, ...], config: str | None, isolated: bool, show_set
     if show_settings:
         show(gather.shown(gathered))
         return 0
+    if watch:
+        return watching.watch(settings)
     launch = launched()
     stream = None if launch is not None and launch.rank else stream_for(settings)
     ended = 0

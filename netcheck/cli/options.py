@@ -28,7 +28,7 @@ GROUPS = {  # of the options of `check`, as --help shows them; the last has the 
     ),
     "Gradients": ("probe", "device", "dtype", "seeds", "seed", "remedies", "optimizer"),
     "Cost and devices": ("batch_size", "devices", "device_memory"),
-    "Running": ("jobs", "timeout", "memory", "cache", "cache_dir", "allow_writes"),
+    "Running": ("watch", "jobs", "timeout", "memory", "cache", "cache_dir", "allow_writes"),
     "Settings": ("config", "isolated", "show_settings"),
 }
 

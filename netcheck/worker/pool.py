@@ -8,6 +8,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +73,8 @@ def check_all(
     messages: queue.SimpleQueue[tuple[int, Event | Report | BaseException]] = queue.SimpleQueue()
     for number in range(len(targets)):
         pending.put(number)
-    workers = [Worker(check, jobs, forks) for _ in range(jobs)]
+    workers = kept_workers[:jobs] or [Worker(check, jobs, forks) for _ in range(jobs)]
+    done = False
 
     def work(worker: Worker) -> None:
         number = -1
@@ -90,20 +92,36 @@ def check_all(
         except BaseException as error:  # to the thread that can tell the user
             messages.put((number, error))
         finally:
-            worker.stop()
+            if worker.closed or worker not in kept_workers:
+                worker.stop()
 
     threads = [threading.Thread(target=work, args=(worker,), daemon=True) for worker in workers]
     for thread in threads:
         thread.start()
     try:
         yield from in_order(messages, len(targets), progress)
+        done = True
     finally:
         while next_or_end(pending) >= 0:
             pass
         for worker in workers:
-            worker.interrupt()
+            if not (done and worker in kept_workers):
+                worker.interrupt()
         for thread in threads:
             thread.join()
+
+
+kept_workers: list[Worker] = []  # that a run uses and leaves running
+
+
+@contextmanager
+def keeping(worker: Worker) -> Iterator[None]:
+    """Have the runs in this context use a worker that is already there, and leave it there."""
+    kept_workers.append(worker)
+    try:
+        yield
+    finally:
+        kept_workers.remove(worker)
 
 
 def check_here(
