@@ -117,3 +117,14 @@ def test_a_baseline_knows_it() -> None:
 def test_each_loop_is_read_once_for_each_version_of_a_file() -> None:
     check()
     assert read(str(Path("train.py").absolute())) is read(str(Path("train.py").absolute()))
+
+
+def test_what_was_read_is_kept_until_the_file_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netcheck.engine import training
+
+    options: dict[str, Any] = {"cache": True, "cache_dir": Path("kept")}
+    assert codes(check(**options)) == ["TS101"]
+    monkeypatch.setattr(training, "judged", lambda path, rules: iter(()))
+    assert codes(check(**options)) == ["TS101"]
+    assert codes(check(**options, select=("TS2",))) == []
+    assert codes(check("  # another line", **options)) == []

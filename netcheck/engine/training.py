@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 
 from netcheck.engine.judging import finish, guarded
 from netcheck.findings import Finding, Report
@@ -14,34 +15,32 @@ from netcheck.source.mentions import LARGEST
 from netcheck.source.parse import Unreadable, limit_of, read
 from netcheck.source.training import reading
 
+Kept = Callable[[str, Callable[[], Report]], Report]
 
-def training_reports(files: Iterable[str], settings: Settings) -> list[Report]:
+
+def training_reports(files: Iterable[str], settings: Settings, kept: Kept = lambda file, read: read()) -> list[Report]:
     """What the selected rules see in how files train their models: a report for each in which there is something.
 
     Args:
         files: paths as the user named them, or as they were found in folders.
         settings: the run's settings.
+        kept: the report on a file, taken from where it was kept or read by the function that it is given.
     """
-    rules = training_rules(settings)
-    return [report for file in files if (report := training_report(file, rules, settings)) is not None] if rules else []
+    rules = [rule for rule in base.select(settings.chosen, settings.ignore) if isinstance(rule, base.TrainingRule)]
+    training = [file for file in files if trains(file)] if rules else []
+    reports = [kept(file, partial(training_report, file, rules, settings)) for file in training]
+    return [report for report in reports if report.findings or report.suppressed]
 
 
-def training_rules(settings: Settings) -> list[base.TrainingRule]:
-    """The selected rules that read files."""
-    return [rule for rule in base.select(settings.chosen, settings.ignore) if isinstance(rule, base.TrainingRule)]
-
-
-def training_report(file: str, rules: Sequence[base.TrainingRule], settings: Settings) -> Report | None:
-    """The report on one file; None where there is nothing to say."""
+def training_report(file: str, rules: Sequence[base.TrainingRule], settings: Settings) -> Report:
+    """The report on one file that trains."""
     start = time.perf_counter()
-    if not trains(file):
-        return None
     with thresholds.chosen(base.thresholds_in(settings)):
         findings = list(judged(os.path.abspath(file), rules))
     report = finish(Report(model=file, target=file), findings, settings)
     report.skipped.clear()  # of a file, nothing is checked beside
     report.seconds = time.perf_counter() - start
-    return report if report.findings or report.suppressed else None
+    return report
 
 
 def trains(file: str) -> bool:

@@ -69,7 +69,7 @@ def check_targets(settings: Settings, progress: Callable[[Event], None] | None =
         parse_spec(text)
     targets, without_model, parts, files = engine.planned(settings.targets, settings)
     require_one(targets, settings)
-    unchecked = engine.joined(without_model, engine.training_reports(files, settings))
+    unchecked = engine.joined(without_model, trained(files, settings))
     try:
         reports = [*with_parts(targets, parts, settings, progress), *unchecked]
     except Interrupted as stop:
@@ -79,6 +79,14 @@ def check_targets(settings: Settings, progress: Callable[[Event], None] | None =
     if settings.baseline is not None and not settings.write_baseline:
         baseline.apply(reports, settings)
     return reports
+
+
+def trained(files: Sequence[str], settings: Settings) -> list[Report]:
+    """What is found in how files train, from the cache where there is one."""
+    cache = opened(settings)
+    if cache is None:
+        return engine.training_reports(files, settings)
+    return engine.training_reports(files, settings, lambda file, read: cache.training(file, settings, read))
 
 
 class Finished:

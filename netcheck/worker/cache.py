@@ -19,7 +19,7 @@ import os
 import pickle
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -60,6 +60,23 @@ class Cache:
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.hexdigest()
 
+    def key_of_training(self, file: str, settings: Settings) -> str:
+        """The same for how a file trains: what it imports may define the classes that it derives from."""
+        digest = hashlib.sha256(b"how it trains")
+        for part in (*surroundings(), *asked(Target(file, ""), settings), *sources(file)):
+            digest.update(len(part).to_bytes(8, "big") + part)
+        return digest.hexdigest()
+
+    def training(self, file: str, settings: Settings, read: Callable[[], Report]) -> Report:
+        """How a file trains: as it was read before, if nothing has changed, else as it is `read` now."""
+        key = self.key_of_training(file, settings)
+        report = self.load(key)
+        if report is None:
+            report = read()
+            if not any(found.code in PASSING for found in report):
+                self.keep(key, report)
+        return report
+
     def load(self, key: str) -> Report | None:
         """The report with a key, if there is a whole one."""
         file = self.folder / key
@@ -77,8 +94,11 @@ class Cache:
 
     def store(self, key: str, report: Report) -> None:
         """Keep a report, if another run would say the same; without a word if that cannot be done."""
-        if not key or not is_lasting(report):
-            return
+        if key and is_lasting(report):
+            self.keep(key, report)
+
+    def keep(self, key: str, report: Report) -> None:
+        """Write a report, without a word if that cannot be done."""
         with contextlib.suppress(OSError, pickle.PicklingError, TypeError, AttributeError):
             data = pickle.dumps(report, protocol=pickle.HIGHEST_PROTOCOL)
             self.folder.mkdir(parents=True, exist_ok=True)
