@@ -1,4 +1,4 @@
-"""What README.md shows and does not say by itself: a model, the command's output, the table of rules.
+"""What README.md and the guides show and do not say by themselves: a model, the command's output, the table of rules.
 
     python -m tests.readme      writes them anew
 
@@ -20,6 +20,7 @@ from netcheck.rules.base import Notice, registry
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+PAGES = (README, *sorted((ROOT / "netcheck" / "report" / "manual" / "guides").glob("*.md")))
 
 MODEL = re.compile(r"(?<=<!-- class: )(\S+) (\w+)( -->\n```python\n)(?:.*?)(?=```\n)", re.DOTALL)
 OUTPUT = re.compile(r"(?<=<!-- output: )([^\n]+?)( -->\n```text\n)(?:.*?)(?=```\n)", re.DOTALL)
@@ -32,8 +33,13 @@ VSCODE = re.compile(r"(?<=<!-- vscode -->\n```json\n)(?:.*?)(?=```\n)", re.DOTAL
 PYTHON = re.compile(r"^```python\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 
 
+def text() -> str:
+    """README and the guides, one after the other."""
+    return "\n".join(page.read_text("utf-8") for page in PAGES)
+
+
 def regenerated(text: str) -> str:
-    """README's text with everything in it that can be generated written anew."""
+    """A page's text with everything in it that can be generated written anew."""
     text = MODEL.sub(lambda m: f"{m[1]} {m[2]}{m[3]}{class_source(ROOT / m[1], m[2])}", text)
     text = OUTPUT.sub(lambda m: f"{m[1]}{m[2]}{run(m[1]).stdout}", text)
     return RULES.sub(lambda _: table() + "\n", text)
@@ -73,4 +79,5 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(regenerated(README.read_text()))
+    for page in PAGES:
+        page.write_text(regenerated(page.read_text("utf-8")), "utf-8")

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests.readme import README, ROOT, VSCODE, run
+from tests.readme import ROOT, VSCODE, run, text
 
 ACTION = ROOT / "action.yml"
 
 
 @pytest.fixture(scope="module")
 def pattern() -> dict[str, Any]:
-    (block,) = VSCODE.findall(README.read_text())
+    (block,) = VSCODE.findall(text())
     (task,) = json.loads(block)["tasks"]
     assert task["args"] == ["--format", "concise", "${file}"]
     return task["problemMatcher"]["pattern"]

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.readme import PRE_COMMIT, README, ROOT
+from tests.readme import PRE_COMMIT, ROOT, text
 
 pytest.importorskip("pre_commit")
 if shutil.which("git") is None:
     pytest.skip("needs git", allow_module_level=True)
 
-LOCAL, FROM_REPOSITORY = PRE_COMMIT.findall(README.read_text())
+LOCAL, FROM_REPOSITORY = PRE_COMMIT.findall(text())
 HOOKS = ".pre-commit-hooks.yaml"
 FINE = """
 import torch

@@ -1,4 +1,4 @@
-"""README.md: what it shows is what netcheck prints, and every example in it runs."""
+"""README.md and the guides: what they show is what netcheck prints, and every example in them runs."""
 
 from __future__ import annotations
 
@@ -10,17 +10,26 @@ from pathlib import Path
 import pytest
 
 from netcheck.settings import FORMATS
-from tests import zoo
-from tests.readme import GITHUB, GITLAB, PYTHON, README, ROOT, SHELL, regenerated, run
+from tests import readme, zoo
+from tests.readme import GITHUB, GITLAB, PAGES, PYTHON, README, ROOT, SHELL, regenerated, run
 
-TEXT = README.read_text()
+TEXT = readme.text()
 LINES = [line for block in SHELL.findall(TEXT) for line in block.splitlines()]
 SETUP = [line for line in LINES if " -m venv " in line]
 COMMANDS = [line for line in LINES if line not in SETUP]
 
 
-def test_what_is_shown_is_what_netcheck_says() -> None:
-    assert regenerated(TEXT) == TEXT, "write it anew with `python -m tests.readme`"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_is_shown_is_what_netcheck_says(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert regenerated(text) == text, "write it anew with `python -m tests.readme`"
+
+
+def test_readme_is_read_at_one_sitting_and_names_every_guide() -> None:
+    text = README.read_text("utf-8")
+    assert len(text.splitlines()) < 400
+    for page in PAGES[1:]:
+        assert f"(netcheck/report/manual/guides/{page.name}) | {page.read_text('utf-8').split(chr(10) * 2)[1]} |" in text
 
 
 def test_the_first_screen_shows_a_finding_in_the_model_that_it_shows() -> None:
@@ -63,7 +72,7 @@ def run_python(program: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_format_is_named() -> None:
-    section = TEXT[TEXT.index("### Formats") : TEXT.index("### In CI")]
+    section = next(page for page in PAGES if page.stem == "formats").read_text("utf-8")
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     assert {name for row in rows for name in re.findall(r"`([\w-]+)`", row)} == set(FORMATS)
 

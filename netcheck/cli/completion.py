@@ -30,4 +30,5 @@ def complete_term(ctx: click.Context, parameter: click.Parameter, incomplete: st
     """The terms whose name begins so."""
     from netcheck.report import manual
 
-    return [CompletionItem(page.name, help=page.short) for page in manual.terms() if page.name.startswith(incomplete.lower())]
+    pages = (*manual.terms(), *manual.guides())
+    return [CompletionItem(page.name, help=page.short) for page in pages if page.name.startswith(incomplete.lower())]

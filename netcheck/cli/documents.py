@@ -51,7 +51,9 @@ def rules() -> None:
 @click.command(short_help="Say what a word of the reports means.")
 @click.argument("term", metavar="[TERM]", required=False, shell_complete=complete_term)
 def explain(term: str | None) -> None:
-    """Say what TERM means (gain, decades, "effective rank", ...), or a rule by its code; without a TERM, list all terms."""
+    """Say what TERM means (gain, decades, "effective rank", ...), how something is used (settings, formats, ...), or what a rule
+    looks for, by its code; without a TERM, list all.
+    """
     from netcheck.report import manual, rule_text
     from netcheck.report import rules as documentation
     from netcheck.report.terminal import wants_colour

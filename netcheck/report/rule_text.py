@@ -44,13 +44,15 @@ def lines(markdown: str, paint: Painter, width: int) -> Iterator[str]:
     in_code = False
     for line in [*markdown.splitlines(), ""]:
         fence = line.startswith("```")
-        if paragraph and (fence or not line or line.startswith(("- ", "#"))):
+        if paragraph and (fence or not line or line.startswith(("- ", "#", "|"))):
             yield from wrapped(" ".join(paragraph), width)
             paragraph = []
         if fence:
             in_code = not in_code
         elif in_code:
             yield f"    {line}".rstrip()
+        elif line.startswith("|"):  # a table
+            yield line
         elif line.startswith("#"):
             yield paint(line.lstrip("# "), "heading")
         elif line:

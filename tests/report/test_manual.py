@@ -68,3 +68,13 @@ def test_explain_on_the_command_line() -> None:
     wrong = run("netcheck explain decadse")
     assert wrong.returncode == 2
     assert "did you mean decades?" in wrong.stderr
+
+
+@pytest.mark.parametrize("page", manual.guides(), ids=lambda page: page.name)
+def test_a_guide_is_read_in_a_terminal(page: manual.Page) -> None:
+    assert page.short.endswith((".", "`.", "?"))
+    assert "<!--" not in page.text
+    shown = run(f"netcheck explain {page.name}").stdout
+    assert shown.startswith(page.title)
+    tables = [line for line in page.text.splitlines() if line.startswith("|")]
+    assert all(line in shown.splitlines() for line in tables)

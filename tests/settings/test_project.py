@@ -14,8 +14,7 @@ from click.testing import CliRunner, Result
 from netcheck.cli import cli
 from netcheck.settings import OPTIONS
 from netcheck.settings.options import Option, Switch
-
-ROOT = Path(__file__).parent.parent.parent
+from tests import readme
 
 NET = """
 import torch
@@ -126,8 +125,7 @@ def test_the_lines_that_needs_arguments_prints_build_the_model(project: Path) ->
 
 
 def test_the_example_in_readme(project: Path) -> None:
-    text = (ROOT / "README.md").read_text()
-    found = re.search(r"<!-- config -->\n```toml\n(.*?)```", text, re.DOTALL)
+    found = re.search(r"<!-- config -->\n```toml\n(.*?)```", readme.text(), re.DOTALL)
     assert found
     write(project, found[1])
     # NC501 is at the encoder's layers, and only NC4 is ignored there.

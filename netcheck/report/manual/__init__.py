@@ -1,10 +1,11 @@
-"""What netcheck's words mean: one text a term, which `netcheck explain`, the HTML page and the end of a report share.
+"""What netcheck's words mean, and how it is used: one text a page, which `netcheck explain`, the HTML page and reports share.
 
     terms/gain.md      # gain                                the title; what stands behind commas are other names
                        How much of ...                       one sentence
                        <!-- explained in reports: REGEX -->  what the word looks like in a report, whose end explains it;
                                                              "in reports" alone: the HTML page links it
                        ...                                   the rest
+    guides/settings.md   the same, about how netcheck is used; README names them
 
 Needs no torch, and reads a text when somebody asks for it.
 """
@@ -21,6 +22,7 @@ from netcheck.errors import UsageError
 from netcheck.report.columns import in_columns
 from netcheck.settings.options import did_you_mean
 
+COMMENT = re.compile(r"^<!-- .+ -->\n", re.MULTILINE)  # of guides: which test runs the example that follows
 MARK = re.compile(r"^<!-- (explained )?in reports: (.+) -->\n\n", re.MULTILINE)
 
 
@@ -58,16 +60,25 @@ class Page:
 @cache
 def terms() -> tuple[Page, ...]:
     """All terms, by name."""
-    found = (one for one in files(__name__).joinpath("terms").iterdir() if one.name.endswith(".md"))
-    return tuple(
-        sorted((read(one.name.removesuffix(".md"), one.read_text("utf-8")) for one in found), key=lambda page: page.name)
-    )
+    return tuple(pages_in("terms"))
+
+
+@cache
+def guides() -> tuple[Page, ...]:
+    """All pages about how netcheck is used, by name."""
+    return tuple(pages_in("guides"))
+
+
+def pages_in(folder: str) -> list[Page]:
+    """The pages of a folder, by name."""
+    found = [one for one in files(__name__).joinpath(folder).iterdir() if one.name.endswith(".md")]
+    return sorted((read(one.name.removesuffix(".md"), one.read_text("utf-8")) for one in found), key=lambda page: page.name)
 
 
 def read(name: str, text: str) -> Page:
     """The page in a file."""
     mark = MARK.search(text)
-    text = MARK.sub("", text)
+    text = COMMENT.sub("", MARK.sub("", text))
     title, short, *_ = text.split("\n\n", 2)
     return Page(
         name=name,
@@ -86,17 +97,19 @@ def find(word: str) -> Page:
         UsageError: there is none.
     """
     wanted = word.strip().lower()
-    for page in terms():
+    pages = (*terms(), *guides())
+    for page in pages:
         if wanted in page.names or wanted.replace(" ", "-") == page.name:
             return page
-    known = [name for page in terms() for name in page.names]
+    known = [name for page in pages for name in page.names]
     close = did_you_mean(wanted, known) or ": `netcheck explain` lists all terms"
     raise UsageError(f"there is no explanation of {word!r}{close}")
 
 
 def catalogue() -> str:
-    """All terms, a line each."""
-    return in_columns([(page.name, page.short) for page in terms()], ("term", "in short")) + "\n"
+    """All terms, and all guides, a line each."""
+    tables = [(terms(), "term"), (guides(), "guide")]
+    return "\n".join(in_columns([(page.name, page.short) for page in pages], (name, "in short")) + "\n" for pages, name in tables)
 
 
 def used_in(texts: Iterable[str]) -> list[Page]:
