@@ -24,6 +24,7 @@ class Net(nn.Module):
 """
 TRAINING = """open('trained', 'w').close()
 for x, y in [(torch.zeros(2, 32), 0)] * 3:
+    optimizer.zero_grad()
     model(x).sum().backward()
     optimizer.step()"""
 SMALL = """class Small(nn.Module):

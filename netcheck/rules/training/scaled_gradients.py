@@ -95,6 +95,8 @@ def wrong(loop: TrainingLoop) -> Iterator[tuple[Event, str, str]]:
     """What is done to scaled gradients: the event, what is wrong with it, what to write."""
     backward, unscaled = loop.all(Act.BACKWARD), loop.all(Act.UNSCALE)
     for step in loop.all(Act.STEP):
+        if not backward[0].happens_with(step):
+            continue  # of another branch, which may have a backward of its own that is not seen
         name, scaler = step.subject_name, backward[0].scaler.rpartition(".")[2].rpartition(":")[2]
         if not step.scaler and not unscaled:
             yield (
