@@ -50,6 +50,9 @@ class Graph:
     def summary(self) -> Summary:
         return Summary(1, 1, 1, 1, 1)
 
+    def network(self) -> None:
+        return None
+
 
 class Finds(base.StaticRule):
     """Finds something in every graph."""
@@ -309,7 +312,7 @@ def test_what_netcheck_came_upon_by_itself_may_be_unbuildable(
 
 
 def plan(monkeypatch: pytest.MonkeyPatch, *skipped: Any) -> tuple[list[Any], list[Report]]:
-    found = SimpleNamespace(targets=("one", "two"), skipped=skipped, parts={})
+    found = SimpleNamespace(targets=("one", "two"), skipped=skipped, parts={}, files=())
     fake = SimpleNamespace(expand=lambda *_: found)
     monkeypatch.setitem(sys.modules, "netcheck.source.targets", fake)
     return engine.plan(["x"])
