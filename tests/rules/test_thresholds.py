@@ -31,6 +31,8 @@ def said(rule: base.Rule, report: Report) -> list[Finding]:
     if isinstance(rule, base.CostRule):
         concerned = rule.concerned(report.graph, None)
         return list(rule.check(report.cost, report.graph)) if concerned and report.cost else []
+    if isinstance(rule, base.StepRule):
+        return list(rule.check(report.step, report.graph)) if report.step else []
     assert isinstance(rule, base.BatchRule)
     return list(rule.check(report.batches, report.graph)) if report.batches else []
 
