@@ -8,7 +8,7 @@ from tests.calibration.advice import ELSE, advised, checked, first_advice
 from tests.calibration.networks import Config, build
 
 STACK: Config = {
-    "family": "mlp", "task": "digits", "seed": 0, "activation": "tanh", "init": "small", "depth": 16, "width": 32,
+    "family": "mlp", "task": "waves", "seed": 0, "activation": "tanh", "init": "small", "depth": 16, "width": 32,
     "norm": "none", "after": False, "skip": "none",
 }  # fmt: skip
 CELL: Config = {
