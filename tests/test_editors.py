@@ -14,7 +14,7 @@ import pytest
 
 from tests.readme import ROOT, VSCODE, run, text
 
-ACTION = ROOT / "action.yml"
+ACTION = ROOT / ".github" / "actions" / "netcheck" / "action.yml"
 
 
 @pytest.fixture(scope="module")
