@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.calibration.advice import ELSE, advised, checked, first_advice
+from tests.calibration.advice import ELSE, advised, first_advice
+from tests.calibration.features import checked
 from tests.calibration.networks import Config, build
 
 STACK: Config = {

@@ -20,7 +20,7 @@ from netcheck.load.randomness import preserved_random_state
 from netcheck.trace import behaviour
 from netcheck.trace.gain import Change, Layer, Network, following_activation, is_gate, recommended_square
 from netcheck.trace.kinds import Kind, is_weight_layer
-from netcheck.trace.paths import depth, plain_depth, unavoidable
+from netcheck.trace.paths import is_residual, unavoidable
 from netcheck.trace.question import question
 from netcheck.trace.weights import trained_matrices
 
@@ -91,7 +91,7 @@ def diagnose(graph: Nodes) -> Diagnosis:
         estimate = network.estimate()
     layers = tuple(node for node in network.layers if node is not network.head)
     beyond = tuple(unavoidable(graph, is_beyond))
-    budget = WARN + (RESIDUAL_SLACK if plain_depth(graph) < depth(graph) / 2 else 0.0)
+    budget = WARN + (RESIDUAL_SLACK if is_residual(graph) else 0.0)
     if abs(estimate.gain) <= budget:
         return Diagnosis(estimate.gain, budget, {}, None, layers, network, beyond)
     remedies = with_each_change(network)

@@ -89,6 +89,11 @@ def plain_depth(graph: Nodes) -> int:
     return fewest(graph, is_weight_layer)
 
 
+def is_residual(graph: Nodes) -> bool:
+    """Whether most of the depth has ways around it."""
+    return plain_depth(graph) < depth(graph) / 2
+
+
 def longest_run(graph: Nodes, test: Test, reset: Test) -> list[Node]:
     """The longest sequence of nodes that pass `test` on one way, with no node that passes `reset` between them."""
     best: Node | None = None

@@ -19,13 +19,11 @@ from typing import Any
 
 import torch
 
-import netcheck
 from netcheck.findings import Finding, Report
 from netcheck.rules.helpers import depth_budget
-from tests.calibration.features import GRADIENTS
-from tests.calibration.networks import FORMS, Config, build
-from tests.calibration.outcomes import SAMPLES, TRAINED, best
-from tests.calibration.tasks import TASKS
+from tests.calibration.features import GRADIENTS, checked
+from tests.calibration.networks import Config
+from tests.calibration.outcomes import TRAINED, best, entries
 
 CLEARLY = 0.2  # progress: accuracy above chance, or explained variance
 
@@ -34,13 +32,6 @@ SKIPS = {"mlp": "add", "cnn": "add", "rescnn": "after", "transformer": "add"}
 # What a finding advises first where nothing that was tried works: the first of these that the network's form allows.
 FIRST = {"NC301": ("no norm",), "NC401": ("no skip",), "NC402": ("no skip",), "NC610": ("no skip", "no norm", "init")}
 ELSE = ("init", "no norm", "no skip")
-
-
-def checked(config: Config) -> Report:
-    """The network as a user would check it, on one batch of its own task."""
-    model = build(config).train()
-    inputs, _ = TASKS[config["task"]].batch(FORMS[config["family"]], SAMPLES, torch.Generator().manual_seed(config["seed"]))
-    return netcheck.check(model, inputs, device="cpu")
 
 
 def about_gradients(report: Report) -> list[Finding]:
@@ -74,11 +65,6 @@ def advised(config: Config, changes: str) -> Config:
             case "no skip" if made["family"] in SKIPS:
                 made["skip"] = SKIPS[made["family"]]
     return made
-
-
-def entries(file: Path) -> list[dict[str, Any]]:
-    """The lines of a file, if it is there."""
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 def main(outcomes: Path, target: Path) -> None:

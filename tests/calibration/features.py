@@ -15,19 +15,24 @@ from typing import Any
 import torch
 
 import netcheck
-from netcheck.findings import Severity
-from tests.calibration.networks import FORMS, build
-from tests.calibration.outcomes import SAMPLES, TRAINED
+from netcheck.findings import Report, Severity
+from tests.calibration.networks import FORMS, Config, build
+from tests.calibration.outcomes import SAMPLES, TRAINED, entries
 from tests.calibration.tasks import TASKS
 
 GRADIENTS = ("NC1", "NC3", "NC4", "NC5", "NC6")  # the rules that speak of gradients
 
 
-def features(config: dict[str, Any]) -> dict[str, Any]:
-    """The measurements of one network, and the codes of the warnings and errors about its gradients."""
+def checked(config: Config, *, remedies: bool = True) -> Report:
+    """A network as a user would check it, on one batch of its own task."""
     model = build(config).train()
     inputs, _ = TASKS[config["task"]].batch(FORMS[config["family"]], SAMPLES, torch.Generator().manual_seed(config["seed"]))
-    report = netcheck.check(model, inputs, device="cpu", remedies=False)
+    return netcheck.check(model, inputs, device="cpu", remedies=remedies)
+
+
+def features(config: Config) -> dict[str, Any]:
+    """The measurements of one network, and the codes of the warnings and errors about its gradients."""
+    report = checked(config, remedies=False)
     found: dict[str, Any] = {"warned": [one.code for one in report.at_least(Severity.WARNING) if one.code.startswith(GRADIENTS)]}
     if (measured := report.gradients) is not None and report.graph is not None:
         found |= {
@@ -49,10 +54,9 @@ def features(config: dict[str, Any]) -> dict[str, Any]:
 
 def main(outcomes: Path, target: Path) -> None:
     """Check every network of a file of outcomes."""
-    known = {json.loads(line)["name"] for line in target.read_text().splitlines()} if target.exists() else set()
+    known = {entry["name"] for entry in entries(target)}
     with target.open("a") as file:
-        for line in outcomes.read_text().splitlines():
-            entry = json.loads(line)
+        for entry in entries(outcomes):
             if entry["name"] in known:
                 continue
             trained = {name: entry[name]["progress"] >= TRAINED for name in ("sgd", "adam")}

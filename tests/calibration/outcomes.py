@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from tests.calibration.networks import FAMILIES, FORMS, Config, build, draw
 from tests.calibration.tasks import TASKS
@@ -77,22 +76,22 @@ def best(config: Config, optimizer: str) -> dict[str, Any]:
     return found
 
 
+def entries(file: Path) -> list[dict[str, Any]]:
+    """The lines of a file, if it is there."""
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
 def numbered(first: int, last: int) -> Iterator[tuple[str, Config]]:
     """The networks with these numbers, of each family in turn, and a name for each."""
     for number, family in product(range(first, last), FAMILIES):
         yield f"{family} {number}", draw(family, random.Random(f"{family} {number}"))
 
 
-def size(model: nn.Module) -> int:
-    """How many parameters a model has."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 def main(file: str, first: str, last: str) -> None:
     """Train a part, and append a line for each network to the file."""
     torch.set_num_threads(1)
     path = Path(file)
-    done = {json.loads(line)["name"] for line in path.read_text().splitlines()} if path.exists() else set()
+    done = {entry["name"] for entry in entries(path)}
     with path.open("a") as kept:
         for name, config in numbered(int(first), int(last)):
             if name not in done:

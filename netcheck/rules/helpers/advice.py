@@ -14,11 +14,6 @@ _BETWEEN = 3  # weight layers between normalizations: the two of a gate stand be
 BLOCKS = "normalize what each block gets: `x = x + block(norm(x))`"
 
 
-def is_residual(graph: ModelGraph) -> bool:
-    """Whether most of the depth has ways around it."""
-    return graph.plain_depth < graph.depth / 2
-
-
 def is_normalized(graph: ModelGraph) -> bool:
     """Whether normalizations stand all along."""
     return len(row_without_norm(graph, 1).nodes) <= _BETWEEN
@@ -26,4 +21,6 @@ def is_normalized(graph: ModelGraph) -> bool:
 
 def for_blocks(graph: ModelGraph, instead: str) -> str:
     """What residual blocks without norms need first; for other nets the advice that is given."""
+    from netcheck.trace.paths import is_residual
+
     return BLOCKS if is_residual(graph) and not is_normalized(graph) else instead
