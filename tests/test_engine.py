@@ -402,3 +402,19 @@ def test_an_interrupt_of_the_probe_ends_the_check(monkeypatch: pytest.MonkeyPatc
 def test_an_option_without_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         engine.check(Net(), **options)
+
+
+def test_a_train_of_the_models_own_is_called_and_undone() -> None:
+    class Net(nn.Sequential):
+        merged = True
+
+        def train(self, mode: bool = True) -> Net:
+            self.merged = not mode
+            return super().train(mode)
+
+    model = Net(nn.Linear(4, 4)).eval()
+    model.merged = True
+    with engine.in_training(model):
+        assert not model.merged
+    assert model.merged
+    assert not model.training

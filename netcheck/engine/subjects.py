@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -306,18 +306,30 @@ def farthest(module: nn.Module, error: InputError) -> NetcheckError:
 
 @contextmanager
 def in_training(module: nn.Module) -> Iterator[None]:
-    """Judge a model that stands in eval mode as it will be trained.
+    """Judge a model that stands in eval mode as it will be trained, and what has a `train()` of its own as after a call of that:
+    detectors keep the statistics of their body so.
 
-    One in training mode may have parts that are frozen on purpose, and is left as it is.
+    Parts of a model in training mode that were frozen by `eval()` are left as they are.
     """
+    from netcheck.trace.attempts import overrides_train
+
     flags = {part: part.training for part in module.modules()}
-    if not module.training:
+    own = {part: dict(vars(part)) for part in flags if overrides_train(part)}
+    if module.training:
+        with suppress(Exception):  # the user's own code, which may expect more than is there
+            for part in own:
+                if part.training:
+                    part.train()
+    else:
         module.train()
     try:
         yield
     finally:
         for part, training in flags.items():
             part.training = training
+        for part, attributes in own.items():
+            vars(part).clear()
+            vars(part).update(attributes)
 
 
 def traced(module: nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) -> ModelGraph:

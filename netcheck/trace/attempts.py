@@ -186,6 +186,11 @@ def materialized(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
     return twin
 
 
+def overrides_train(module: nn.Module) -> bool:
+    """Whether a class of the user's decides itself what `train()` and `eval()` do."""
+    return type(module).train not in (nn.Module.train, torch.jit.ScriptModule.train)
+
+
 @contextmanager
 def set_mode(model: nn.Module, training: bool | None) -> Iterator[None]:
     """Call `model.train(training)`; `substituted` around this undoes it, but for compiled modules' own flags."""

@@ -122,9 +122,11 @@ model = Net()
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for each way in which dropout stays on."""
+        from netcheck.trace.attempts import overrides_train
+
         modules = list(graph.model.modules())
         registered = frozenset(map(id, modules))
-        overridden = overrides_train(modules)
+        overridden = any(map(overrides_train, modules))
         if not any(is_switched_off(node) or may_stay_on(node, registered, overridden=overridden) for node in graph):
             return  # the common case: forward need not be recorded again
         try:
@@ -165,13 +167,6 @@ def may_stay_on(node: Node, registered: Container[int], *, overridden: bool) -> 
         return True
     code = node.call.code if node.call else None
     return overridden or (code is not None and "train" in code.co_names)  # forward calls .train()
-
-
-def overrides_train(modules: Iterable[Any]) -> bool:
-    """Whether a class of the user's decides itself what `train()` and `eval()` do."""
-    from torch import nn
-
-    return any(sort.train is not nn.Module.train for sort in {type(module) for module in modules})
 
 
 def way_of(node: Node, registered: Container[int]) -> str:

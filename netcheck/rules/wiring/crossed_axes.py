@@ -76,7 +76,7 @@ class CrossedAxes(StaticRule):
         """One finding for all such views."""
         from netcheck.trace.questions.primes import at_primes
 
-        suspects = [node for node in graph if is_view(node) and moved(*shapes(node)) is not None]
+        suspects = [node for node in graph if is_view(node) and is_suspect(*shapes(node))]
         twin = at_primes(graph) if suspects else None
         found = []
         for node in suspects:
@@ -125,6 +125,12 @@ def is_reshaped(node: Node) -> bool:
 def shapes(node: Node) -> tuple[Shape, Shape]:
     """The shapes before and after a view."""
     return node.inputs[0].shape or (), node.shape or ()
+
+
+def is_suspect(before: Shape, after: Shape) -> bool:
+    """Whether a view may take one axis for another: one stands elsewhere, or is kept and has the size of another."""
+    kept = {size for size in after[1:] if size > 1 and before[1:].count(size) > 1}
+    return bool(kept) or moved(before, after) is not None
 
 
 def moved(before: Shape, after: Shape, *, certain: bool = False) -> tuple[int, int] | None:

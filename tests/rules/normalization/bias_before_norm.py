@@ -71,6 +71,26 @@ model = nn.Sequential(Dense(8, 16), nn.BatchNorm1d(16), nn.ReLU(), Dense(16, 4))
 
 GOOD = (
     Example(
+        "the model's own train() keeps the norm's statistics",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Linear(8, 4)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.norm.eval()
+        return self
+
+    def forward(self, x):
+        return self.head(F.relu(self.norm(self.conv(x))).mean((2, 3)))
+
+model = Net()
+""",
+        "4x3x8x8",
+    ),
+    Example(
         "layer normalization keeps the differences between features",
         """
 model = nn.Sequential(nn.Linear(8, 16), nn.LayerNorm(16), nn.GELU(), nn.Linear(16, 4))

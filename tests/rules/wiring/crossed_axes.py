@@ -63,6 +63,7 @@ BAD = (
     Example("layers and samples", STATES.format(expression="h.view(tokens.size(0), -1)"), "tokens=long:3x5"),
     Example("classes behind the map, by a view", MAPS.format(expression="h.reshape(-1, 10)"), "2x3x9x8"),
     Example("one detection of a cell, by a view", MAPS.format(expression="h.view(len(x), 7, 6, 2, 5)"), "2x3x9x8"),
+    Example("rows of a map with as many channels", MAPS.format(expression="h.view(len(x), h.shape[2], -1)"), "2x3x12x12"),
     Example("batch and steps", net("h.reshape(t, n, 8)[-1]"), "tokens=long:3x16"),
 )
 GOOD = (
@@ -71,6 +72,7 @@ GOOD = (
     Example("layers and directions", STATES.format(expression="h.view(2, 1, -1, 6)[-1, 0].repeat(1, 2)"), "tokens=long:3x5"),
     Example("classes moved, then viewed", MAPS.format(expression="h.permute(0, 2, 3, 1).reshape(-1, 10)"), "2x3x9x8"),
     Example("positions of a map", MAPS.format(expression="h.view(len(x), 2, 5, -1)"), "2x3x9x8"),
+    Example("channels of a map with as many rows", MAPS.format(expression="h.view(len(x), h.shape[1], -1)"), "2x3x12x12"),
     Example("capsules of a map", MAPS.format(expression="h.view(len(x), -1, 5)"), "2x3x9x8"),
     Example("relative positions, shifted", SHIFT, "tokens=long:3x5"),
     Example("one step", net("heads.reshape(n, t, 8)"), "tokens=long:3x1"),
