@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from netcheck.trace.kinds import Kind
 from netcheck.trace.questions.channels import kernel_size, mixes_all_channels, widths
-from netcheck.trace.questions.neighbours import UNCHANGED, before, ends
+from netcheck.trace.questions.neighbours import UNCHANGED, before, ends, results
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -117,6 +117,7 @@ def is_by_design(first: Node, second: Node) -> bool:
         or are_separable(first, second)
         or upsamples(first)
         or enters_inverted_block(second)
+        or projects_features(first, second)
         or is_attention(before(first, _LINEAR))
         or weighs_by_softmax(first)
         or any(is_attention(node) for node in ends(second, _LINEAR))
@@ -150,6 +151,16 @@ def enters_inverted_block(layer: Node) -> bool:
     if layer.kind is not Kind.CONV or channels is None or channels[1] <= channels[0] or max(kernel_size(layer) or (3,)) > 1:
         return False
     return any(groups(node) > 1 for node in ends(layer, _LINEAR | {Kind.ACTIVATION}))
+
+
+def projects_features(first: Node, second: Node) -> bool:
+    """Whether the features of normalized positions are projected, averaged and read by the head, as in MobileViTv2."""
+    source = before(first, UNCHANGED)
+    if source is None or source.kind is not Kind.NORM or source.detail == "batch" or max(kernel_size(first) or (1,)) > 1:
+        return False
+    pooling = before(second, _LINEAR - {Kind.POOL, Kind.REDUCE})
+    averaged = pooling is not None and pooling.kind in (Kind.POOL, Kind.REDUCE)
+    return averaged and any(last is second for _, last in results(second.graph, UNCHANGED))
 
 
 def upsamples(layer: Node) -> bool:

@@ -73,6 +73,22 @@ model = Net()
 
 GOOD = (
     Example(
+        "normalized positions, projected and averaged for the head",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.norm, self.project = nn.Conv2d(3, 16, 3), nn.GroupNorm(1, 16), nn.Conv2d(16, 32, 1)
+        self.head = nn.Linear(32, 100)
+
+    def forward(self, x):
+        return self.head(self.project(self.norm(F.gelu(self.stem(x)))).mean((2, 3)))
+
+model = Net()
+""",
+        "4x3x8x8",
+    ),
+    Example(
         "a depthwise separable convolution",
         """
 model = nn.Sequential(
