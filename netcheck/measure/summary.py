@@ -38,7 +38,7 @@ def summarized(graph: ModelGraph, stage: Stage, passes: Sequence[Pass], broken: 
     parameters = parameter_profiles(passes)
     norms = layer_norms(profile)
     matrices = matrix_names(graph)
-    shut = matrices & held_back(graph)
+    driven = matrices - held_back(graph)
     gains = [one.gain for one in passes]
     spectra = [spectrum(one) for one in passes]
     plan = stage.plan
@@ -47,10 +47,8 @@ def summarized(graph: ModelGraph, stage: Stage, passes: Sequence[Pass], broken: 
         gain_spread=spread(gains),
         profile=profile,
         parameters=parameters,
-        homogeneity=homogeneity(
-            [p.relative for p in parameters if p.name in matrices - shut], torch.finfo(coarsest(stage.precisions)).eps
-        )
-        if 2 * len(shut) <= len(matrices)
+        homogeneity=homogeneity([p.relative for p in parameters if p.name in driven], torch.finfo(coarsest(stage.precisions)).eps)
+        if 2 * len(driven) >= len(matrices)
         else None,
         effective_rank=middle_of(effective_rank(values, one) for values, one in zip(spectra, passes, strict=True)),
         between_sample_variance=middle_of(share_of_variance(values, one) for values, one in zip(spectra, passes, strict=True)),

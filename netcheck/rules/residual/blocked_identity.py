@@ -114,8 +114,7 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(8, 8, 1), Block(8, 16, 2), nn.Fl
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all blocked skips of a model."""
-        blocks = blocks_of(graph)
-        found = {each.node: nodes for each in graph.residuals if each in blocks and (nodes := obstacles(each))}
+        found = {each.node: nodes for each in blocks_of(graph) if (nodes := obstacles(each))}
         if not found:
             return
         nodes = list(dict.fromkeys(node for each in found.values() for node in each))
