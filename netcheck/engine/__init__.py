@@ -264,6 +264,7 @@ def examine(
 
 def examined(report: Report, source: Source, settings: Settings, harmless: tuple[type[NetcheckError], ...]) -> Report:
     """`report`, filled in."""
+    from netcheck.load.arrays import tensors_for_arrays
     from netcheck.load.guard import NotAModel
     from netcheck.load.untouched import untouched
     from netcheck.load.ways import entered
@@ -275,7 +276,8 @@ def examined(report: Report, source: Source, settings: Settings, harmless: tuple
             built = source.build()
         report.model = type(built.model).__name__
         report.construction = built.construction
-        with untouched(), in_training(built.model), entered(built.model) as ways:
+        arrays = tensors_for_arrays(allowed=not source.given)
+        with untouched(), arrays, in_training(built.model), entered(built.model) as ways:
             built = alike(built)
             example, graph = prepared(report, source, built, settings, ways)
             findings += contained(report, "telling what forward read", lambda: list(readings(graph)), [])
@@ -315,6 +317,7 @@ def prepared(
         InputError: there are no inputs.
         TraceError: forward does not run.
     """
+    from netcheck.load.arrays import tensors_for_arrays
     from netcheck.load.omit import past_refusals
     from netcheck.load.ways import inputs_by, later
 
@@ -329,8 +332,9 @@ def prepared(
     progress.phase("trace")
     with stage(TraceError, f"tracing {report.model}"), doubting(example), saying_what_fits(source, built.model):
         graph = report.graph = past_refusals(partial(traced, built.model, example.args, example.kwargs))
-    report.measure_batches = later(built.model, partial(split_up, report, graph, example, settings))
-    report.measure_cost = later(built.model, partial(costed, report, graph, example, settings))
+    arrays = tensors_for_arrays(allowed=not source.given)
+    report.measure_batches = arrays(later(built.model, partial(split_up, report, graph, example, settings)))
+    report.measure_cost = arrays(later(built.model, partial(costed, report, graph, example, settings)))
     graph.origin, graph.is_part = built.origin, source.is_part
     report.summary = contained(report, "telling the layers", graph.summary, Summary(len(getattr(graph, "nodes", ())), 0, 0, 0, 0))
     report.network = contained(report, "writing the graph down", graph.network, None)

@@ -284,7 +284,7 @@ class Recorder(TorchFunctionMode):
 
     def from_numpy(self, array: Any, run: Callable[..., torch.Tensor]) -> torch.Tensor:
         """`torch.from_numpy(array)`: a constant of the graph, as are the numbers in `torch.tensor([1.0])`."""
-        if self._touched is not None:
+        if self._touched is not None or isinstance(array, torch.Tensor):  # one in the place of an array is handed through
             return run(array)
         with self._scribe.pausing():
             tensor = run(array)  # a fake one, where forward runs on fake tensors

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+import netcheck
 from netcheck.errors import InputError
 from netcheck.load.inputs import as_specs, given, infer_inputs, parse_specs
 
@@ -187,3 +189,29 @@ def test_inputs_are_written_as_they_are_given(specs: list[str]) -> None:
 
 def test_a_list_of_tensors_cannot_be_written() -> None:
     assert as_specs(given(([torch.ones(2)],))) == []
+
+
+class TakesAnArray(nn.Module):
+    """A policy as one writes it for an environment that gives NumPy arrays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.head = nn.Linear(4, 16), nn.Linear(16, 2)
+
+    def forward(self, state: Any) -> torch.Tensor:
+        return self.head(torch.relu(self.inner(torch.from_numpy(state).float())))
+
+
+def test_a_tensor_stands_for_an_array_that_nobody_gave() -> None:
+    before = torch.from_numpy
+    report = netcheck.check(TakesAnArray(), devices=2)
+    assert report.ok
+    assert report.gradients is not None
+    assert report.batches is not None
+    assert report.batches.equal
+    assert torch.from_numpy is before
+
+
+def test_a_tensor_that_was_given_is_no_array() -> None:
+    report = netcheck.check(TakesAnArray(), torch.randn(2, 4))
+    assert [finding.code for finding in report.findings] == ["NC003"]

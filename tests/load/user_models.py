@@ -756,6 +756,27 @@ class NestedWrapper(nn.Module):
         return self.inner(*args, **kwargs)
 
 
+@model((2, 8), (2, 6))
+class GatheredByNames(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(8, 4), nn.Linear(6, 4)
+
+    def forward(self, *inputs):
+        x, y = inputs
+        return torch.relu(self.a(x)) + self.b(y)
+
+
+@model((2, 8), (2, 6))
+class GatheredByNumbers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(8, 4), nn.Linear(6, 4)
+
+    def forward(self, *inputs):
+        return torch.relu(self.a(inputs[0])) + self.b(inputs[1])
+
+
 @model((2, 2))
 class CoordinateNet(nn.Module):
     """A physics-informed net: takes the gradient of its output."""

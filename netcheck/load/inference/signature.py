@@ -5,9 +5,11 @@ Names of arguments are conventions of the field (`input_ids`, `mask`, `t`); no m
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import re
+import textwrap
 import types
 import typing
 from collections.abc import Iterator
@@ -65,8 +67,28 @@ def propose(model: nn.Module, float_dtype: torch.dtype) -> Proposal:
     if not parameters:
         if not parameters_of(model):
             return Proposal(())
-        arguments = [Argument("input", keyword=False, value=by_layers("input", model, float_dtype))]
+        gathered = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in names_gathered(model) or ["input"]]
+        arguments = [argument(p, p.annotation, model, float_dtype, first=len(gathered) == 1) for p in gathered]
     return with_layer_sizes(Proposal(tuple(arguments)), model)
+
+
+def names_gathered(model: nn.Module) -> list[str]:
+    """What forward calls the parts of its `*inputs`: by `x, y = inputs`, or as many as it reads by `inputs[0]`."""
+    gathering = next((p.name for p in parameters_of(model) if p.kind is p.VAR_POSITIONAL), "")
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(model.forward)))
+    except (OSError, TypeError, SyntaxError):
+        return []
+    read = -1
+    for node in ast.walk(tree):
+        value = node.value if isinstance(node, ast.Assign | ast.Subscript) else None
+        if not isinstance(value, ast.Name) or value.id != gathering:
+            continue
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
+            return [each.id if isinstance(each, ast.Name) else f"input_{at}" for at, each in enumerate(node.targets[0].elts)]
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
+            read = max(read, node.slice.value)
+    return [f"input_{number}" for number in range(read + 1)]
 
 
 def type_hints(model: nn.Module) -> dict[str, Any]:
