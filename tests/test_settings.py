@@ -9,7 +9,7 @@ import pytest
 
 from netcheck.errors import UsageError
 from netcheck.findings import Severity
-from netcheck.settings import Settings, parse_bytes
+from netcheck.settings import Settings, memory_of_device
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ def test_selectors_are_split_at_commas() -> None:
     [("24GiB", 24 * 2**30), ("80 GB", 80 * 10**9), ("1.5k", 1500), ("512mib", 2**29), ("7", 7), ("7B", 7), (9, 9)],
 )
 def test_sizes_of_memory(text: str | int, size: int) -> None:
-    assert parse_bytes(text) == size
+    assert memory_of_device(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "GiB", "0", "-1GiB", "1e99", "1 PiB", "nan", "9" * 30])
 def test_what_is_no_size_of_memory_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a size of memory"):
-        parse_bytes(text)
+        memory_of_device(text)

@@ -73,7 +73,7 @@ from netcheck.errors import Defect, InputError, LoadError, NeedsArguments, Netch
 from netcheck.figures.unchecked import Reason
 from netcheck.findings import Finding, Report, Severity, Summary
 from netcheck.rules import base, suppressions, thresholds, verdicts
-from netcheck.settings import Settings, parse_bytes
+from netcheck.settings import Settings, memory_of_device
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -143,7 +143,8 @@ def check(
             optimizer itself, which stays as it is.
         batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs.
         devices: over how many devices a batch is to be split: what each would see, and whether that gives the same.
-        device_memory: of the device that will train, as bytes or "24GiB"; None means what the accelerator has.
+        device_memory: of the device that will train, as bytes, "24GiB" or its name ("A100-80GB"); None means what the
+            accelerator has. With it `report.cost.fit` says what would make a step fit.
         select: codes, beginnings of codes or names of the rules to run; None means all.
         ignore: rules to leave out; the longer selector wins over a shorter one.
         seed: what the random number generators start from where a class or function builds the model and where
@@ -168,7 +169,7 @@ def check(
         optimizer=optimizer,
         batch_size=batch_size,
         devices=devices,
-        device_memory=parse_bytes(device_memory),
+        device_memory=memory_of_device(device_memory),
         seed=seed,
         allow_writes=allow_writes,
     )

@@ -3,11 +3,14 @@
 Cost
   +-- LayerCost        one row of the table by layer
   +-- Memory           what one training step needs at its highest, with one optimizer
+  +-- Fit              whether a device holds that, and what would make it fit (`netcheck.figures.fit`)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from netcheck.figures.fit import Fit
 
 OPTIMIZERS = {"sgd": 1, "adam": 2}  # numbers that the optimizer keeps for each parameter; SGD with momentum
 
@@ -76,6 +79,7 @@ class Cost:
         layers: rows of the table by layer, in the order in which forward comes to them.
         uncounted: operations whose cost could not be found out, one entry each.
         scaled_from: the batches from whose costs these figures are carried on in a straight line; () where they are its own.
+        fit: whether a step fits the device, and what would make it; None where nobody names one and there is room.
     """
 
     batch_size: int | None
@@ -90,6 +94,7 @@ class Cost:
     layers: tuple[LayerCost, ...] = ()
     uncounted: tuple[str, ...] = ()
     scaled_from: tuple[int, ...] = ()
+    fit: Fit | None = None
 
     @property
     def flops(self) -> int:

@@ -1,28 +1,34 @@
 """Which batch fits a device: the cost at the batch that was asked for, and the largest batch that the memory holds.
 
 What is there at one moment grows by the same number of bytes with every sample, so two batches tell it for all; which
-moment is the highest may change with the batch.
+moment is the highest may change with the batch. Where somebody names the device, or a step comes close to what it has, the
+step is followed on fake tensors, backward too, and what would make it fit is looked for (`netcheck.measure.ways`); where that
+cannot be, the operations' own costs tell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from netcheck.errors import TraceError
-from netcheck.figures.cost import Cost
+from netcheck.figures.cost import Cost, Memory
 from netcheck.measure.accelerators import drivers_at_rest
 from netcheck.measure.axes import BatchAxes
 from netcheck.measure.cost import total
 from netcheck.measure.peak import loads
 from netcheck.measure.replay import Step, replay
 from netcheck.measure.size import Size
+from netcheck.measure.ways import Predictor, Setup, fit_of
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph
+
+CLOSE = 0.8  # of the device's memory: a step that takes more is looked at more closely
 
 
 def cost_on_device(
@@ -58,7 +64,49 @@ def cost_on_device(
     memory = accelerator_memory() if device_memory is None else device_memory
     if memory is None:
         return found
+    if device_memory is not None or found.peak_bytes > CLOSE * memory:
+        with suppress(Exception):  # of forward or backward on fake tensors
+            return followed(axes, found, memory)
     return replace(found, device_memory=memory, largest_batch=largest_batches(axes, here, found, memory))
+
+
+def followed(axes: BatchAxes, found: Cost, memory: int) -> Cost:
+    """The cost with the memory of a step that is followed, forward and backward, and with what would make it fit.
+
+    Raises:
+        Exception: forward or backward do not run on fake tensors.
+    """
+    fit, predictor = fit_of(axes, found.batch_size or 1, memory, found)
+    setups = {name: Setup(predictor.samples, name) for name in found.memory}
+    largest = None
+    if axes.batch:
+        with suppress(Exception):  # it runs at one size
+            largest = {name: most_samples_of(predictor, setup, memory) for name, setup in setups.items()}
+    needs = {name: memory_of(predictor, setup) for name, setup in setups.items()}
+    return replace(found, device_memory=memory, largest_batch=largest, memory=needs, fit=fit, scaled_from=())
+
+
+def memory_of(predictor: Predictor, setup: Setup) -> Memory:
+    """What a step takes, by what holds it."""
+    state = predictor.state(setup)
+    return Memory(
+        parameters=state.parameters,
+        gradients=state.gradients,
+        optimizer=state.fixed - state.parameters,
+        working=predictor.bytes_at(setup)[0],
+        update=predictor.bytes_at(setup)[-1] - state.gradients,
+    )
+
+
+def most_samples_of(predictor: Predictor, setup: Setup, memory: int) -> int:
+    """The most samples whose step is within the memory.
+
+    Raises:
+        TraceError: forward does other things at another batch.
+    """
+    one, two = (predictor.loads_at(replace(setup, samples=samples)) for samples in (setup.samples, 2 * setup.samples))
+    room = memory - predictor.state(setup).fixed
+    return most_samples(setup.samples, list(zip(one, two, strict=True)), room)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a training step costs, for a person: one line, and a table by layer.
+"""What a training step costs, for a person: one line, what would make it fit, and a table by layer.
 
 cost: 24.4 GFLOPs and 82.3 MiB of saved activations a step of 2 samples, 516.1 MiB at the peak with Adam
 """
@@ -6,6 +6,7 @@ cost: 24.4 GFLOPs and 82.3 MiB of saved activations a step of 2 samples, 516.1 M
 from __future__ import annotations
 
 from netcheck.figures.cost import Cost
+from netcheck.figures.fit import Fit, Way
 from netcheck.report.columns import in_columns
 from netcheck.report.terminal import printable, shorten
 
@@ -27,6 +28,33 @@ def line(cost: Cost) -> str:
     if cost.uncounted:
         parts.append(f"{len(cost.uncounted):,} operations not counted")
     return ", ".join(parts)
+
+
+def fit_lines(fit: Fit) -> list[str]:
+    """Whether a step fits the device, where its peak is, and what would make it fit."""
+    peak = fit.peak
+    parts = ("parameters", "gradients", "optimizer", "activations")
+    held = ", ".join(f"{part} {size(getattr(peak, part))}" for part in parts)
+    verdict = "fits" if fit.fits else "does not fit"
+    lines = [f"{size(peak.nbytes)} at the peak, {moment(fit)}: {verdict} into {size(fit.limit)} ({held})"]
+    if fit.ways:
+        lines += ["what would make it fit, the cheapest first:", *(f"  {way_text(way)}" for way in fit.ways)]
+    elif not fit.fits:
+        lines.append("no change that is known makes it fit: a smaller model does, or one of which less is trained")
+    return lines
+
+
+def moment(fit: Fit) -> str:
+    """When the peak is reached, and where."""
+    if fit.peak.phase == "update":
+        return "in the optimizer's step"
+    return f"in {fit.peak.phase}" + (f" at {printable(shorten(fit.peak.path))}" if fit.peak.path else "")
+
+
+def way_text(way: Way) -> str:
+    """One way to fit: the peak that it leaves, what to change, and what that costs."""
+    changes = "; ".join(f"{printable(change.what)} ({change.cost})" for change in way.changes)
+    return f"{size(way.peak.nbytes)}: {changes}"
 
 
 def table(cost: Cost) -> str:

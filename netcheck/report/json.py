@@ -115,6 +115,10 @@ A cost:
     layers         list of rows by module: path, operation, forward, backward, parameters, saved (bytes)
     uncounted      list of str, operations whose cost could not be told
     scaled_from    list of int, the batches from whose costs these are carried on in a straight line; mostly empty
+    fit            null where no device is named and there is room, else: samples, limit (int, bytes of the device), peak (of a
+                   step with Adam: nbytes, phase "forward", "backward" or "update", path of the module, and bytes of parameters,
+                   gradients, optimizer, activations), ways (the cheapest first: changes and the peak that they leave; a change
+                   has kind "optimizer", "autocast", "batch", "checkpoint" or "fsdp", what, cost, modules, number)
 
 Batches:
 

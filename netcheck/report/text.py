@@ -142,6 +142,7 @@ def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bo
     known = report.cost if verbose else report.known_cost
     if known and (verbose or known.device_memory):
         lines.append(f"  {cost.line(known)}")
+        lines += [f"  {line}" for line in cost.fit_lines(known.fit)] if known.fit else []
     lines += [f"  {label}: {printable(told)}" for label, told in omissions.lines(report)]
     if report.known_batches:
         lines += [f"  {printable(line)}" for line in batches.lines(report.known_batches, verbose=verbose)]

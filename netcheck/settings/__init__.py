@@ -19,6 +19,7 @@ from netcheck.settings import options
 from netcheck.settings.models import ModelEntry, Models
 from netcheck.settings.options import (
     Choice,
+    DeviceMemory,
     File,
     Form,
     Number,
@@ -228,8 +229,9 @@ class Settings:
     )
     device_memory: int | None = option(
         None,
-        Size(),
-        "Memory of the device, such as 24GiB: training must fit it. By default the accelerator's own.",
+        DeviceMemory(),
+        "Memory of the device, such as 24GiB or 'RTX 4090': training must fit it, or what would make it is told. By default the "
+        "accelerator's own.",
         metavar="SIZE",
     )
     baseline: Path | None = option(
@@ -365,14 +367,14 @@ class Settings:
         return asked or self.verbose or self.format in ("json", "json-lines", "html", "svg")
 
 
-def parse_bytes(size: str | int | None) -> int | None:
-    """A number of bytes from "24GiB", "80 GB", "512MiB" or a plain number; None stays None.
+def memory_of_device(size: str | int | None) -> int | None:
+    """A number of bytes from "24GiB", "80 GB" or a plain number, or from a device's name, such as "A100-80GB"; None stays None.
 
     Raises:
-        UsageError: it is none of these, or 0.
+        UsageError: it is neither.
     """
     try:
-        return None if size is None else options.parse_bytes(size)
+        return None if size is None else options.memory_of_device(size)
     except ValueError as error:
         raise UsageError(str(error)) from error
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from netcheck.errors import UsageError
+from netcheck.settings import devices
 
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?\s*", re.IGNORECASE | re.ASCII)
@@ -126,6 +127,14 @@ class Size(Kind):
     def read(self, value: object) -> int:
         """In bytes."""
         return parse_bytes(toml(value) if isinstance(value, bool | float) else value)
+
+
+class DeviceMemory(Kind):
+    """A number of bytes above 0, or the name of a device that has it: 24GiB, "RTX 4090"."""
+
+    def read(self, value: object) -> int:
+        """In bytes."""
+        return memory_of_device(toml(value) if isinstance(value, bool | float) else value)
 
 
 @dataclass(frozen=True)
@@ -335,6 +344,24 @@ def parse_bytes(size: object) -> int:
     if not 1 <= number < 2**63:
         raise ValueError(f"{size!r} is not a size of memory: write it as 24GiB, 512MiB or 80GB")
     return int(number)
+
+
+def memory_of_device(size: object) -> int:
+    """A number of bytes, from what `parse_bytes` reads or from the name of a device.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    known = devices.memory_of(size) if isinstance(size, str) else None
+    if known is not None:
+        return known
+    try:
+        return parse_bytes(size)
+    except ValueError:
+        close = did_you_mean(str(size), devices.MEBIBYTES)
+        names = "RTX 4090, A100-80GB or H200"
+        text = f"{size!r} is not a size of memory, nor a device that is known: write it as 24GiB, or name one, as {names}"
+        raise ValueError(text + close) from None
 
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:

@@ -38,8 +38,8 @@ def test_the_largest_batch_fits_and_one_more_does_not(optimizer: str) -> None:
     assert found.largest_batch is not None
     samples = found.largest_batch[optimizer]
     assert samples > 10
-    assert cost_on_device(graph, (x,), {}, samples=samples).memory[optimizer].peak <= limit
-    assert cost_on_device(graph, (x,), {}, samples=samples + 1).memory[optimizer].peak > limit
+    assert cost_on_device(graph, (x,), {}, samples=samples, device_memory=limit).memory[optimizer].peak <= limit
+    assert cost_on_device(graph, (x,), {}, samples=samples + 1, device_memory=limit).memory[optimizer].peak > limit
 
 
 def test_nothing_fits_where_the_optimizer_does_not() -> None:
@@ -97,8 +97,8 @@ def test_the_largest_batch_is_not_told_from_where_the_weights_count_most(optimiz
     largest = cost_on_device(graph, (x,), {}, device_memory=limit).largest_batch
     assert largest is not None
     samples = largest[optimizer]
-    assert cost_on_device(graph, (x,), {}, samples=samples).memory[optimizer].peak <= limit
-    assert cost_on_device(graph, (x,), {}, samples=samples + 1).memory[optimizer].peak > limit
+    assert cost_on_device(graph, (x,), {}, samples=samples, device_memory=limit).memory[optimizer].peak <= limit
+    assert cost_on_device(graph, (x,), {}, samples=samples + 1, device_memory=limit).memory[optimizer].peak > limit
 
 
 def test_a_report_holds_the_cost() -> None:

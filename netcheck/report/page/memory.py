@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from netcheck.report.cost import NAMES, flops, size
+from netcheck.report.cost import NAMES, flops, moment, size, way_text
 from netcheck.report.terminal import shorten
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ def figures(cost: Cost) -> Figures:
         facts.append(("device memory", size(cost.device_memory)))
         for name, samples in (cost.largest_batch or {}).items():
             facts.append((f"largest batch with {NAMES.get(name, name)}", f"{samples:,}"))
+    if cost.fit is not None:
+        facts.append(("peak of a step", f"{size(cost.fit.peak.nbytes)}, {moment(cost.fit)}"))
+        facts += [("would make it fit", way_text(way)) for way in cost.fit.ways]
     if cost.scaled_from:
         facts.append(("carried on from batches of", " and ".join(map(str, cost.scaled_from))))
     if cost.uncounted:
