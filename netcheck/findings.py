@@ -23,8 +23,10 @@ from typing import Any, ClassVar, Protocol
 
 from netcheck.figures.batches import Batches
 from netcheck.figures.cost import Cost
+from netcheck.figures.fixes import Fix
 from netcheck.figures.gradients import Gradients
 from netcheck.figures.network import Network
+from netcheck.figures.sameness import Sameness
 from netcheck.figures.step import TrainingStep
 from netcheck.figures.unchecked import Unchecked
 from netcheck.location import Location
@@ -89,6 +91,7 @@ class Finding:
     occurrences one finding stands for (twenty tanh layers built in a loop are one finding with a count of 20).
     `belongs_to` is the code of the finding that names the cause, where this one is a further pattern of the same stretch.
     `operations` are the names of the graph's operations that it is about; a module may have others beside them.
+    `fix` is the edit of the source that mends it, where one was asked for, tried and proven; `by_hand` says why there is none.
     """
 
     code: str
@@ -103,6 +106,8 @@ class Finding:
     count: int = 1
     belongs_to: str = ""
     operations: tuple[str, ...] = ()
+    fix: Fix | None = None
+    by_hand: str = ""
 
     @property
     def location(self) -> Location | None:
@@ -129,6 +134,8 @@ class Finding:
             "count": self.count,
             "belongs_to": self.belongs_to or None,
             "operations": list(self.operations),
+            "fix": None if self.fix is None else asdict(self.fix),
+            "by_hand": self.by_hand,
         }
 
 
@@ -301,6 +308,7 @@ class Report:
         gradients: what the probe measured; None without it.
         network: the graph in plain data, as it is drawn and compared; None if there is no graph.
         step: what one step with a given loss or optimizer showed; None without one.
+        sameness: how far it is from the model before an edit; None for what was not edited.
         presentation: gives what shows reports; set by the package itself, as that stands above what it shows.
     """
 
@@ -325,6 +333,7 @@ class Report:
     gradients: Gradients | None = None
     network: Network | None = None
     step: TrainingStep | None = None
+    sameness: Sameness | None = None
     # Cost and batches are worked out when somebody asks for them: what does so, until then.
     measure_cost: Callable[[], Cost | None] | None = field(default=None, repr=False, compare=False)
     known_cost: Cost | None = None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from netcheck.figures import batches, cost, gradients, network, risk
+from netcheck.figures.fixes import Fix
 from netcheck.figures.unchecked import Reason
 from netcheck.findings import Assumption, Construction, Evidence, GivenArgument, Layer, LeftOut, Severity, Summary, Verdict
 from netcheck.location import Location
@@ -49,6 +50,8 @@ def schema() -> dict[str, Any]:
             "count": {"type": "integer", "minimum": 1},
             "belongs_to": {"type": ["string", "null"]},
             "operations": TEXTS,
+            "fix": or_null(reference(Fix, defs)),
+            "by_hand": TEXT,
             "more": TEXT,
         }
     )

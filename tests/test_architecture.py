@@ -34,6 +34,7 @@ ORDER = [
     "report",
     "compare",
     "worker",
+    "fix",
     "server",
     "cli",
     "pytest_plugin",
@@ -63,6 +64,7 @@ WITHOUT_TORCH = {
     "engine",
     "api",
     "worker",
+    "fix",
     "server",
     "cli",
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netcheck.cli import watching
+from netcheck.cli import fixing, watching
 from netcheck.cli.completion import complete_file
 from netcheck.cli.options import CommandWithSettings
 from netcheck.cli.printing import complain, show
@@ -42,7 +42,7 @@ def check(targets: tuple[str, ...], config: str | None, isolated: bool, watch: b
     Exit codes: 0 nothing as bad as --fail-on, 1 findings, 2 netcheck could not do what was asked, or fewer models could be
     checked than --require asks for; 130 after Ctrl-C and 143 after SIGTERM, with what was done until then.
     """
-    from netcheck import baseline, engine
+    from netcheck import baseline, engine, fix
     from netcheck.launch import launched
     from netcheck.report import output
     from netcheck.report.terminal import wants_colour
@@ -53,6 +53,8 @@ def check(targets: tuple[str, ...], config: str | None, isolated: bool, watch: b
 
     gathered = gather.gather(options, targets=targets or (os.curdir,), config=config, isolated=isolated, environment=os.environ)
     settings = gathered.settings
+    if settings.fixes:
+        fix.require()
     require_settings(settings, gathered.origins)
     if show_settings:
         show(gather.shown(gathered))
@@ -80,6 +82,8 @@ def check(targets: tuple[str, ...], config: str | None, isolated: bool, watch: b
         return 0
     if settings.add_ignores:
         return add_ignores(reports, settings)
+    if settings.fixes and not ended:
+        return fixing.fix(reports, settings)
     if stream is not None:
         stream.close(reports)
     elif settings.output_file not in (None, STANDARD_OUTPUT):
@@ -142,7 +146,7 @@ def stream_for(settings: Settings) -> Stream | None:
     from netcheck.report.terminal import wants_colour
     from netcheck.settings import STREAMED
 
-    waits = settings.statistics or settings.baseline or settings.write_baseline or settings.add_ignores
+    waits = settings.statistics or settings.baseline or settings.write_baseline or settings.add_ignores or settings.fixes
     if waits or settings.format not in STREAMED or settings.output_file not in (None, STANDARD_OUTPUT):
         return None
     colour = wants_colour(sys.stdout, settings.colour, os.environ)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 GROUPS = {  # of the options of `check`, as --help shows them; the last has the rest
     "Targets": ("exclude", "inputs", "input_from", "weights"),
     "Rules": ("select", "extend_select", "ignore", "baseline", "write_baseline", "add_ignores"),
+    "Fixes": ("diff", "fix", "unsafe_fixes"),
     "Report": (
         "format",
         "output_file",

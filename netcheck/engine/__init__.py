@@ -50,6 +50,7 @@ from netcheck.engine.judging import (
     splits_batches,
 )
 from netcheck.engine.measuring import costed, measured, mended, split_up
+from netcheck.engine.proving import check_edited
 from netcheck.engine.second_size import at_another_size
 from netcheck.engine.subjects import (
     Asked,
@@ -59,9 +60,9 @@ from netcheck.engine.subjects import (
     built_from,
     example_inputs,
     from_seed,
-    how_to_give,
     in_training,
     instance,
+    loaded_by,
     plan,
     planned,
     saying_what_fits,
@@ -74,9 +75,12 @@ from netcheck.figures.unchecked import Reason
 from netcheck.findings import Finding, Report, Severity, Summary
 from netcheck.rules import base, suppressions, thresholds, verdicts
 from netcheck.settings import Settings, memory_of_device
+from netcheck.source.overlay import laid_over
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from torch import nn
 
     from netcheck.load.inputs import ExampleInputs
     from netcheck.source.targets import Target
@@ -202,35 +206,37 @@ def kind_of_optimizer(optimizer: Any) -> str:
 
 
 def check_target(target: Target, settings: Settings) -> Report:
-    """Load the model that `target` names and check it."""
+    """Load the model that `target` names and check it; after an edit, on the inputs of the model before it."""
+    if target.before is None:
+        return check_named(target, settings)
+    return check_edited(target, settings, check_named)
+
+
+def check_named(target: Target, settings: Settings, example: ExampleInputs | None = None) -> Report:
+    """Load the model that `target` names and check it, on these inputs if any are given."""
     from netcheck.load import target as loading
-    from netcheck.load.randomness import seeded
     from netcheck.load.ways import NoForward
 
     settings, entry = settings.of_model(target.file, target.symbol, target.module)
     # A class that netcheck came upon by itself may need arguments, or be no model: nobody asked for it.
     harmless = (NeedsArguments, loading.NotAModel, NoForward) if target.discovered and not entry else ()
+    beside: list[ModuleType] = []
 
     def build(*, as_project: bool = False) -> Built:
-        weights = None if settings.weights is None else str(settings.weights)
-        args, kwargs = (entry.args, dict(entry.kwargs)) if entry else ((), {})
-        try:
-            with seeded(settings.seed):
-                loaded = loading.load(target, args=args, kwargs=kwargs, weights=weights, as_project=as_project)
-        except NeedsArguments as error:
-            error.help = how_to_give(error, target, settings)
-            raise
+        loaded = loaded_by(target, settings, entry, as_project=as_project)
         beside.append(loaded.namespace)
-        return Built(loaded.model, loaded.defined, from_seed(None if weights else loaded.factory), loaded.construction)
+        return Built(loaded.model, loaded.defined, from_seed(loaded.factory), loaded.construction)
 
-    beside: list[ModuleType] = []
+    def inputs_for(module: nn.Module) -> ExampleInputs:
+        return specified_inputs(module, settings, beside) if example is None else example
+
     given = bool(settings.inputs or settings.input_from)
-    source = Source(build, lambda module: specified_inputs(module, settings, beside), given=given, is_part=target.part)
+    source = Source(build, inputs_for, given=given, is_part=target.part)
 
     def examined_as(source: Source) -> Report:
         return examine(Report(model=target.symbol, target=target.name), source, settings, harmless=harmless)
 
-    with thresholds.chosen(base.thresholds_in(settings)):
+    with laid_over(target.texts), thresholds.chosen(base.thresholds_in(settings)):
         report = examined_as(source)
         if entry is None and not given and stuck_with_defaults(report):
             other = examined_as(replace(source, build=partial(build, as_project=True)))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from netcheck.load.inputs import ExampleInputs
+    from netcheck.load.target import Loaded
     from netcheck.source.locate import Definition
     from netcheck.source.targets import Target
     from netcheck.trace.graph import ModelGraph
@@ -203,6 +204,26 @@ def instance(model: Any, seed: int = 0) -> nn.Module:
     if not isinstance(module, nn.Module):
         raise LoadError(f"{name}() built a {type(module).__name__}", help="return an nn.Module from it")
     return module
+
+
+def loaded_by(target: Target, settings: Settings, entry: models.ModelEntry | None, *, as_project: bool = False) -> Loaded:
+    """The live model that a target names, built from the seed as its entry in the settings says, if it has one.
+
+    Raises:
+        LoadError: it cannot be imported or built.
+    """
+    from netcheck.load import target as loading
+    from netcheck.load.randomness import seeded
+
+    weights = None if settings.weights is None else str(settings.weights)
+    args, kwargs = (entry.args, dict(entry.kwargs)) if entry else ((), {})
+    try:
+        with seeded(settings.seed):
+            loaded = loading.load(target, args=args, kwargs=kwargs, weights=weights, as_project=as_project)
+    except NeedsArguments as error:
+        error.help = how_to_give(error, target, settings)
+        raise
+    return loaded if weights is None else replace(loaded, factory=None)
 
 
 def how_to_give(error: NeedsArguments, target: Target, settings: Settings) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netcheck.findings import Report, Severity
-from netcheck.report import concise, text
+from netcheck.report import concise, suggestion, text
 from netcheck.report.isolation import isolated
 from netcheck.report.places import in_file, in_repository, place_of
 from netcheck.report.selection import Entry, documentation_of, worst_first
@@ -74,6 +74,8 @@ def annotation(entry: Entry, root: Path) -> str:
         f"{shorten(report.model)}: {found.message}",
         found.evidence.text,
         found.help and f"help: {found.help}",
+        (said := suggestion.note(found)) and f"fix: {said}",
+        suggestion.diff(found, root, context=0),
         f"more: {documentation_of(found.code)}",
     ]
     message = "\n".join(line for part in parts if part for line in text.printable_lines(part))

@@ -156,6 +156,18 @@ A finding:
     more           str, the command that prints the documentation of its rule
     operations     list of str, the operations of the graph that it is about, by `node` of the profile; empty where it is about
                    a module or an input as a whole
+    fix            a fix, with --diff and --fix and where one was tried and holds; else null
+    by_hand        str, why no fix holds or can be made: the end of a sentence; "" where there is none, and where nobody asked
+
+A fix:
+
+    title          str, what it does, as an order
+    safe           bool, whether outputs and gradients stay the same
+    edits          list of ranges that it changes, in order and apart: file (str), line, column, end_line, end_column (int, as in
+                   a location), content (str, what is to stand there); they are those of the file as it is but for fixes that
+                   had to come before it, at the same lines
+    note           str, what else it changes; "" for nothing
+    gain_before, gain_after   float or null, decades of the gradient's gain before all fixes of the model, and after
 
 A location:
 

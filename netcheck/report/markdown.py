@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from netcheck.findings import Finding, Report
-from netcheck.report import headline, selection, text
+from netcheck.report import headline, selection, suggestion, text
 from netcheck.report.excerpt import excerpt
 from netcheck.report.isolation import isolated
 from netcheck.report.terminal import Painter, printable, shorten
@@ -95,6 +95,10 @@ def finding(found: Finding, root: Path) -> str:
         more = [block("\n".join(line.strip() for line in rest), "text")] if rest and name == "also at" else []
         flowing = [first] if more else [first, *(line.strip() for line in rest)]
         parts += [f"**{name}**: " + "  \n".join(inline(line) for line in flowing), *more]
+    if said := suggestion.note(found):
+        parts.append(f"**fix**: {inline(printable(said))}")
+    if change := suggestion.diff(found, root):
+        parts.append(block(change.rstrip("\n"), "diff"))
     return "\n\n".join([*parts, f"**more**: {code(selection.documentation_of(found.code))}", "</details>"])
 
 

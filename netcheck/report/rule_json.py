@@ -2,6 +2,7 @@
 
 code, name, severity, summary    as in the catalogue; the severity is the highest that the rule gives
 documentation                    str, the whole page in Markdown
+fix                              title, safe (bool: outputs and gradients stay the same), note: what `--fix` may write; or null
 thresholds                       list of name, default (float), meaning: what a project may set
 bad, good                        lists of title, source (Python that defines `model`), inputs: what the rule must flag and not
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from netcheck.report.rules import page
@@ -29,6 +31,7 @@ def entry(rule: Rule) -> dict[str, Any]:
         "severity": rule.severity.value,
         "summary": rule.summary,
         "documentation": page(rule),
+        "fix": None if rule.fixable is None else asdict(rule.fixable),
         "thresholds": [{"name": one.name, "default": one.default, "meaning": one.meaning} for one in rule.THRESHOLDS],
         "bad": examples(rule.BAD),
         "good": examples(rule.GOOD),

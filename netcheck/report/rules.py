@@ -22,6 +22,7 @@ def page(rule: Rule) -> str:
         f"# {rule.name} ({rule.code})",
         f"Severity: at most {rule.severity.value}.",
         before,
+        *fix(rule),
         *thresholds(rule),
         *example("Example", rule.BAD),
         *example("Use instead", rule.GOOD),
@@ -47,6 +48,20 @@ def split_references(documentation: str) -> tuple[str, str]:
     """The documentation before its references, and the references, which belong at the end of the page."""
     before, heading, after = documentation.partition("## References")
     return before.strip(), (heading + after).strip()
+
+
+def fix(rule: Rule) -> list[str]:
+    """What `--fix` may write as a section, or nothing."""
+    if rule.fixable is None:
+        return []
+    how = (
+        "`netcheck --diff` shows it and `netcheck --fix` writes it, where it was tried and outputs and gradients stay the same"
+        if rule.fixable.safe
+        else "Unsafe: it changes what the model computes. `netcheck --diff --unsafe-fixes` shows it, where it was tried and holds"
+    )
+    title = f"{rule.fixable.title[:1].upper()}{rule.fixable.title[1:]}."
+    also = f" Beside: {rule.fixable.note}." if rule.fixable.note else ""
+    return ["## Fix", f"{title} {how}.{also}"]
 
 
 def thresholds(rule: Rule) -> list[str]:

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import netcheck
 from netcheck.findings import Finding, Location, Report, Severity, Verdict
-from netcheck.report import omissions
+from netcheck.report import omissions, suggestion
 from netcheck.report import rules as documentation
 from netcheck.report.excerpt import shown_place
 from netcheck.report.isolation import isolated
@@ -140,6 +140,7 @@ def result(entry: Entry, rule: int, root: Path) -> dict[str, Any]:
         ],
         "occurrenceCount": max(1, found.count),
         "partialFingerprints": {"netcheck/v1": fingerprint(report, found, root)},
+        "fixes": list(fixes(found, root)),
         "suppressions": [{"kind": "inSource"}] if any(found is hidden for hidden in report.suppressed) else [],
         "properties": {
             "model": printable_text(report.model),
@@ -169,6 +170,24 @@ def physical_location(place: Location | None, root: Path) -> dict[str, Any] | No
     if place.end_column is not None:
         region["endColumn"] = place.end_column
     return {"artifactLocation": artifact, "region": region}
+
+
+def fixes(found: Finding, root: Path) -> Iterator[dict[str, Any]]:
+    """What mends a finding, where that was tried: what code scanning offers to write."""
+    if found.fix is None or not found.fix.edits:
+        return
+    changes = []
+    for file, ranges in suggestion.replacements(found, root):
+        made = [(physical_location(place, root), content) for place, content in ranges]
+        replaced = [
+            {"deletedRegion": where["region"], "insertedContent": {"text": content}}
+            for where, content in made
+            if where is not None
+        ]
+        where = physical_location(Location(file, 1), root)
+        if where is not None:
+            changes.append({"artifactLocation": where["artifactLocation"], "replacements": replaced})
+    yield {"description": {"text": message_text(suggestion.summary(found.fix))}, "artifactChanges": changes}
 
 
 def fingerprint(report: Report, found: Finding, root: Path) -> str:

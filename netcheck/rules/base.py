@@ -68,6 +68,21 @@ class Example:
     batch_size: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Fixable:
+    """What `--fix` may write where a rule finds something; the edit itself is in `netcheck.fix.edits`.
+
+    Attributes:
+        title: what it does, as an order: "build the layer with `bias=False`".
+        safe: whether outputs and gradients stay the same, so that it is applied without `--unsafe-fixes`.
+        note: what else it changes, such as the names in checkpoints; "" for nothing.
+    """
+
+    title: str
+    safe: bool
+    note: str = ""
+
+
 class Rule:
     """One thing that netcheck looks for.
 
@@ -77,6 +92,8 @@ class Rule:
     `plain` says what is wrong to somebody who knows none of the terms, in one sentence about the model ("it") without a full
     stop; `{gradient}` in it stands for what becomes of the gradient. Reports begin with it.
 
+    `fixable` says what `--fix` may write, where there is an edit for what the rule finds.
+
     `explained_by` names the rules whose confirmed findings are the cause of what this one sees: beside one of those,
     its own finding would say the same thing twice, and is dropped.
     """
@@ -85,6 +102,7 @@ class Rule:
     name: ClassVar[str]
     severity: ClassVar[Severity]
     plain: ClassVar[str] = ""
+    fixable: ClassVar[Fixable | None] = None
     explained_by: ClassVar[tuple[str, ...]] = ()
     scale_only: ClassVar[bool] = False  # what it finds is wrong in scale alone, which Adam forgives in part
     depends_on_size: ClassVar[bool] = False  # whether what it says may change with the size of images, signals and sequences

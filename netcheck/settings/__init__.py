@@ -85,6 +85,9 @@ class Settings:
         baseline: the file of findings that are known and left out; None means none are.
         write_baseline: write that file instead of reporting.
         add_ignores: write comments that suppress the findings into the source instead of reporting them.
+        diff: try edits that mend what is found, and show those that hold as a diff; write nothing.
+        fix: the same, and write them into the files.
+        unsafe_fixes: try those too that change what the model computes.
         timeout: seconds that the check of one target may take.
         memory: bytes that the check of one target may take; None means its share of most that the machine has.
         jobs: how many targets are checked at a time.
@@ -255,6 +258,26 @@ class Settings:
         by_project=False,
         result=False,
     )
+    diff: bool = option(
+        False,
+        Switch(),
+        "Show as a diff what would mend the findings, where that was tried and holds. Needs the extra fix (LibCST).",
+        by_project=False,
+        result=False,
+    )
+    fix: bool = option(
+        False,
+        Switch(),
+        "Write it into the files: what leaves the model's outputs and gradients as they are.",
+        by_project=False,
+        result=False,
+    )
+    unsafe_fixes: bool = option(
+        False,
+        Switch(off="--no-unsafe-fixes"),
+        "With --diff or --fix, also what changes what the model computes, or do not. Default: --no-unsafe-fixes.",
+        result=False,
+    )
     timeout: float = option(
         300.0,
         Number(above=0, advice="give a number of seconds above 0"),
@@ -333,6 +356,10 @@ class Settings:
             raise UsageError(f"--statistics does not go with --format {self.format}: choose one of {', '.join(WITH_STATISTICS)}")
         if self.write_baseline and self.add_ignores:
             raise UsageError("--write-baseline and --add-ignores contradict each other: give one of them")
+        if self.fixes and (self.write_baseline or self.add_ignores):
+            raise UsageError("--diff and --fix do not go with --write-baseline and --add-ignores: give one of them")
+        if self.diff and self.fix:
+            raise UsageError("--diff and --fix contradict each other: give one of them")
         if self.verbose and self.quiet:
             raise UsageError("--verbose and --quiet contradict each other: give one of them")
         if self.output_file is not None and self.output_file.is_dir():
@@ -354,6 +381,11 @@ class Settings:
         """The settings for one model, and its entry in the configuration file if it has one."""
         found = next((one for one in self.models if one.names(file, symbol, module, self.root)), None)
         return (replace(self, **dict(found.options)), found) if found else (self, None)
+
+    @property
+    def fixes(self) -> bool:
+        """Whether edits that mend what is found are to be tried."""
+        return self.diff or self.fix
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ import warnings
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from netcheck.source import notebook
+from netcheck.source import notebook, overlay
 
 SIZE_LIMIT = 2 * 1024 * 1024  # bytes; an ast takes about a hundred times its source
 NOTEBOOK_LIMIT = 64 * 1024 * 1024  # with the pictures that are its output
@@ -76,11 +76,13 @@ class SourceFile:
 
 
 def read(path: str, limit: int = SIZE_LIMIT) -> bytes:
-    """The bytes of a regular file.
+    """The bytes of a regular file, or of the text that is laid over it.
 
     Raises:
         Unreadable: it does not exist, may not be read, is no regular file, or is larger than `limit`.
     """
+    if (text := overlay.content(path)) is not None:
+        return text
     try:
         with open(path, "rb", opener=open_without_blocking) as file:
             status = os.fstat(file.fileno())
@@ -107,10 +109,10 @@ def parse(path: str) -> SourceFile:
         Unreadable: there is no such file, or it is no Python: the reason, and the line of a syntax error.
     """
     try:
-        status = os.stat(path)
+        version = overlay.version(path)
     except (OSError, ValueError) as error:
         raise Unreadable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    found = parse_version(path, status.st_mtime_ns, status.st_size)
+    found = parse_version(path, *version)
     if isinstance(found, Unreadable):
         raise found.anew()
     return found
@@ -129,10 +131,9 @@ def parse_version(path: str, modified: int, size: int) -> SourceFile | Unreadabl
 def legible(path: str) -> SourceFile | None:
     """What can be read of a file that does not parse as a whole, such as one of Python 2: to look up how it calls what."""
     try:
-        status = os.stat(path)
+        return legible_version(path, *overlay.version(path))
     except (OSError, ValueError):
         return None
-    return legible_version(path, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=MOST_FILES)
@@ -179,10 +180,9 @@ def notebook_at(path: str) -> notebook.Notebook | None:
     if not path.endswith(NOTEBOOK):
         return None
     try:
-        status = os.stat(path)
+        found = notebook_version(path, *overlay.version(path))
     except (OSError, ValueError):
         return None
-    found = notebook_version(path, status.st_mtime_ns, status.st_size)
     return None if isinstance(found, Unreadable) else found
 
 

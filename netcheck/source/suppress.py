@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from netcheck.findings import Location
+from netcheck.source import overlay
 from netcheck.source.parse import SourceFile, Unreadable, limit_of, parse, read
 
 MARK = re.compile(r"#\s*netcheck:\s*ignore\b(?:\[(?P<selectors>[^\]\n]*)\])?", re.IGNORECASE)
@@ -62,8 +63,7 @@ class Comment:
 def comments(file: str) -> tuple[Comment, ...]:
     """The comments of a file that suppress findings; none if it cannot be read or is no Python."""
     try:
-        status = os.stat(file)
-        return comments_of(file, status.st_mtime_ns, status.st_size)
+        return comments_of(file, *overlay.version(file))
     except (OSError, ValueError):
         return ()
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from netcheck.source.discover import Candidate, Skipped, discover
 from netcheck.source.imports import file_in
+from netcheck.source.overlay import Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Target:
         discovered: whether netcheck found it, rather than the user naming it.
         variable: whether it is one that netcheck found to hold a model.
         part: whether it is looked at because what builds it could not be checked: what it returns is no model's output.
+        texts: what stands in the place of files while it is checked: the source after an edit.
+        before: the same of the model before the edit, which it is to be compared with; None for no comparison.
     """
 
     file: str
@@ -39,6 +42,8 @@ class Target:
     discovered: bool = False
     variable: bool = False
     part: bool = False
+    texts: Texts = field(default=(), repr=False)
+    before: Texts | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:

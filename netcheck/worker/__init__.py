@@ -202,7 +202,10 @@ def untried(failed: Sequence[Target], sound: Sequence[Target], parts: Mapping[Ta
 
 
 def checked(
-    targets: Sequence[Target], settings: Settings, progress: Callable[[Event], None] | None, finished: Finished
+    targets: Sequence[Target],
+    settings: Settings,
+    progress: Callable[[Event], None] | None = None,
+    finished: Finished | None = None,
 ) -> list[Report]:
     """A report for each target: from the cache where there is one, else from a child process.
 
@@ -210,6 +213,7 @@ def checked(
         Interrupted: the run is to end now.
     """
     cache = None if launched() else opened(settings)
+    finished = finished or Finished()
     reports: list[Report | None] = [None] * len(targets)
     try:
         keys = [cache.key(target, settings) if cache else "" for target in targets]

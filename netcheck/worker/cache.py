@@ -157,7 +157,7 @@ def is_lasting_failure(found: Finding) -> bool:
 
 def asked(target: Target, settings: Settings) -> Iterable[bytes]:
     """What was asked for: the target as it was named, and the settings that findings depend on."""
-    yield repr((os.getcwd(), target)).encode("utf-8", "surrogateescape")
+    yield repr((os.getcwd(), target, target.texts, target.before)).encode("utf-8", "surrogateescape")
     yield repr((settings.root, settings.tells_cost)).encode("utf-8", "surrogateescape")
     for name, one in OPTIONS.items():
         if one.result:

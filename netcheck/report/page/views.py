@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from netcheck.figures.gradients import NodeProfile
 from netcheck.findings import Evidence, Finding, Location, Report, Severity, Verdict, by_importance
-from netcheck.report import headline, omissions, text
+from netcheck.report import headline, omissions, suggestion, text
 from netcheck.report.drawing import figures as drawing
 from netcheck.report.page import charts, markup, memory, outline, terms
 from netcheck.report.page import split as splitting
@@ -65,6 +65,8 @@ class FindingView:
     place: Place | None
     others: tuple[tuple[str, str], ...]  # place, code
     left_out: int
+    fix: str  # what its fix does, or why there is none
+    diff: tuple[tuple[str, str], ...]  # lines of it, each with "+", "-" or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +244,16 @@ def finding_view(found: Finding, anchor: str, root: Path) -> FindingView:
         place=place_view(found.location, root) if found.location else None,
         others=tuple(other(place, root) for place in others),
         left_out=len(found.locations) - 1 - len(others) if found.locations else 0,
+        fix=shorten(suggestion.note(found), LONGEST),
+        diff=tuple(diff_lines(suggestion.diff(found, root))),
     )
+
+
+def diff_lines(diff: str) -> Iterator[tuple[str, str]]:
+    """The lines of a diff behind the names of its files, and whether each comes or goes."""
+    for line in diff.splitlines():
+        if not line.startswith(("---", "+++")):
+            yield line, line[:1] if line[:1] in ("+", "-") else ""
 
 
 def place_view(place: Location, root: Path) -> Place:

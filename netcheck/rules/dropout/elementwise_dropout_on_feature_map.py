@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.trace.kinds import Kind
 from netcheck.trace.questions.neighbours import next_weight_layers, weight_layers_after
 
@@ -45,6 +45,7 @@ class ElementwiseDropoutOnFeatureMap(StaticRule):
     name = "elementwise-dropout-on-feature-map"
     severity = Severity.WARNING
     plain = "Dropout of single values does little on a feature map, since neighbours give the dropped values back"
+    fixable = Fixable("drop whole channels, with a rate of 0.1 at most", safe=False)
     BAD = (
         Example(
             "nn.Dropout between convolutions",

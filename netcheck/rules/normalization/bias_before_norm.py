@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ class BiasBeforeNorm(StaticRule):
     name = "bias-before-norm"
     severity = Severity.INFO
     plain = "A bias does nothing, since the normalization behind it subtracts it again"
+    fixable = Fixable(
+        "build the layer with `bias=False`",
+        safe=True,
+        note="a checkpoint's bias goes: subtract it from the `running_mean` of the norm",
+    )
     BAD = (
         Example(
             "convolutions with the default bias",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.trace.kinds import MODULES, Kind
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ class UnregisteredModule(StaticRule):
     name = "unregistered-module"
     severity = Severity.ERROR
     plain = "Some of its layers are hidden from PyTorch: they are not trained, moved or saved"
+    fixable = Fixable(
+        "hold the modules in an `nn.ModuleList` or `nn.ModuleDict`, or the object in an nn.Module",
+        safe=True,
+        note="a checkpoint gets their names",
+    )
     BAD = (
         Example(
             "layers in a list",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import Member, ModelGraph, Node
@@ -44,6 +44,7 @@ class UnregisteredTensor(StaticRule):
     name = "unregistered-tensor"
     severity = Severity.ERROR
     plain = "It uses a tensor that PyTorch does not know to be its own, which is not moved, saved or trained with it"
+    fixable = Fixable("register the tensor: `register_buffer(..., persistent=False)`, or an `nn.Parameter`", safe=True)
     BAD = (
         Example(
             "a constant as a plain attribute",

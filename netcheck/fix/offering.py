@@ -1,0 +1,131 @@
+"""Which edits hold: proposals are tried, all together where they do, else in halves, until none is left that was not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from netcheck.figures.fixes import Fix
+from netcheck.findings import Finding, Report
+from netcheck.fix.editor import editors
+from netcheck.fix.proof import Proof, Prover
+from netcheck.fix.proposals import Key, Proposal, fixable, key_of, proposals, side_by_side
+from netcheck.fix.sources import Sources
+from netcheck.settings import Settings
+from netcheck.source.overlay import Texts
+from netcheck.source.targets import Target
+
+MOST_TRIES = 100  # for an editor that mends and brings back in turn
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What was found to hold.
+
+    Attributes:
+        reports: those before, whose findings have their fixes now, or say why there is none.
+        texts: the files that the fixes change, and what they would hold.
+        after: the reports on the models as they would be.
+        left: findings for which there may be a fix that changes what the model computes, and that was not asked for.
+    """
+
+    reports: list[Report]
+    texts: Texts
+    after: list[Report]
+    left: int
+
+
+def offered(
+    reports: Sequence[Report],
+    targets: Iterable[Target],
+    files: Iterable[str],
+    settings: Settings,
+    check: Callable[[Sequence[Target]], list[Report]],
+) -> Offer:
+    """Find the edits that mend what was found, and hold.
+
+    Args:
+        reports: on all that was checked.
+        targets: the models.
+        files: those that may be edited.
+        settings: the run's: whether unsafe edits are tried too.
+        check: gives reports on targets.
+    """
+    search = Search(Prover({one.name: one for one in targets}, settings, check), list(reports), Sources(files))
+    held = -1
+    while len(search.held) > held:  # what holds may be what others waited for: a second run finds nothing new
+        held = len(search.held)
+        search.refused.clear()
+        search.run(safe=True)
+        if settings.unsafe_fixes:
+            search.run(safe=False)
+    left = 0 if settings.unsafe_fixes else sum(len(one.cases) for one in search.proposals(safe=False))
+    return Offer([search.told(report) for report in reports], search.sources.overlay, search.reports, left)
+
+
+class Search:
+    """The state of a search: the files and reports after what holds so far, and what does not."""
+
+    def __init__(self, prover: Prover, reports: list[Report], sources: Sources) -> None:
+        self.prover = prover
+        self.first = reports  # before all edits
+        self.reports = reports
+        self.sources = sources
+        self.refused: dict[Key, str] = {}
+        self.unsafe: set[Key] = set()  # what was said to be safe, and changes outputs
+        self.held: dict[Key, Proposal] = {}
+
+    def proposals(self, *, safe: bool) -> list[Proposal]:
+        """What is left to try."""
+        return side_by_side(list(proposals(self.reports, self.sources, self.refused, self.unsafe, safe=safe)))
+
+    def run(self, *, safe: bool) -> None:
+        """Try all proposals of a kind."""
+        most = MOST_TRIES
+        for _ in range(MOST_TRIES):
+            tried = self.proposals(safe=safe)[:most]
+            if not tried:
+                return
+            proof = self.prover.prove(tried, self.reports, self.sources)
+            if not proof.problem:
+                self.held |= {key_of(report, found): one for one in tried for report, found in one.cases}
+                self.reports, self.sources = proof.reports, proof.sources
+                most = MOST_TRIES
+            elif len(tried) == 1:
+                self.give_up(tried[0], proof)
+                most = MOST_TRIES
+            else:
+                most = len(tried) // 2
+
+    def give_up(self, tried: Proposal, proof: Proof) -> None:
+        """Take note that a proposal does not hold, at least not as a safe one."""
+        keys = [key_of(*case) for case in tried.cases]
+        if proof.differs and all(editors()[found.code].may_change for _, found in tried.cases):
+            self.unsafe.update(keys)
+        else:
+            self.refused |= dict.fromkeys(keys, proof.problem)
+
+    def told(self, report: Report) -> Report:
+        """A report from before all edits, whose findings say what mends them, or why nothing does."""
+        after = next(new for old, new in zip(self.first, self.reports, strict=True) if old is report)
+        findings = [self.with_fix(report, after, found) for found in report.findings]
+        return replace(report, findings=findings)
+
+    def with_fix(self, report: Report, after: Report, found: Finding) -> Finding:
+        """A finding with its fix; one that a later edit mended, whose place others have moved, has a fix without edits."""
+        key = key_of(report, found)
+        held = self.held.get(key)
+        if held is None:
+            return replace(found, by_hand=self.refused.get(key, "")) if fixable(found) else found
+        before, later = (one.gradients.gain if one.gradients is not None else None for one in (report, after))
+        return replace(found, fix=Fix(held.title, held.safe, held.edits, held.note, before, later))
+
+
+def fixed(reports: Iterable[Report]) -> Iterator[tuple[Report, Finding]]:
+    """The findings that have a fix."""
+    return ((report, found) for report in reports for found in report.findings if found.fix is not None)
+
+
+def by_hand(reports: Iterable[Report]) -> Iterator[tuple[Report, Finding]]:
+    """The findings whose fix does not hold, or cannot be made."""
+    return ((report, found) for report in reports for found in report.findings if found.by_hand)

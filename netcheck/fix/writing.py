@@ -1,0 +1,47 @@
+"""Texts in the place of the files that they replace: shown as diffs, or written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from netcheck.atomic import replace_file
+from netcheck.errors import UsageError
+from netcheck.source.differences import unified
+from netcheck.source.overlay import Texts
+from netcheck.source.parse import Unreadable, limit_of, read
+
+
+def write(texts: Texts) -> list[str]:
+    """Write each text in the place of its file, at once and with the file's permissions.
+
+    Returns:
+        The files.
+
+    Raises:
+        UsageError: one cannot be written; those before it are.
+    """
+    for path, text in texts:
+        try:
+            replace_file(path, text)
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror or error}", help="make it writable") from error
+    return [path for path, _ in texts]
+
+
+def diffs(texts: Texts) -> list[tuple[str, str]]:
+    """Each file, and what changes in it.
+
+    Raises:
+        UsageError: a file cannot be read any more.
+    """
+    try:
+        return [(path, unified(read(path, limit_of(path)), text, shown_as(path))) for path, text in texts]
+    except Unreadable as error:
+        raise UsageError(f"a file that was to be changed {error}") from error
+
+
+def shown_as(path: str) -> str:
+    """A file as a diff names it: from here, where it lies below."""
+    relative = os.path.relpath(path)
+    return Path(path if relative.startswith(os.pardir) else relative).as_posix().lstrip("/")

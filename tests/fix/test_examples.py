@@ -1,0 +1,65 @@
+"""Every rule with a fix against its own BAD examples, those of its documentation and those of tests/rules: they become clean,
+and nothing is left to write; or the reason why that has to be done by hand is the one named here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netcheck.fix.editor import editors
+from netcheck.rules import base
+from netcheck.rules.base import Example, TrainingRule, registry
+from tests.fix.mending import PRELUDE, Mender, findings, left, text_of
+from tests.test_rules import examples
+
+# What the source does not say, or would not be one edit: by rule, the title of an example and a part of the reason.
+BY_HAND = {
+    "NC201": {"a mask written out by hand, on a signal": "arithmetic of its own"},
+    "NC302": {
+        "instance normalization, with functions": "no line of the source was found",
+        "a bias added by hand": "no line of the source was found",
+    },
+    "NC901": {"built in forward": "in `__init__`"},
+    "NC906": {
+        "a dict of parameters, in an object that is no module": "`self.values`",
+        "computed from a parameter once, in the constructor": "in forward",
+    },
+}
+CASES = [
+    pytest.param(rule, example, id=f"{rule.code}-{example.title}")
+    for rule in registry()
+    if rule.fixable is not None
+    for flagged, example in examples(rule)
+    if flagged
+]
+
+
+def test_rules_and_editors_name_each_other() -> None:
+    assert {rule.code for rule in registry() if rule.fixable is not None} == set(editors())
+
+
+def test_what_is_done_by_hand_is_an_example() -> None:
+    known = {(case.values[0].code, case.values[1].title) for case in CASES}  # type: ignore[attr-defined, union-attr]
+    assert {(code, title) for code, titles in BY_HAND.items() for title in titles} <= known
+
+
+@pytest.mark.parametrize(("rule", "example"), CASES)
+def test_a_bad_example_becomes_clean(rule: base.Rule, example: Example, tmp_path: Path, mender: Mender) -> None:
+    file = tmp_path / "example.py"
+    file.write_text(example.source if isinstance(rule, TrainingRule) else PRELUDE + example.source)
+    symbols = () if isinstance(rule, TrainingRule) else ("model",)
+    options = {"inputs": tuple(example.inputs.split()), "devices": example.devices, "batch_size": example.batch_size}
+    offer = mender.offer(file, *symbols, **options)
+    found = findings(offer, rule.code)
+    assert found
+    reason = BY_HAND.get(rule.code, {}).get(example.title)
+    if reason is not None:
+        assert any(reason in one.by_hand for one in found), [one.by_hand for one in found]
+        return
+    assert all(one.fix is not None for one in found), [one.by_hand for one in found]
+    assert not left(offer, rule.code)
+    file.write_bytes(text_of(offer, file).encode())
+    again = mender.offer(file, *symbols, **options)
+    assert not again.texts, text_of(again, file)
