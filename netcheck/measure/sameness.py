@@ -108,8 +108,8 @@ def in_type(dtype: torch.dtype) -> Any:
 def run(model: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]]) -> Run:
     """Run a model in training and in evaluation."""
     for part in model.modules():
-        if isinstance(part, nn.modules.batchnorm._NormBase) and part.track_running_stats:
-            part.momentum = 1.0
+        if getattr(part, "track_running_stats", False):
+            setattr(part, "momentum", 1.0)  # noqa: B010  # as nn.Module types it, an attribute is a tensor
     inputs = [tensor for _, tensor in structure.tensors(given) if tensor.requires_grad]
     wanted = everything(model) | {f"input {number}": one for number, one in enumerate(inputs)}
     args, kwargs = given
