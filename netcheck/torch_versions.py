@@ -2,6 +2,7 @@
 
     fake tensors        FakeTensor, fake_mode(), fake_tensor(...)        made by position and flag since 2.13
     hearing calls       uncompiled, appliers, early_applied              autograd functions are applied in C++ since 2.14
+                        scripts_as_written                               the Python behind torch.jit.script
     transforms          transforms_heard                                 torch.func, and jacrev by other names until 2.12
     autograd's graph    when_made, results_of, step_back             a step backward without the engine
     CUDA graphs         captured                                         what they stand in the place of
@@ -258,6 +259,26 @@ def early_applied(listens: Callable[[], bool], instead: Instead) -> Iterator[Non
         yield
     finally:
         del FunctionMeta.__getattribute__
+
+
+@contextmanager
+def scripts_as_written(listens: Callable[[], bool]) -> Iterator[None]:
+    """Have functions under `@torch.jit.script` run as the Python that they were compiled from, while somebody listens.
+
+    TorchScript differentiates what it compiles by itself, and shows operations with detached arguments.
+    """
+    compiled: Any = torch.jit.ScriptFunction.__call__
+
+    def __call__(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807 - it takes the place of one
+        written = getattr(function, "_torchdynamo_inline", None)  # none of one that was loaded
+        run = written if inspect.isfunction(written) and listens() else partial(compiled, function)
+        return run(*args, **kwargs)
+
+    torch.jit.ScriptFunction.__call__ = __call__  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        torch.jit.ScriptFunction.__call__ = compiled  # type: ignore[method-assign]
 
 
 # ---- autograd's graph -------------------------------------------------------------------------------------------------

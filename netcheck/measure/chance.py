@@ -25,19 +25,24 @@ _FACTORIES = {"rand": 0.5, "rand_like": 0.5, "randn": 0.0, "randn_like": 0.0}
 _NARROW = (torch.float32, torch.float16, torch.bfloat16, torch.complex64)
 _ATTENTION = "scaled_dot_product_attention"
 _DRAWS = ("bernoulli_", "bernoulli", "uniform_", "normal_", "normal", "exponential_")
+_NORMAL = frozenset(("randn", "randn_like", "normal", "normal_"))
 _BY_CHANCE = frozenset((*_DROPOUTS, *_FACTORIES, *_DRAWS, _ATTENTION, "randperm"))
 
 
 class Chanceless(TorchFunctionMode):
     """Runs random operations as their means.
 
+    Args:
+        noise: leave normal draws as they are, for who asks what has an influence: at its mean of 0 noise hides its own scale.
+
     Attributes:
         rounds: whether some result was of less than double precision.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, noise: bool = False) -> None:
         super().__init__()
         self.rounds = False
+        self.left = _NORMAL if noise else frozenset()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = self._call(func, args, kwargs)
@@ -48,7 +53,7 @@ class Chanceless(TorchFunctionMode):
     def _call(self, func: Any, args: Any, kwargs: Any) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if name not in _BY_CHANCE:
+        if name not in _BY_CHANCE or name in self.left:
             return func(*args, **kwargs)
         if name in _DROPOUTS and args and isinstance(args[0], torch.Tensor):
             return (args[0], torch.ones_like(args[0], dtype=torch.bool)) if name == "native_dropout" else args[0]

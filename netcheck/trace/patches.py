@@ -12,7 +12,15 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from netcheck.torch_versions import BackwardCFunction, applied_by_torch, appliers, eager, early_applied, transforms_heard
+from netcheck.torch_versions import (
+    BackwardCFunction,
+    applied_by_torch,
+    appliers,
+    eager,
+    early_applied,
+    scripts_as_written,
+    transforms_heard,
+)
 
 _ONE_AT_A_TIME = threading.RLock()  # two threads that patch in turn would each restore the other's patch
 _ORIGINAL_CALL = nn.Module.__call__
@@ -68,6 +76,7 @@ def patched(hearer: Hearer) -> Iterator[None]:
         stack.enter_context(_replaced(torch, "from_numpy", _from_numpy(hearer, torch.from_numpy)))
         stack.enter_context(_replaced(torch.autograd, "backward", _backward(hearer, torch.autograd.backward)))
         stack.enter_context(transforms_heard(partial(_transform, hearer)))
+        stack.enter_context(scripts_as_written(hearer.listens))
         stack.enter_context(early_applied(hearer.listens, partial(_forward, hearer)))
         stack.enter_context(_replaced(torch.Tensor, "set_", _set(hearer)))
         stack.enter_context(_replaced(torch.Tensor, "__copy__", _shallow_copy(hearer)))

@@ -358,6 +358,26 @@ def test_script_functions() -> None:
     assert "tanh" in calls(graph)
 
 
+@torch.jit.script
+def gated(x: torch.Tensor) -> torch.Tensor:
+    half = x.shape[1] // 2
+    return torch.tanh(x[:, :half]) * torch.sigmoid(x[:, half:])
+
+
+def test_script_functions_that_have_run_before_are_recorded_as_they_were_written() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        return self.head(gated(self.linear(x)))
+
+    model = module(forward, linear=nn.Linear(4, 8), head=nn.Linear(4, 2))
+    for _ in range(3):  # TorchScript looks for what to optimize, and has its own derivative from now on
+        model(X).sum().backward()
+    graph = traced(model, X)
+    assert calls(graph) == ["nn.Linear", "getitem", "tanh", "getitem", "sigmoid", "mul", "nn.Linear"]
+    report = netcheck.check(model, X, seeds=1)
+    assert report.gradients is not None
+    assert report.gradients.gain > -1
+
+
 def test_compiled_models_submodules_and_functions_are_not_compiled() -> None:
     @torch.compile
     def compiled(x: torch.Tensor) -> torch.Tensor:

@@ -132,8 +132,6 @@ def is_excused(node: Node, value: float) -> bool:
         if is_weight_layer(user):
             if not only_gates(user):
                 weight_after, joins = True, False
-        elif user.kind is Kind.OUTPUT:
-            joins = False
         elif user.kind in (Kind.ADD, Kind.GATE, Kind.MATMUL):  # of two computed values, each learns by the other
             weight_after = weight_after or bool(weight_layers_after(user, most=0))
         else:

@@ -164,12 +164,13 @@ def projects_features(first: Node, second: Node) -> bool:
 
 
 def upsamples(layer: Node) -> bool:
-    """A transposed convolution that makes of each position a patch of its own."""
+    """A transposed convolution that makes of each position a patch of its own, or as many channels between the positions."""
     if layer.detail != "transpose":
         return False
     stride = layer.option("stride", 3, 1)
-    kernel = kernel_size(layer) or ()
-    return kernel == (tuple(stride) if isinstance(stride, tuple | list) else (stride,) * len(kernel))
+    kernel, channels = kernel_size(layer) or (), widths(layer)
+    steps = tuple(stride) if isinstance(stride, tuple | list) else (stride,) * len(kernel)
+    return kernel == steps or (max(steps, default=1) > 1 and channels is not None and channels[0] == channels[1])
 
 
 def is_attention(node: Node | None) -> bool:

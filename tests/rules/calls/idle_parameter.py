@@ -30,8 +30,21 @@ class Net(nn.Module):
 
 model = Net()
 """
+SAMPLED = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mean, self.spread, self.head = nn.Linear(8, 6), nn.Linear(8, 6), nn.Linear(6, 4)
+
+    def forward(self, x):
+        spread = F.softplus(self.spread(x))
+        return self.head(self.mean(x) + spread * torch.randn_like(spread))
+
+model = Net()
+"""
 BAD = (Example("a mask of zeros", gated("torch.zeros(4)"), "8x8"),)
 GOOD = (
+    Example("the spread of a sample, which noise multiplies", SAMPLED, "8x8"),
     Example("branches that start at zero", BLOCK, "8x8"),
     Example("experts that are chosen", CHOICE, "8x8"),
     Example("a frozen part", gated("0.0") + "model.gate.requires_grad_(False)\nmodel.share.requires_grad_(False)\n", "8x8"),

@@ -42,6 +42,35 @@ model = Net()
 
 GOOD = (
     Example(
+        "the last layer of a coupling, whose scale is a result beside",
+        """
+class Coupling(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.last = nn.Linear(4, 32), nn.Linear(32, 8)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x):
+        kept, moved = x.chunk(2, 1)
+        scale, shift = self.last(torch.tanh(self.inner(kept))).chunk(2, 1)
+        return torch.cat([moved * scale.exp() + shift, kept], 1), scale
+
+class Flow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = Coupling(), Coupling()
+
+    def forward(self, x):
+        x, one = self.first(x)
+        x, two = self.second(x)
+        return x, one.sum(1) + two.sum(1)
+
+model = Flow()
+""",
+        "8x8",
+    ),
+    Example(
         "a mixing matrix that hangs on the input from zero on, beside a fixed one",
         """
 class Mix(nn.Module):

@@ -73,6 +73,23 @@ model = Net()
 
 GOOD = (
     Example(
+        "learned upsampling of what several layers read",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.upsample = nn.ConvTranspose1d(16, 16, 8, stride=4)
+        self.one, self.two, self.head = nn.Conv1d(16, 32, 1), nn.Conv1d(16, 32, 1), nn.Conv1d(32, 4, 1)
+
+    def forward(self, x):
+        x = self.upsample(x)
+        return self.head(torch.tanh(self.one(x)) * torch.sigmoid(self.two(x)))
+
+model = Net()
+""",
+        "4x16x8",
+    ),
+    Example(
         "normalized positions, projected and averaged for the head",
         """
 class Net(nn.Module):
