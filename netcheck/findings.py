@@ -304,6 +304,7 @@ class Report:
         unshown: why a part of it is missing where it is shown; "" in every report that is whole.
         left_out: lines that were not let write, send, start or train anything, in the order in which they were met.
         construction: how the model was built, where its class needs arguments that nobody gave.
+        wrapped: how the model was checked where something stood around it: "without torch.compile"; "" where nothing did.
         unchecked: why it was not checked; None where it was, and for a file without any model.
         gradients: what the probe measured; None without it.
         network: the graph in plain data, as it is drawn and compared; None if there is no graph.
@@ -329,6 +330,7 @@ class Report:
     unshown: str = ""
     construction: Construction | None = None
     unchecked: Unchecked | None = None
+    wrapped: str = ""
 
     gradients: Gradients | None = None
     network: Network | None = None

@@ -64,6 +64,7 @@ def schema() -> dict[str, Any]:
             "headline": TEXT,
             "well": TEXTS,
             "inputs": TEXT,
+            "wrapped": TEXT,
             "seconds": {"$ref": "#/$defs/float"},
             "summary": or_null(reference(Summary, defs)),
             "gradients": or_null(reference(gradients.Gradients, defs)),

@@ -121,6 +121,7 @@ def check(
     optimizer: Any = "sgd",
     batch_size: int | None = None,
     devices: int | None = None,
+    strategy: str = "ddp",
     device_memory: int | str | None = None,
     select: Iterable[str] | None = None,
     ignore: Iterable[str] | None = None,
@@ -147,6 +148,7 @@ def check(
             optimizer itself, which stays as it is.
         batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs.
         devices: over how many devices a batch is to be split: what each would see, and whether that gives the same.
+        strategy: under what the shards run: "dp" (nn.DataParallel), "ddp" (DistributedDataParallel) or "fsdp" (FSDP2).
         device_memory: of the device that will train, as bytes, "24GiB" or its name ("A100-80GB"); None means what the
             accelerator has. With it `report.cost.fit` says what would make a step fit.
         select: codes, beginnings of codes or names of the rules to run; None means all.
@@ -173,6 +175,7 @@ def check(
         optimizer=optimizer,
         batch_size=batch_size,
         devices=devices,
+        strategy=strategy,
         device_memory=memory_of_device(device_memory),
         seed=seed,
         allow_writes=allow_writes,
@@ -275,12 +278,16 @@ def examined(report: Report, source: Source, settings: Settings, harmless: tuple
     from netcheck.load.guard import NotAModel
     from netcheck.load.untouched import untouched
     from netcheck.load.ways import entered
+    from netcheck.measure.gathered import whole
 
     start = time.perf_counter()
     findings: list[Finding] = []
     try:
         with stage(LoadError, f"building {report.model}"):
             built = source.build()
+        with stage(LoadError, f"taking the wrappers off {report.model}"):
+            model, report.wrapped = whole(built.model, report.target or report.model)
+        built = replace(built, model=model)
         report.model = type(built.model).__name__
         report.construction = built.construction
         arrays = tensors_for_arrays(allowed=not source.given)

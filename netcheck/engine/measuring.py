@@ -173,7 +173,7 @@ def split_up(report: Report, graph: ModelGraph, example: ExampleInputs, settings
                 samples=settings.batch_size or (SHARE * devices if INFERRED in example.description else None),
                 run=settings.probe,
                 seed=settings.seed,
-                ranks=Ranks(launch, report.target or report.model, patience(settings)),
+                ranks=Ranks(launch, report.target or report.model, patience(settings), settings.strategy),
             )
             return with_memory(found, graph, example.args, example.kwargs) if settings.tells_cost else found
     except Exception as error:  # of the user's model, or of netcheck: what the rules find stands

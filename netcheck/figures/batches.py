@@ -119,6 +119,7 @@ class Comparison:
         stalled: what DistributedDataParallel raised for want of the unused parameters' gradients; "" if it did not.
         failure: what a device raised, or why ranks did not end; "" if all went well.
         data_parallel: the same under nn.DataParallel; None where there are no accelerators for it.
+        by_rank: buffers that have another value on each rank when the steps are done.
     """
 
     samples: int
@@ -133,6 +134,7 @@ class Comparison:
     stalled: str = ""
     failure: str = ""
     data_parallel: ParallelRun | None = None
+    by_rank: tuple[str, ...] = ()
 
     @property
     def tolerance(self) -> float:

@@ -15,6 +15,7 @@ from netcheck.errors import InputError
 from netcheck.load.keeping import kept
 from netcheck.load.randomness import generator_kept, is_generator
 from netcheck.load.untouched import untouched
+from netcheck.load.wrappers import unwrapped
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,7 @@ def generators_of(loader: Any) -> Iterator[Any]:
 
 def as_arguments(batch: Any, model: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """(args, kwargs) of forward, without the parts of a batch that forward does not take (labels)."""
-    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        model = model.module
-    parameters = inspect.signature(model.forward).parameters.values()
+    parameters = inspect.signature(unwrapped(model).forward).parameters.values()
     names = {parameter.name for parameter in parameters}
     kinds = [parameter.kind for parameter in parameters]
     if isinstance(batch, Mapping):

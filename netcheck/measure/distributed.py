@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -66,17 +66,24 @@ class Ranks:
         launch: this process's place among the launcher's; None without one.
         name: of the job's model, the same in all processes.
         patience: how many times as long as usual ranks may take, and wait for one another.
+        strategy: what the ranks train under: "ddp", "fsdp", or "dp", which needs none.
     """
 
-    def __init__(self, launch: Launch | None = None, name: str = "", patience: float = 1.0) -> None:
+    def __init__(self, launch: Launch | None = None, name: str = "", patience: float = 1.0, strategy: str = "ddp") -> None:
         self.launch = launch
         self.name = name
         self.patience = patience
+        self.strategy = strategy
 
     def __call__(self, job: Job, *, find_unused: bool = False) -> Results:
         """Run a job."""
-        if not dist.is_available():
+        if self.strategy == "dp" or not dist.is_available():
             return Results(None, REPLICAS)
+        found = self.run(job, find_unused)
+        return replace(found, engine=f"FSDP2 over {found.engine}") if found.outcomes and self.strategy == "fsdp" else found
+
+    def run(self, job: Job, find_unused: bool) -> Results:
+        """In the process group, on the launcher's processes, or in processes of our own."""
         if dist.is_initialized():
             return self.in_group(job, find_unused)
         if self.launch is not None:
@@ -126,7 +133,7 @@ class Ranks:
     def in_parallel(self, job: Job) -> Results:
         """nn.DataParallel's one process, as a single outcome; no outcomes where there are too few accelerators."""
         place, why = place_for(len(job.given))
-        others = self.launch is not None or (dist.is_available() and dist.is_initialized())
+        others = self.strategy == "fsdp" or self.launch is not None or (dist.is_available() and dist.is_initialized())
         if place is None or others or job.synchronizes:
             return Results(None, why)
         found = in_parallel(job, place, self.patience)

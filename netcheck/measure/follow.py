@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from netcheck.load.held import Census
+from netcheck.load.wrappers import unwrapped
 from netcheck.torch_versions import TorchFunctionMode, mode_popped, pop_mode, push_mode, uncompiled
 from netcheck.trace.calls import (
     METADATA,
@@ -40,7 +41,7 @@ from netcheck.trace.calls import (
     set_attribute,
     set_item,
 )
-from netcheck.trace.leaves import Leaves, unwrapped
+from netcheck.trace.leaves import Leaves
 from netcheck.trace.patches import patched
 
 if TYPE_CHECKING:

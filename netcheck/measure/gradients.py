@@ -25,6 +25,7 @@ from netcheck.errors import REPORT_IT, AnotherWay, BackwardError, Defect, Netche
 from netcheck.figures.decades import Decades
 from netcheck.figures.gradients import Gradients, Pass
 from netcheck.load.raised import by_netcheck, describe, place_text
+from netcheck.load.wrappers import unwrapped
 from netcheck.measure import plan as planning
 from netcheck.measure.failing import explained
 from netcheck.measure.influence import reaches_all
@@ -36,7 +37,6 @@ from netcheck.measure.readout import Readout
 from netcheck.measure.sampling import moments, norm, picked
 from netcheck.measure.summary import effective_rank, share_of_variance, spectrum, summarized
 from netcheck.measure.watch import FiniteWatch, Watch, Wires
-from netcheck.trace.leaves import unwrapped
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph

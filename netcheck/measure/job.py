@@ -1,11 +1,12 @@
 """What the ranks of a data-parallel run do with a model, and nn.DataParallel with all devices at once.
 
-    job.step(rank, device)           forward and backward, twice, under DistributedDataParallel, as one rank of a group
+    job.step(rank, device)           forward and backward, twice, as one rank of a group: under DistributedDataParallel, or FSDP2
     job.in_parallel(devices)         forward and backward under nn.DataParallel
 
 Of the two steps, the first weights each rank's loss by its samples, so that the mean over ranks which
 DistributedDataParallel takes is the whole batch's gradient; the second takes plain means. A parameter that gets no
-gradient in the first step makes the second one raise.
+gradient in the first step makes the second one raise. Under FSDP2 (`fully_shard` of each block, then of the model) gradients
+are gathered to be compared. Buffers that come out of the steps with another value on each rank are named.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from netcheck.load.wrappers import is_distributed
+from netcheck.measure.blocks import blocks_of
 from netcheck.measure.chance import Chanceless
 from netcheck.measure.differences import Loss
 from netcheck.trace import structure
@@ -37,6 +40,7 @@ class Job:
         sizes: each rank's samples.
         loss: of outputs.
         whole: the arguments of the whole batch.
+        strategy: "ddp" or "fsdp".
     """
 
     model: nn.Module
@@ -45,6 +49,7 @@ class Job:
     sizes: Sequence[int]
     loss: Loss
     whole: Any
+    strategy: str = "ddp"
 
     @property
     def samples(self) -> int:
@@ -70,7 +75,10 @@ class Job:
         found: dict[str, Any] = {}
         with exact_products():
             self.model.to(device)
-            wrapped = DistributedDataParallel(self.model, find_unused_parameters=find_unused, process_group=group)
+            if self.strategy == "fsdp":
+                wrapped = sharded(self.model, device, group)
+            else:
+                wrapped = DistributedDataParallel(self.model, find_unused_parameters=find_unused, process_group=group)
             for name, scale in (("weighted", self.weights[rank] * len(self.sizes)), ("plain", 1.0)):
                 self.model.zero_grad(set_to_none=True)
                 outputs = self.run(wrapped, given)
@@ -79,6 +87,7 @@ class Job:
                     (loss * scale).backward()
                 found.setdefault("outputs", [output.detach().cpu() for output in outputs])
                 found[name] = self.gradients()
+            found["buffers"] = {name: b.detach().to("cpu", copy=True) for name, b in self.model.named_buffers()}
         return found
 
     def in_parallel(self, devices: Sequence[torch.device]) -> dict[str, Any]:
@@ -111,7 +120,26 @@ class Job:
     def gradients(self) -> dict[str, torch.Tensor]:
         """Those of the parameters that have one, copied to the CPU."""
         named = self.model.named_parameters()
-        return {name: p.grad.detach().to("cpu", copy=True) for name, p in named if p.grad is not None}
+        return {name: all_of(p.grad).detach().to("cpu", copy=True) for name, p in named if p.grad is not None}
+
+
+def sharded(model: nn.Module, device: torch.device, group: dist.ProcessGroup | None) -> nn.Module:
+    """The model under FSDP2, each of its blocks by itself and then what is left."""
+    from torch.distributed.device_mesh import DeviceMesh
+    from torch.distributed.fsdp import fully_shard
+
+    everybody = group or dist.group.WORLD
+    assert everybody is not None  # a job has one step in a process group
+    mesh = DeviceMesh.from_group(everybody, device.type)
+    for block in blocks_of(model):
+        fully_shard(block.module, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    return model
+
+
+def all_of(gradient: torch.Tensor) -> torch.Tensor:
+    """A gradient, gathered from all ranks where each has a part."""
+    return gradient.full_tensor() if is_distributed(gradient) else gradient  # type: ignore[attr-defined]
 
 
 class Quiet(nn.Module):

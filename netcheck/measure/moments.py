@@ -99,7 +99,7 @@ class Follower(DispatchMode):
         for each in result if isinstance(result, (tuple, list)) else (result,):
             if isinstance(each, torch.Tensor):
                 self._follow(each)
-        self._note()
+        self.note()
         return result
 
     def _follow(self, tensor: torch.Tensor) -> None:
@@ -124,9 +124,10 @@ class Follower(DispatchMode):
         self._of_gradients.add(address(gradient))
         self.held -= nbytes
         self.gradients[self._blocks.get(id(parameter))] += nbytes
-        self._note()
+        self.note()
 
-    def _note(self) -> None:
+    def note(self) -> None:
+        """Write down what is held now."""
         others = self.gradients[None]
         here = self.gradients[self.block] if self.block is not None else 0
         done = sum(self.gradients.values()) - others - here
@@ -186,6 +187,8 @@ def step_moments(
             with torch.autocast(place, torch.bfloat16, enabled=autocast):
                 result = uncompiled(model)(*given[0], **given[1])
             backward(result, follower)
+            follower.enter(None, "")
+            follower.note()  # what is left when the gradients of the outputs are gone
         return follower.moments
 
 

@@ -12,7 +12,7 @@ all devices here too: the shards then run in threads, which meet at every such l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -131,10 +131,10 @@ class _Comparison:
         return learns and len(self.sizes) > 1 and loss(outputs, 0, self.samples) is not None
 
     def on_ranks(self, ranks: Ranks, given: Any, loss: Loss) -> Runs:
-        """The shards under DistributedDataParallel and nn.DataParallel, which are handed a copy of their own."""
+        """The shards under DistributedDataParallel or FSDP2, and nn.DataParallel, which are handed a copy of their own."""
         with seeded(self.seed):
             model = chanceless_copy(self.axes.model, self.dtype)
-        job = Job(model, self.run, self.cut(given), self.sizes, loss, given)
+        job = Job(model, self.run, self.cut(given), self.sizes, loss, given, ranks.strategy)
         first = ranks(job)
         again = ranks(job, find_unused=True) if UNFINISHED in failure_of(first.outcomes or ()) else None
         return Runs(first, again, ranks.in_parallel(job))
@@ -158,6 +158,7 @@ class _Comparison:
             outputs=difference(outputs, whole.outputs),
             gradients=whole.gradients_differ(values[0]["weighted"]),
             mean_of_means=whole.gradients_differ(values[0]["plain"]),
+            by_rank=tuple(differing(value["buffers"] for value in values)),
         )
 
     def in_parallel(self, results: Results, whole: Result) -> ParallelRun | None:
@@ -293,6 +294,14 @@ class _Comparison:
             engine=REPLICAS,
             failure=f"forward on a share of {self.sizes[-1]} of {self.samples} samples raised {text}",
         )
+
+
+def differing(buffers: Iterable[Mapping[str, torch.Tensor]]) -> Iterator[str]:
+    """The names of buffers that do not have one value on all ranks."""
+    first, *others = buffers
+    for name, value in first.items():
+        if not all(torch.equal(value, other[name]) for other in others if name in other):
+            yield name
 
 
 def failure_of(outcomes: Sequence[Outcome]) -> str:

@@ -25,6 +25,7 @@ A model:
                 nothing is known
     well        list of str: what was measured to be well
     inputs      str, which example input was used and how it was found; "" if it came to none
+    wrapped     str, how the model was checked where something stood around it (torch.compile, DDP, FSDP2); "" where nothing did
     seconds     float, how long the check took
     summary     a summary, or null if the model could not be traced
     network     the traced graph, or null if the model could not be traced
@@ -270,6 +271,7 @@ def model_entry(report: Report) -> dict[str, Any]:
         "headline": str(headline.headline(report) or ""),
         "well": list(headline.well(report)),
         "inputs": report.inputs,
+        "wrapped": report.wrapped,
         "seconds": report.seconds,
         "summary": None if report.summary is None else asdict(report.summary),
         "gradients": None if report.gradients is None else report.gradients.to_dict(),

@@ -132,6 +132,8 @@ def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bo
         lines += [f"  {paint('well:', 'good')} {line}" for line in headline.well(report)]
     if report.construction:
         lines.append(f"  built as {printable(str(report.construction))}")
+    if report.wrapped:
+        lines.append(f"  checked {printable(report.wrapped)}")
     if report.inputs:
         lines.append(f"  inputs: {printable(report.inputs)}")
     if report.summary:

@@ -35,6 +35,7 @@ from netcheck.settings.options import (
 )
 
 MOST_DEVICES = 4096
+STRATEGIES = ("dp", "ddp", "fsdp")
 FORMATS = ("text", "full", "concise", "json", "json-lines", "github", "sarif", "junit", "markdown", "html", "svg")
 STREAMED = ("text", "full", "concise", "json-lines")  # shown model by model, as each is checked
 WITH_STATISTICS = ("text", "full", "concise", "json", "json-lines", "markdown")  # the others show findings
@@ -81,6 +82,7 @@ class Settings:
         batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs; of inferred
             ones, eight on each device are split.
         devices: over how many devices a batch is split; None means the machine's accelerators, and two if it has fewer.
+        strategy: under what the shards run: "dp" (nn.DataParallel), "ddp" (DistributedDataParallel) or "fsdp" (FSDP2).
         device_memory: bytes that the device has; None means what the accelerator has, if there is one.
         baseline: the file of findings that are known and left out; None means none are.
         write_baseline: write that file instead of reporting.
@@ -229,6 +231,11 @@ class Settings:
         Whole(least=1, most=MOST_DEVICES),
         "Split a batch over N devices: what each would see, and whether that gives the same.",
         metavar="N",
+    )
+    strategy: str = option(
+        "ddp",
+        Choice(STRATEGIES),
+        "Run the shards under nn.DataParallel, DistributedDataParallel or FSDP2 (fully_shard).",
     )
     device_memory: int | None = option(
         None,

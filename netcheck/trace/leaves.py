@@ -22,17 +22,6 @@ _CONTAINERS = (
 )  # fmt: skip
 
 
-def unwrapped(module: nn.Module) -> nn.Module:
-    """The model inside DataParallel, DistributedDataParallel and torch.compile's wrappers."""
-    while True:
-        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            module = module.module
-        elif type(module).__name__ == "OptimizedModule" and isinstance(original := getattr(module, "_orig_mod", None), nn.Module):
-            module = original
-        else:
-            return module
-
-
 def is_leaf(module: nn.Module) -> bool:
     """Whether the recorder notes the module as one operation.
 

@@ -27,6 +27,7 @@ import torch
 from torch import fx, nn
 
 from netcheck.load.held import Census
+from netcheck.load.wrappers import unwrapped
 from netcheck.torch_versions import (
     DataDependentOutputException,
     DispatchMode,
@@ -61,7 +62,7 @@ from netcheck.trace.calls import (
     writes,
 )
 from netcheck.trace.fakes import Fakes
-from netcheck.trace.leaves import Leaves, unwrapped
+from netcheck.trace.leaves import Leaves
 from netcheck.trace.patches import patched
 from netcheck.trace.recording import Failure
 from netcheck.trace.scribe import Listener, Scribe

@@ -16,9 +16,9 @@ from torch import nn
 from netcheck.errors import TraceError
 from netcheck.load.randomness import seed_all
 from netcheck.load.untouched import untouched
+from netcheck.load.wrappers import unwrapped
 from netcheck.trace.attempts import attempt_fake, attempt_real, can_run_for_real, materialized
 from netcheck.trace.graph import ModelGraph
-from netcheck.trace.leaves import unwrapped
 from netcheck.trace.record import Recorder
 from netcheck.trace.selftest import require_hearing
 

@@ -72,6 +72,7 @@ def test_the_keys_are_the_documented_ones() -> None:
         "headline",
         "well",
         "inputs",
+        "wrapped",
         "seconds",
         "summary",
         "gradients",

@@ -94,7 +94,7 @@ class ShardsDiffer(BatchRule):
     def difference(self, batches: Batches, found: Comparison) -> Finding:
         """Shards that give something else than the whole batch."""
         by_design = found.synced is not None and found.synced <= found.tolerance
-        first = f": from {batches.mixing[0].target} on" if batches.mixing else ""
+        first = f": from {batches.mixing[0].target} on" if batches.mixing else named(found)
         return self.finding(
             f"split over {batches.devices} devices, the {worst(found)} are not those of the whole batch{first}",
             help="keep samples apart in forward, or take what they share over all devices (nn.SyncBatchNorm for batch "
@@ -118,6 +118,13 @@ class ShardsDiffer(BatchRule):
             else Evidence(run.largest, "relative L2", measured(run, found), limit=found.tolerance),
             verdict=Verdict.CONFIRMED,
         )
+
+
+def named(found: Comparison) -> str:
+    """The buffers to which that may come down, where no operation mixes samples."""
+    if not found.by_rank:
+        return ""
+    return f": {', '.join(found.by_rank[:3])} ha{'s' if len(found.by_rank) == 1 else 've'} another value on each rank"
 
 
 def way_out(fault: str) -> str:
