@@ -68,6 +68,23 @@ def assignments(code: Code, owner: cst.ClassDef, name: str) -> Iterator[Assigned
                         yield Assigned(code, owner, statement, value.value, False)
 
 
+def target_of(code: Code, value: cst.BaseExpression) -> tuple[cst.Assign, str] | None:
+    """The assignment that gives a value a name, alone or as one of several, and the name; None if none does."""
+    above = code.parents.get(value)
+    if isinstance(above, cst.Assign) and len(above.targets) == 1:
+        name = dotted(above.targets[0].target)
+        return (above, name) if name else None
+    row = code.parents.get(above) if isinstance(above, cst.Element) else None
+    made = code.parents.get(row) if isinstance(row, cst.Tuple) else None
+    if isinstance(made, cst.Assign) and len(made.targets) == 1 and isinstance(made.targets[0].target, cst.Tuple):
+        assert isinstance(row, cst.Tuple)
+        names = [dotted(one.value) for one in made.targets[0].target.elements]
+        number = next(n for n, one in enumerate(row.elements) if one is above)
+        if len(names) == len(row.elements) and names[number]:
+            return made, names[number]
+    return None
+
+
 def in_torch(code: Code, name: str) -> tuple[str, list[Edit]]:
     """How a file may call "nn.ModuleList" or "torch.zeros", and what must be imported for it.
 
@@ -76,6 +93,9 @@ def in_torch(code: Code, name: str) -> tuple[str, list[Edit]]:
     """
     head, _, last = name.partition(".")
     module = TORCH[head]
+    if "." in last:  # nn.init.zeros_
+        outer, edits = in_torch(code, f"{head}.{last.partition('.')[0]}")
+        return f"{outer}.{last.partition('.')[2]}", edits
     froms: list[cst.ImportFrom] = []
     for one in code.every(cst.ImportFrom):
         source = dotted(one.module) if one.module is not None and not one.relative else ""

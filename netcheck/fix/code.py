@@ -70,7 +70,11 @@ class Code:
         end = self.positions[node].end
         return offset(self.starts, end.line, end.column + 1)
 
-    def end_of_part(self, part: cst.Arg | cst.Element) -> int:
+    def is_within(self, node: cst.CSTNode, outer: cst.CSTNode) -> bool:
+        """Whether a node is another or stands in it."""
+        return self.begin_of(outer) <= self.begin_of(node) and self.end_of(node) <= self.end_of(outer)
+
+    def end_of_part(self, part: cst.Arg | cst.BaseElement) -> int:
         """Where an argument or an element ends in the text, before its comma."""
         return self.extent(part.value)[1]
 

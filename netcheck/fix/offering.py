@@ -15,6 +15,7 @@ from netcheck.settings import Settings
 from netcheck.source.overlay import Texts
 from netcheck.source.targets import Target
 
+GOES_WITH = "mended by the fix of another finding"
 MOST_TRIES = 100  # for an editor that mends and brings back in turn
 
 
@@ -115,6 +116,8 @@ class Search:
         """A finding with its fix; one that a later edit mended, whose place others have moved, has a fix without edits."""
         key = key_of(report, found)
         held = self.held.get(key)
+        if held is None and fixable(found) and not any(key_of(after, one)[1:] == key[1:] for one in after.findings):
+            return replace(found, fix=Fix(GOES_WITH, not self.prover.settings.unsafe_fixes, ())) if self.held else found
         if held is None:
             return replace(found, by_hand=self.refused.get(key, "")) if fixable(found) else found
         before, later = (one.gradients.gain if one.gradients is not None else None for one in (report, after))

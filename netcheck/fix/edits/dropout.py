@@ -8,9 +8,10 @@ from collections.abc import Iterable
 import libcst as cst
 
 from netcheck.figures.fixes import Edit
+from netcheck.fix.classes import in_torch
 from netcheck.fix.code import ByHand, Code
 from netcheck.fix.editor import Case, Editor
-from netcheck.fix.syntax import argument, is_literal, is_self, last_name, renamed, with_argument
+from netcheck.fix.syntax import argument, dotted, is_literal, is_self, last_name, renamed, with_argument
 
 MODULES = ("Dropout", "AlphaDropout")
 FUNCTIONS = ("dropout", "alpha_dropout")
@@ -53,3 +54,62 @@ def spatial(code: Code, call: cst.Call, name: str, most: float, *, position: int
 def first(rate: float) -> cst.Arg:
     """A rate as the first argument."""
     return cst.Arg(cst.Float(f"{rate:g}"))
+
+
+class Moded(Editor):
+    """Lets the mode of the module decide whether anything is dropped."""
+
+    codes = ("NC202",)
+
+    def edits(self, case: Case) -> Iterable[Edit]:
+        """An edit for each line, by what keeps the dropout on there."""
+        for place in case.finding.locations:
+            code = case.code(place)
+            call = code.at(place, cst.Call)
+            name = last_name(call.func) if call is not None else ""
+            if call is None or "draws a random mask" in case.finding.message:
+                raise ByHand("forward draws the mask itself: do so only `if self.training:`")
+            if not in_method(code, call):
+                raise ByHand("it is in no method of a module, which has a mode")
+            if name == "scaled_dot_product_attention":
+                yield of_attention(code, call)
+            elif isinstance(call.func, cst.Call) and last_name(call.func.func) in CLASSES:
+                yield from built_once(code, call, call.func)
+            elif name in CLASSES.values():
+                where = argument(call, 2, "training") if dotted(call.func) != "torch.dropout" else argument(call, 2, "train")
+                if where is not None and dotted(call.func) == "torch.dropout":
+                    yield code.replaced(where.value, cst.parse_expression("self.training"))
+                else:
+                    yield code.replaced(call, with_argument(call, "training", "self.training", 2))
+            else:
+                raise ByHand(f"line {place.line} drops in a way of its own: draw only `if self.training:`")
+
+
+CLASSES = {
+    "Dropout": "dropout", "Dropout1d": "dropout1d", "Dropout2d": "dropout2d", "Dropout3d": "dropout3d",
+    "AlphaDropout": "alpha_dropout", "FeatureAlphaDropout": "feature_alpha_dropout",
+}  # fmt: skip
+
+
+def in_method(code: Code, node: cst.CSTNode) -> bool:
+    """Whether `self` is there."""
+    function = code.around(node, cst.FunctionDef)
+    return function is not None and [one.name.value for one in function.params.params[:1]] == ["self"]
+
+
+def of_attention(code: Code, call: cst.Call) -> Edit:
+    """The rate of an attention, zero out of training."""
+    rate = argument(call, 4, "dropout_p")
+    if rate is None:
+        raise ByHand("its rate was not found")
+    text = code.source_of(rate.value)
+    return code.replaced(rate.value, cst.parse_expression(f"{text} if self.training else 0.0"))
+
+
+def built_once(code: Code, call: cst.Call, built: cst.Call) -> Iterable[Edit]:
+    """A module that is built in forward, as the function that it is: `nn.Dropout(0.5)(x)` as `F.dropout(x, 0.5, ...)`."""
+    name, imports = in_torch(code, f"F.{CLASSES[last_name(built.func)]}")
+    yield from imports
+    rate = argument(built, 0, "p")
+    parts = [code.source_of(call.args[0].value), *([code.source_of(rate.value)] if rate is not None else [])]
+    yield code.replaced(call, cst.parse_expression(f"{name}({', '.join(parts)}, training=self.training)"))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.source.written_out import is_worked_out
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class FixedDevice(StaticRule):
     name = "fixed-device"
     severity = Severity.WARNING
     plain = "A tensor stays on the CPU while the model is elsewhere"
+    fixable = Fixable("make the tensor where the input is: `device=x.device`", safe=True)
     BAD = (
         Example("zeros where nobody said", net("h + torch.zeros(8)"), "2x8"),
         Example("a device written out", net('h * torch.arange(8, device="cpu")'), "2x8"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import BatchRule, Example
+from netcheck.rules.base import BatchRule, Example, Fixable
 
 if TYPE_CHECKING:
     from netcheck.figures.batches import Batches
@@ -71,6 +71,7 @@ class HardCodedBatch(BatchRule):
     name = "hard-coded-batch"
     severity = Severity.ERROR
     plain = "It works for one batch size only"
+    fixable = Fixable("take the size from the input: `x.size(0)`", safe=True)
     without_devices = True
     BAD = (
         Example("a view to eight rows", net("h.view(8, -1)"), "8x3x8x8", devices=2),

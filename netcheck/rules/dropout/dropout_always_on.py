@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netcheck.errors import TraceError
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.trace.kinds import Kind
 from netcheck.trace.questions.dropouts import is_mask, is_on, rate
 
@@ -77,6 +77,7 @@ class DropoutAlwaysOn(StaticRule):
     name = "dropout-always-on"
     severity = Severity.WARNING
     plain = "Dropout stays on after `model.eval()`, so its answers are random when it is used"
+    fixable = Fixable("let `self.training` decide", safe=False)
     BAD = (
         Example(
             "F.dropout without training",

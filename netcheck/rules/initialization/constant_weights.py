@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.figures.decades import Decades
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.trace.kinds import Kind, is_weight_layer
 from netcheck.trace.questions.neighbours import weight_layers_after
 
@@ -44,6 +44,7 @@ class ConstantWeights(StaticRule):
     name = "constant-weights"
     severity = Severity.ERROR
     plain = "All weights of a layer start with the same value, so its units stay copies of each other"
+    fixable = Fixable("draw the weights at random", safe=False)
     BAD = (
         Example(
             "hidden layers filled with zeros",

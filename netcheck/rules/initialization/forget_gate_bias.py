@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.rules.thresholds import Threshold
 from netcheck.trace.questions.forget_gates import ForgetGate, forget_gates, sigmoid
 
@@ -48,6 +48,7 @@ class ForgetGateBias(StaticRule):
     name = "forget-gate-bias"
     severity = Severity.INFO
     plain = "An LSTM starts by forgetting half of its memory at each step"
+    fixable = Fixable("let the forget gates start open: a bias of 1", safe=False)
     THRESHOLDS = (Threshold("bias", _OPEN, "mean bias from which a forget gate counts as open"),)
     BAD = (
         Example(

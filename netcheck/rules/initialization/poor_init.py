@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.figures.decades import Decades
 from netcheck.findings import Evidence, Finding, Severity
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.rules.helpers import depth_budget, patterns
 from netcheck.trace.kinds import Kind
 
@@ -58,6 +58,7 @@ class PoorInit(StaticRule):
     name = "poor-init"
     severity = Severity.ERROR
     plain = "{gradient}: the weights start at the wrong size"
+    fixable = Fixable("initialize the layers of the class as their activations need it, at the end of `__init__`", safe=False)
     scale_only = True
     THRESHOLDS = (depth_budget.ERROR,)
     BAD = (

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.rules.helpers.authors_file import used_around
 from netcheck.source.vocabulary import LOGARITHM
 from netcheck.trace.kinds import Kind
@@ -56,6 +56,7 @@ class SoftmaxInForward(StaticRule):
     severity = Severity.WARNING
     explained_by = ("TS703",)
     plain = "Softmax is applied once too often: the usual loss applies it itself, and learns slowly from what is left"
+    fixable = Fixable("return the logits, where a CrossEntropyLoss in the file applies the softmax", safe=False)
     BAD = (
         Example(
             "softmax as the last layer",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.trace.kinds import Kind
 from netcheck.trace.paths import main_output
 from netcheck.trace.questions import softmax_dimension
@@ -46,6 +46,7 @@ class SoftmaxOverBatch(StaticRule):
     name = "softmax-over-batch"
     severity = Severity.WARNING
     plain = "A softmax goes over the samples of the batch: what one sample gets depends on the others beside it"
+    fixable = Fixable("name the dimension: the one that PyTorch takes anyway, or the classes instead of the batch", safe=True)
     BAD = (
         Example(
             "dim 0 of (samples, classes)",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.rules.helpers.depth_budget import activation_name
 from netcheck.trace.kinds import FUNCTIONS, Kind
 from netcheck.trace.questions.neighbours import UNCHANGED, before, ends
@@ -53,6 +53,7 @@ class StackedActivations(StaticRule):
     name = "stacked-activations"
     severity = Severity.WARNING
     plain = "An activation is applied to what another activation made, which takes away signal and adds nothing"
+    fixable = Fixable("take out the second", safe=True, note="where it changes outputs, it is unsafe")
     BAD = (
         Example(
             "a block ends in ReLU, and forward applies another",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class NormTwice(StaticRule):
     name = "norm-twice"
     severity = Severity.WARNING
     plain = "Something normalized is normalized again: one of the two does nothing"
+    fixable = Fixable("take out the second norm", safe=False, note="a checkpoint loses its names")
     BAD = (
         Example(
             "a block that ends in a norm, in a net that adds one after each block",

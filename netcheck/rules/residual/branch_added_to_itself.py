@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.trace.kinds import FUNCTIONS, Kind, is_weight_layer
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class BranchAddedToItself(StaticRule):
     name = "branch-added-to-itself"
     severity = Severity.WARNING
     plain = "A tensor is added to itself where a skip connection was probably meant"
+    fixable = Fixable("keep the block's input as `identity`, and add that", safe=False)
     BAD = (
         Example(
             "the input's name is reused before the skip",

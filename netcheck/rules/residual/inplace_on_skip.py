@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class InplaceOnSkip(StaticRule):
     name = "inplace-on-skip"
     severity = Severity.WARNING
     plain = "What a skip connection carries is overwritten before it is added"
+    fixable = Fixable("let the operation make a tensor of its own", safe=False)
     BAD = (
         Example(
             "the branch begins with an in-place ReLU",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, TrainingRule
+from netcheck.rules.base import Example, Fixable, TrainingRule
 from netcheck.source.builders import file_index
 from netcheck.source.training.calls import MODEL
 from netcheck.source.training.events import Act, Course, Event, TrainingFile
@@ -45,6 +45,7 @@ class EvalModeLeftOn(TrainingRule):
     name = "eval-mode-left-on"
     severity = Severity.WARNING
     plain = "From the second round on it trains as if it were being tested"
+    fixable = Fixable("turn training mode on at the beginning of each turn", safe=False)
     BAD = (
         Example(
             "train() once, eval() in each epoch",

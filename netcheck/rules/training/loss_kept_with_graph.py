@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, TrainingRule
+from netcheck.rules.base import Example, Fixable, TrainingRule
 from netcheck.source.training.events import Act, Course, Event, TrainingFile
 from netcheck.source.training.steps import carries, holds, losses_of, returned_loss, whole_courses
 from netcheck.source.training.values import settled
@@ -37,6 +37,7 @@ class LossKeptWithGraph(TrainingRule):
     name = "loss-kept-with-graph"
     severity = Severity.WARNING
     plain = "The memory grows with every batch, until there is none left"
+    fixable = Fixable("keep the loss without its graph: `.detach()`", safe=True)
     BAD = (
         Example(
             "a running sum of losses",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, TrainingRule
+from netcheck.rules.base import Example, Fixable, TrainingRule
 from netcheck.source.training.events import Act, TrainingFile
 
 
@@ -32,6 +32,7 @@ class MethodNotCalled(TrainingRule):
     name = "method-not-called"
     severity = Severity.ERROR
     plain = "A line of the training does nothing, because its parentheses are missing"
+    fixable = Fixable("call the method", safe=False)
     BAD = (
         Example(
             "zero_grad without parentheses",

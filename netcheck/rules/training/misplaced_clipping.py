@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, TrainingRule
+from netcheck.rules.base import Example, Fixable, TrainingRule
 from netcheck.source.training.events import Act, Event, TrainingFile
 from netcheck.source.training.steps import TrainingLoop, training_loops
 
@@ -34,6 +34,7 @@ class MisplacedClipping(TrainingRule):
     name = "misplaced-clipping"
     severity = Severity.WARNING
     plain = "Steps that are too long are shortened when it is too late, or too early"
+    fixable = Fixable("clip before the step", safe=False)
     BAD = (
         Example(
             "clipped after the step",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, TrainingRule
+from netcheck.rules.base import Example, Fixable, TrainingRule
 from netcheck.source.training.events import Act, Event, TrainingFile
 from netcheck.source.training.steps import holds
 from netcheck.source.training.values import Role, role_of
@@ -34,6 +34,7 @@ class MissingStep(TrainingRule):
     name = "missing-step"
     severity = Severity.ERROR
     plain = "It learns nothing: what each batch asks for is computed, and never done"
+    fixable = Fixable("step behind backward", safe=False)
     BAD = (
         Example(
             "zero_grad and backward alone",

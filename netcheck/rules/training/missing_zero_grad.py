@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, TrainingRule
+from netcheck.rules.base import Example, Fixable, TrainingRule
 from netcheck.source.training.events import Act, TrainingFile
 from netcheck.source.training.steps import TrainingLoop, is_plain_optimizer, training_loops
 
@@ -36,6 +36,7 @@ class MissingZeroGrad(TrainingRule):
     name = "missing-zero-grad"
     severity = Severity.WARNING
     plain = "Each step of the training uses what all batches before it asked for, because nothing clears that"
+    fixable = Fixable("clear the gradients in the loop", safe=False)
     BAD = (
         Example(
             "backward and step alone",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, TrainingRule
+from netcheck.rules.base import Example, Fixable, TrainingRule
 from netcheck.source.training.events import Act, Event, TrainingFile
 from netcheck.source.training.steps import whole_courses
 from netcheck.source.training.values import Role, role_of
@@ -35,6 +35,7 @@ class SchedulerBeforeOptimizer(TrainingRule):
     name = "scheduler-before-optimizer"
     severity = Severity.WARNING
     plain = "The schedule of the step length begins one turn too early"
+    fixable = Fixable("step the scheduler behind the optimizer", safe=False)
     BAD = (
         Example(
             "at the top of the epoch",

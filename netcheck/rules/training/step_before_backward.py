@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, TrainingRule
+from netcheck.rules.base import Example, Fixable, TrainingRule
 from netcheck.rules.training.zero_grad_before_step import cleared
 from netcheck.source.training.events import Act, Event, TrainingFile
 from netcheck.source.training.steps import TrainingLoop, training_loops
@@ -37,6 +37,7 @@ class StepBeforeBackward(TrainingRule):
     name = "step-before-backward"
     severity = Severity.ERROR
     plain = "Each step is taken before it is known in which direction"
+    fixable = Fixable("step behind backward", safe=False)
     BAD = (
         Example(
             "step, then backward",

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, TrainingRule
+from netcheck.rules.base import Example, Fixable, TrainingRule
 from netcheck.source.training.events import Act, TrainingFile
 from netcheck.source.training.steps import TAKES_PREDICTION_FIRST, loss_name, whole_courses
 from netcheck.source.training.values import Value, peeled, settled
@@ -37,6 +37,7 @@ class SwappedLossArguments(TrainingRule):
     name = "swapped-loss-arguments"
     severity = Severity.ERROR
     plain = "The right answers and the model's answers have changed places"
+    fixable = Fixable("give the output first, the target second", safe=False)
     BAD = (
         Example(
             "labels first",

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, TrainingRule
+from netcheck.rules.base import Example, Fixable, TrainingRule
 from netcheck.source.training.events import Act, Course, Event, TrainingFile
 from netcheck.source.training.steps import whole_courses
 
@@ -38,6 +38,7 @@ class ValidationRecordsGradients(TrainingRule):
     name = "validation-records-gradients"
     severity = Severity.WARNING
     plain = "Testing it takes as much memory as training it, for nothing"
+    fixable = Fixable("validate under `torch.no_grad()`", safe=True)
     BAD = (
         Example(
             "eval() alone",

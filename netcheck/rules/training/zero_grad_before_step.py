@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, TrainingRule
+from netcheck.rules.base import Example, Fixable, TrainingRule
 from netcheck.source.training.events import Act, Event, TrainingFile
 from netcheck.source.training.steps import TrainingLoop, training_loops
 
@@ -34,6 +34,7 @@ class ZeroGradBeforeStep(TrainingRule):
     name = "zero-grad-before-step"
     severity = Severity.ERROR
     plain = "It learns nothing: what each batch asks for is thrown away right before it would be used"
+    fixable = Fixable("clear the gradients before backward", safe=False)
     BAD = (
         Example(
             "zero_grad right before the step",

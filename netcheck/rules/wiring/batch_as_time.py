@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.trace.kinds import Kind
 from netcheck.trace.questions.batch_dimension import previous
 from netcheck.trace.questions.readers import Place, readers
@@ -49,6 +49,7 @@ class BatchAsTime(StaticRule):
     name = "batch-as-time"
     severity = Severity.WARNING
     plain = "It takes the samples of a batch for the steps of a sequence, so samples change each other's results"
+    fixable = Fixable("build the layer with `batch_first=True`", safe=False)
     BAD = (
         Example(
             "an LSTM without batch_first; its last step is taken from dimension 1",

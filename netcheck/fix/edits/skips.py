@@ -1,0 +1,121 @@
+"""Skips: what is overwritten in place, and branches that are added to themselves.
+
+x += self.branch(x)           x = x + self.branch(x)
+self.act = nn.ReLU(True)      self.act = nn.ReLU()
+x = self.conv(x); x + x       identity = x; x = self.conv(x); x + identity
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import libcst as cst
+
+from netcheck.figures.fixes import Edit
+from netcheck.fix.code import ByHand, Code
+from netcheck.fix.editor import Case, Editor
+from netcheck.fix.syntax import argument, dotted, last_name, without_argument
+from netcheck.location import Location
+
+OPERATORS: dict[type[cst.BaseAugOp], str] = {
+    cst.AddAssign: "+",
+    cst.SubtractAssign: "-",
+    cst.MultiplyAssign: "*",
+    cst.DivideAssign: "/",
+}
+INPLACE = {  # where activations take `inplace`, behind what else they take
+    "ReLU": 0, "ReLU6": 0, "SiLU": 0, "Hardswish": 0, "Hardsigmoid": 0, "Mish": 0, "SELU": 0, "ELU": 1, "CELU": 1, "LeakyReLU": 1,
+    "Dropout": 1, "Dropout1d": 1, "Dropout2d": 1, "Dropout3d": 1, "Hardtanh": 2, "Threshold": 2, "RReLU": 2,
+    "relu": 1, "relu6": 1, "silu": 1, "hardswish": 1, "mish": 1, "selu": 1, "elu": 2, "leaky_relu": 2, "dropout": 3,
+}  # fmt: skip
+NAMES = ("identity", "residual", "shortcut", "skip")
+
+
+class OutOfPlace(Editor):
+    """Has the operation make a tensor of its own."""
+
+    codes = ("NC403",)
+
+    def edits(self, case: Case) -> Iterable[Edit]:
+        """Rewrites where the first operation that works in place is built or called."""
+        found = [edit for place in case.finding.locations for edit in out_of_place(case.code(place), place)]
+        if not found:
+            raise ByHand("no line that works in place was found")
+        return found
+
+
+def out_of_place(code: Code, place: Location) -> Iterator[Edit]:
+    """The edit for one place, if something works in place there."""
+    changed = code.at(place, cst.AugAssign)
+    if changed is not None and type(changed.operator) in OPERATORS and code.line_number(changed) == place.line:
+        sign = OPERATORS[type(changed.operator)]
+        value = code.text[slice(*code.extent(changed.value))]
+        wraps = isinstance(changed.value, cst.BinaryOperation | cst.IfExp | cst.Comparison | cst.BooleanOperation) and (
+            sign != "+" or not isinstance(changed.value, cst.BinaryOperation)
+        )
+        target = code.source_of(changed.target)
+        yield code.edit(
+            code.begin_of(changed), code.end_of(changed), f"{target} = {target} {sign} {f'({value})' if wraps else value}"
+        )
+        return
+    call = code.at(place, cst.Call)
+    if call is None or code.line_number(call) != place.line:
+        return
+    name = last_name(call.func)
+    if name in INPLACE and (asked := argument(call, INPLACE[name], "inplace")) is not None and dotted(asked.value) != "False":
+        if dotted(asked.value) != "True":
+            raise ByHand(f"line {place.line} decides by `{code.source_of(asked.value)}`")
+        yield code.replaced(call, without_argument(call, asked))
+    elif name.endswith("_") and not name.endswith("__") and isinstance(call.func, cst.Attribute):
+        new = call.with_changes(func=call.func.with_changes(attr=cst.Name(name[:-1])))
+        line = code.parents.get(call)
+        if isinstance(line, cst.Expr):  # nothing takes the result: the tensor itself was meant to change
+            raise ByHand(f"line {place.line} changes `{code.source_of(call.func.value)}` and uses no result")
+        yield code.replaced(call, new)
+
+
+class Identity(Editor):
+    """Keeps the block's input under a name of its own, and adds that."""
+
+    codes = ("NC404",)
+
+    def edits(self, case: Case) -> Iterable[Edit]:
+        """The two edits of each such sum."""
+        for place in case.finding.locations:
+            code = case.code(place)
+            function = code.around(statement_at(code, place), cst.FunctionDef)
+            if function is None or not isinstance(function.body, cst.IndentedBlock):
+                raise ByHand("the sum is in no function with a block of its own")
+            name = next(one for one in NAMES if not any(other.value == one for other in code.inside(function, cst.Name)))
+            operand, edit = with_identity(code, place, name)
+            first = next((one for one in function.body.body if binds(code, one, operand)), None)
+            if first is None or not any(param.name.value == operand for param in function.params.params):
+                raise ByHand(f"`{operand}` is not the block's input that was overwritten")
+            yield code.inserted(first, [f"{name} = {operand}"], before=True)
+            yield edit
+
+
+def statement_at(code: Code, place: Location) -> cst.CSTNode:
+    """The statement at a place."""
+    found = code.at(place, cst.SimpleStatementLine)
+    if found is None:
+        raise ByHand(f"line {place.line} is no statement of its own")
+    return found
+
+
+def with_identity(code: Code, place: Location, name: str) -> tuple[str, Edit]:
+    """What is added to itself, and the edit that adds the name instead."""
+    changed = code.at(place, cst.AugAssign)
+    if changed is not None and code.line_number(changed) == place.line and dotted(changed.value) == dotted(changed.target) != "":
+        return dotted(changed.target), code.replaced(changed.value, cst.Name(name))
+    total = code.at(place, cst.BinaryOperation)
+    if total is not None and code.line_number(total) == place.line and dotted(total.left) == dotted(total.right) != "":
+        return dotted(total.left), code.replaced(total.right, cst.Name(name))
+    raise ByHand(f"line {place.line} does not add a name to itself")
+
+
+def binds(code: Code, statement: cst.BaseStatement, name: str) -> bool:
+    """Whether a statement gives a name another value."""
+    targets = [target.target for one in code.inside(statement, cst.Assign) for target in one.targets]
+    targets += [one.target for one in code.inside(statement, cst.AugAssign)]
+    return any(dotted(one) == name for one in targets)
