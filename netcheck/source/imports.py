@@ -9,6 +9,7 @@ import os
 import sys
 from functools import lru_cache
 
+from netcheck.source.added_paths import added_paths
 from netcheck.source.scopes import FileIndex, FunctionNode, Scope, index, index_file
 
 HIGHEST = 12  # folders above a file in which the top of its project, and an absolute import, are looked for
@@ -64,11 +65,19 @@ def find(path: str, target: str, rest: tuple[str, ...], depth: int) -> list[Scop
     parts = [part for part in target[level:].split(".") if part] + list(rest)
     for split in range(len(parts), -1, -1):  # the longest beginning that is a module
         module = module_file(os.path.dirname(os.path.abspath(path)), level, ".".join(parts[:split]))
+        if module is None and level == 0 and split:
+            module = next(filter(None, (file_in(place, parts[:split]) for place in folders_added(path))), None)
         if module is None or split == len(parts):
             continue
         found = index(module)
         return named(found, tuple(parts[split:]), depth - 1) if found else []
     return []
+
+
+def folders_added(path: str) -> tuple[str, ...]:
+    """The folders that a file adds to the path of imports."""
+    files = index(path)
+    return added_paths(files) if files is not None and b"sys.path" in files.file.raw else ()
 
 
 def starred(files: FileIndex, parts: tuple[str, ...], depth: int) -> list[Scope]:

@@ -1,8 +1,9 @@
-"""Whether an argument of a call is written out in the source, or worked out. No torch.
+"""Whether an argument of a call is written out in the source, or worked out, and whether its result is moved. No torch.
 
 torch.ones(8, device="cpu")                                        written out
 DEVICE = "cpu"; ... torch.ones(8, device=DEVICE)                   as well
 device = "cuda" if x.is_cuda else "cpu"; torch.ones(8, device=device)      worked out
+noise = torch.randn(4); if x.is_cuda: noise = noise.cuda()                 moved further down
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from netcheck.location import Location
 from netcheck.source.scopes import FileIndex, Scope, index
 
 MOST_NAMES = 4  # that lead from one to the next
+MOVES = ("cuda", "to", "type_as", "type", "cpu")
 
 
 def is_worked_out(place: Location | None, keyword: str) -> bool:
@@ -26,6 +28,35 @@ def is_worked_out(place: Location | None, keyword: str) -> bool:
         if value is not None:
             return not is_literal(value, enclosing(found, call), MOST_NAMES)
     return False
+
+
+def may_be_moved(place: Location | None) -> bool:
+    """Whether what the call at a place makes is moved further down, perhaps on a way that was not taken:
+    `noise = torch.randn(4)`, and then `if x.is_cuda: noise = noise.cuda()`.
+    """
+    found = index(place.file) if place is not None else None
+    if found is None or place is None:
+        return False
+    for call in calls_at(found, place):
+        scope = enclosing(found, call)
+        statements = [node for node in ast.walk(scope.node) if isinstance(node, ast.Assign)]
+        names = {name for node in statements if any(each is call for each in ast.walk(node.value)) for name in targets(node)}
+        moves = [
+            node for node in statements if node.lineno > call.lineno and names.intersection(targets(node)) and is_move(node.value)
+        ]
+        if moves:
+            return True
+    return False
+
+
+def targets(statement: ast.Assign) -> list[str]:
+    """The names and attributes that an assignment is to, as they are written."""
+    return [ast.unparse(target) for target in statement.targets if isinstance(target, ast.Name | ast.Attribute)]
+
+
+def is_move(value: ast.expr) -> bool:
+    """Whether an expression moves a tensor: `x.cuda()`, `x.to(device)`, `x.type_as(y)`."""
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in MOVES
 
 
 def calls_at(found: FileIndex, place: Location) -> Iterator[ast.Call]:

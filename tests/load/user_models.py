@@ -777,6 +777,19 @@ class GatheredByNumbers(nn.Module):
         return torch.relu(self.a(inputs[0])) + self.b(inputs[1])
 
 
+@model((2, 28), (2, 10))
+class JoinedTwice(nn.Module):
+    """The label goes into the encoder and, as a vector, into the decoder as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(38, 4), nn.Linear(14, 28)
+
+    def forward(self, x, y):
+        z = torch.relu(self.encoder(torch.cat([x, y], dim=1)))
+        return self.decoder(torch.cat([z, y], dim=1))
+
+
 @model((2, 2))
 class CoordinateNet(nn.Module):
     """A physics-informed net: takes the gradient of its output."""

@@ -2,6 +2,7 @@
 
 torch.cat([image, mask], 1) -> conv of 4 channels        image 3, mask 1
 torch.cat([state, steps], 2).view(-1, 24)                steps as wide as the state leaves them
+cat([x, y]) -> 794, and then cat([z, y]) -> 42           y is what z leaves, x what y leaves
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netcheck.load.inference.demands import Demand
-from netcheck.load.inference.proposals import HEIGHT, WIDTH, Proposal, Slot
+from netcheck.load.inference.proposals import BATCH, HEIGHT, WIDTH, Proposal, Slot
 from netcheck.load.inference.sizes import with_usual_size
 
 
@@ -25,6 +26,16 @@ def beside_others(demand: Demand, proposal: Proposal) -> Iterator[Proposal]:
     width = proposal.size(slots[0].features) + demand.want - demand.have if len(slots) == 1 else 0
     if width > 0:
         yield proposal.resized({slots[0].features: width})
+
+
+def one_of_several(demand: Demand, proposal: Proposal) -> Iterator[Proposal]:
+    """The width of one of the vectors that are joined, in more places than one: those first that no weight has fixed."""
+    slots = [slot for slot in sources(demand, proposal) if slot.dims is not None and len(slot.dims) == 2]
+    for slot in sorted(slots, key=lambda each: (each.dims or ())[-1] in proposal.pinned) if len(slots) > 1 else ():
+        symbol = (slot.dims or ())[-1]
+        width = proposal.size(symbol) + demand.want - demand.have
+        if width > 0 and symbol != BATCH:
+            yield proposal.resized({symbol: width})
 
 
 def joined_channels(demand: Demand, proposal: Proposal) -> Iterator[Proposal]:

@@ -126,7 +126,8 @@ def concatenation(call: Call) -> Iterator[Demand]:
     for i, a in enumerate(parts):
         for b in parts[i + 1 :]:
             if a.tensor.dim() != b.tensor.dim():
-                for x, other in ((a, b), (b, a)):
+                # Beside features, numbers without any lack theirs.
+                for x, other in sorted(((a, b), (b, a)), key=lambda each: each[0].tensor.dim() > 1):
                     if x.origin is not None:
                         yield Demand("rank", x.origin, x.tensor.dim(), other.tensor.dim(), by=call.name)
                 continue

@@ -18,7 +18,7 @@ from torch import nn
 
 from netcheck.load.inference import checks, containers
 from netcheck.load.inference.demands import CONVOLUTION, JOINED, Demand
-from netcheck.load.inference.joined import beside_others, joined_channels, sources
+from netcheck.load.inference.joined import beside_others, joined_channels, one_of_several, sources
 from netcheck.load.inference.probe import Outcome, Tries
 from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, SAMPLES, SPATIAL, WIDTH, Proposal, Slot
 from netcheck.load.inference.signature import first_channels, needs, optional_argument, parameters_of
@@ -63,6 +63,8 @@ def meet_size(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Propo
     elif demand.operation == JOINED:
         yield from beside_others(demand, proposal)
     yield from solve(demand, outcome, search)
+    if at is None and demand.weight:
+        yield from one_of_several(demand, proposal)
     if at is not None and slot is not None and slot.dims is not None and slot.dims[at[1]] == BATCH:
         yield from own_size(proposal, slot, at[1], demand.want)
 

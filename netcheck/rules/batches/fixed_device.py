@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, Fixable, StaticRule
-from netcheck.source.written_out import is_worked_out
+from netcheck.source.written_out import is_worked_out, may_be_moved
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
@@ -100,7 +100,7 @@ def is_fixed(node: Node) -> bool:
     if any(source.op != "get_attr" for source in node.inputs):
         return False  # made from another tensor, whose place it may have
     if device is None:
-        return True
+        return not may_be_moved(node.called_at)
     return isinstance(device, str) and device != "meta" and not is_worked_out(node.called_at, "device")
 
 

@@ -28,6 +28,25 @@ model = Net()
 
 GOOD = (
     Example(
+        "moved where the input is, on a way that is not taken here",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mean, self.spread = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x):
+        mean, spread = self.mean(x), F.softplus(self.spread(x))
+        noise = torch.autograd.Variable(torch.randn(mean.size()), requires_grad=False)
+        if mean.is_cuda:
+            noise = noise.cuda()
+        return mean.addcmul(spread, noise)
+
+model = Net()
+""",
+        "4x8",
+    ),
+    Example(
         "a device that is worked out from the input's",
         """
 class Net(nn.Module):
