@@ -248,8 +248,8 @@ def check_named(target: Target, settings: Settings, example: ExampleInputs | Non
 
 
 def stuck_with_defaults(report: Report) -> bool:
-    """Whether forward does not run, of a model for which nobody chose any arguments."""
-    reasons = (Reason.INPUTS, Reason.TRACE)
+    """Whether a model for which nobody chose any arguments is not built, or its forward does not run."""
+    reasons = (Reason.BUILD, Reason.INPUTS, Reason.TRACE)
     return report.construction is None and report.unchecked is not None and report.unchecked.reason in reasons
 
 

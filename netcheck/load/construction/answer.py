@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
+
+from torch import nn
 
 from netcheck.findings import Assumption, Construction, GivenArgument
 from netcheck.load.construction.given import Given, made
@@ -48,10 +50,27 @@ def constructed(callee: Callable[..., Any], defined: Definition, namespace: Modu
     """
     subject = subject_of(callee, defined.file, defined.name, namespace, prepare, NESTED)
     search = Search(prepare)
-    plan = search.run(plans(subject))
+    plan = search.run(plans(subject)) or by_its_makers(subject)
     shown = plan or search.furthest
     construction = Construction("") if shown is None else told(shown)
     return Answer(None if plan is None else plan.build, construction, search.failure)
+
+
+def by_its_makers(subject: Subject) -> Plan | None:
+    """How the project builds a class by one of its own methods, `Net.from_name("b0")`, where its constructor was of no use."""
+    for name in makers(subject.callee):
+        making = replace(subject, callee=getattr(subject.callee, name), qualname=f"{subject.qualname}.{name}")
+        plan = Search(subject.prepare).run(plans(making)) if making.ways else None
+        if plan is not None and isinstance(subject.prepare(plan.build), nn.Module):
+            return plan
+    return None
+
+
+def makers(kind: Callable[..., Any]) -> list[str]:
+    """The class and static methods of a class, those last that are about trained weights."""
+    methods = vars(kind).items() if isinstance(kind, type) else ()
+    names = [name for name, value in methods if isinstance(value, classmethod | staticmethod)]
+    return sorted(names, key=lambda name: "pretrained" in name)
 
 
 def subject_of(
@@ -87,7 +106,9 @@ def told(plan: Plan) -> Construction:
 
 
 def plain_arguments(plan: Plan) -> dict[str, Any] | None:
-    """The arguments as a configuration file can hold them; None if it cannot."""
+    """The arguments as a configuration file can hold them; None if it cannot, as where they are those of a method."""
+    if not isinstance(plan.subject.callee, type) and "." in plan.subject.qualname:
+        return None
     found = {name: given.value for name, given in plan.arguments.items()}
     texts = {name: given.text for name, given in plan.arguments.items()}
     whole = all(is_settable(value, texts[name]) for name, value in found.items())

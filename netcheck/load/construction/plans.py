@@ -185,7 +185,9 @@ class Plan:
         """The call: "Net(in_channels=3, num_classes=10)"; what is read of an object of options follows it."""
         parts = [f"{name}={given.text}" for name, given in self.arguments.items()]
         open_options = [f"{name}={given.text}" for name, given in self.options.items() if "." in name]
-        name = getattr(self.subject.callee, "__name__", self.subject.qualname)
+        callee = self.subject.callee
+        is_method = not isinstance(callee, type) and "<locals>" not in self.subject.qualname
+        name = self.subject.qualname if is_method else getattr(callee, "__name__", self.subject.qualname)
         with_options = f" with {', '.join(open_options)}" if open_options else ""
         return f"{name}({', '.join(parts)}){with_options}"
 

@@ -95,8 +95,11 @@ def with_missing(error: BaseException, plan: Plan) -> Iterator[Plan]:
 
 
 def with_optional(error: BaseException, plan: Plan, frames: Frames) -> Iterator[Plan]:
-    """The plan with a guess for each parameter that is None by default, where that raised: `BatchNorm(planes)`."""
-    if not isinstance(error, TypeError | AttributeError) or "NoneType" not in str(error):
+    """The plan with a guess for each parameter that is None by default, where that raised: `BatchNorm(planes)`, or was refused:
+    `assert image_size is not None`.
+    """
+    refused = isinstance(error, AssertionError) and any("not None" in statement(*frame) for frame in frames[:1])
+    if not refused and not (isinstance(error, TypeError | AttributeError) and "NoneType" in str(error)):
         return
     words = {word for frame, line in frames for word in re.findall(r"\w+", statement(frame, line))}
     changed = plan

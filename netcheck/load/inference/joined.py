@@ -30,9 +30,8 @@ def beside_others(demand: Demand, proposal: Proposal) -> Iterator[Proposal]:
 
 def one_of_several(demand: Demand, proposal: Proposal) -> Iterator[Proposal]:
     """The width of one of the vectors that are joined, in more places than one: those first that no weight has fixed."""
-    slots = [slot for slot in sources(demand, proposal) if slot.dims is not None and len(slot.dims) == 2]
-    for slot in sorted(slots, key=lambda each: (each.dims or ())[-1] in proposal.pinned) if len(slots) > 1 else ():
-        symbol = (slot.dims or ())[-1]
+    widths = [slot.dims[-1] for slot in sources(demand, proposal) if slot.dims is not None and len(slot.dims) == 2]
+    for symbol in sorted(widths, key=lambda symbol: symbol in proposal.pinned) if len(widths) > 1 else ():
         width = proposal.size(symbol) + demand.want - demand.have
         if width > 0 and symbol != BATCH:
             yield proposal.resized({symbol: width})

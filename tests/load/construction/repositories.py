@@ -44,6 +44,39 @@ def notebook(*cells: str) -> str:
 
 
 REPOSITORIES = {
+    "its own method": repository(
+        {"net.py:Net": "Net.from_name(name='small'), as demo.py:3 does"},
+        {
+            "net.py": """
+            from torch import nn
+
+            CODES = {"small": "r1_i8_o16", "large": "r3_i16_o32"}
+
+            class Net(nn.Module):
+                def __init__(self, codes):
+                    super().__init__()
+                    sizes = [int(part[1:]) for part in codes.decode("ascii").split("_")]
+                    self.layers = nn.Sequential(*[nn.Linear(sizes[1], sizes[1]) for _ in range(sizes[0])], nn.Linear(*sizes[1:]))
+
+                @classmethod
+                def from_pretrained(cls, name):
+                    raise OSError("no network")
+
+                @classmethod
+                def from_name(cls, name):
+                    return cls(CODES[name].encode())
+
+                def forward(self, x):
+                    return self.layers(x)
+            """,
+            "demo.py": """
+            from net import Net
+
+            net = Net.from_name("small")
+            trained = Net.from_pretrained("small")
+            """,
+        },
+    ),
     "same file": repository(
         {"model.py:Net": "Net(features=12, hidden=24, classes=3), as model.py:15 does"},
         {

@@ -51,6 +51,7 @@ GUESSED = {
     "encoder: Encoder": ("self.net = encoder", "Net(encoder=Encoder(dim=64))"),
     # what is done with it
     "c": ("self.net = nn.Conv2d(c, 8, 3)", "Net(c=3)"),
+    "c, image_size=None": ("assert image_size is not None; self.net = nn.Conv2d(c, 8, 3)", "Net(c=3, image_size=32)"),
     "a, b": ("self.net = nn.Sequential(nn.Linear(a, b), nn.Linear(b, 2))", "Net(a=64, b=64)"),
     "cells": ("self.net = nn.Sequential(*[nn.Linear(n, n) for n in cells])", "Net(cells=[64, 64])"),
     "plan": ("self.net = nn.Linear(plan[0], plan[2])", "Net(plan=[64, 64, 64])"),
