@@ -1,6 +1,7 @@
 """Whether netcheck was started as one of several processes by torchrun. Imports no torch.
 
 torchrun --nproc-per-node 2 -m netcheck model.py     two processes check the same models together; the first one reports
+torchrun --nnodes 2 ... -m netcheck model.py         and on two hosts, where each of them is told this
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class Launch:
         ranks: how many there are.
         address, port: of their store.
         local_rank: its number among those on this machine.
+        hosts: the machines that they run on, or groups of processes that were started apart.
     """
 
     rank: int
@@ -28,6 +30,7 @@ class Launch:
     address: str
     port: int
     local_rank: int = 0
+    hosts: int = 1
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
@@ -35,7 +38,8 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
     try:
         rank, ranks, address, port = (environment[name] for name in _NEEDED)
         local_rank = int(environment.get("LOCAL_RANK", rank))
-        found = Launch(int(rank), int(ranks), address, int(port), local_rank)
+        hosts = int(environment.get("GROUP_WORLD_SIZE", 1))
+        found = Launch(int(rank), int(ranks), address, int(port), local_rank, hosts)
     except (KeyError, ValueError):
         return None
     return found if found.ranks > 1 and 0 <= found.rank < found.ranks else None

@@ -81,7 +81,9 @@ def check_example(example: Example, folder: Path, **options: Any) -> Report:
     model = model_of(example, folder)
     beside = vars(sys.modules["example"])
     options |= {name: beside[name] for name in ("targets", "loss", "optimizer") if name in beside}
-    options |= {name: getattr(example, name) for name in ("device_memory", "devices", "batch_size")} | {"device": "cpu"}
+    options |= {name: getattr(example, name) for name in ("device_memory", "devices", "batch_size", "strategy")} | {
+        "device": "cpu"
+    }
     if not example.inputs:
         return engine.check(model, **options)
     from netcheck.load.inputs import parse_specs

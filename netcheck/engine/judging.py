@@ -148,7 +148,7 @@ def judge_step(report: Report, graph: ModelGraph, example: ExampleInputs, asked:
     if not rules or not asked:
         return []
     progress.phase("step")
-    step = stepped(graph.model, example.args, example.kwargs, **asked._asdict(), seed=settings.seed)
+    step = stepped(graph.model, example.args, example.kwargs, **asked._asdict(), seed=settings.seed, devices=settings.devices)
     report.step = step
     if step is None:
         return []

@@ -10,6 +10,7 @@ Batches
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netcheck.figures.cost import Memory
@@ -76,6 +77,25 @@ class Operation:
     built_at: Location | None = None
     called_at: Location | None = None
     values: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A part of forward's result that nn.DataParallel does not give back as it was.
+
+    Attributes:
+        path: where it is in the result: "[1]", "['loss']".
+        shape: at the batch of the example; () of a number.
+        axis: its batch dimension; None without one.
+        result: the shape that comes back; () where gather raises.
+        why: a phrase.
+    """
+
+    path: str
+    shape: Shape
+    axis: int | None
+    result: Shape
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +201,7 @@ class Batches:
         comparison: the shards, run; None if they were not.
         training_only: whether in eval mode no operation mixes samples.
         doubtful: whether nothing tells that the first dimension is a batch, and nobody asked about one.
+        gathered: what nn.DataParallel does not give back as forward returns it; looked for where that is asked about.
     """
 
     batch_size: int
@@ -203,6 +224,7 @@ class Batches:
     comparison: Comparison | None = None
     training_only: bool = False
     doubtful: bool = False
+    gathered: tuple[Gathered, ...] = ()
 
     @property
     def samples(self) -> tuple[int, ...]:
@@ -223,3 +245,13 @@ class Batches:
     def engine(self) -> str:
         """What ran the shards: "replicas on the CPU", "gloo, 4 processes on the CPU"; "fake tensors" if nothing did."""
         return self.comparison.engine if self.comparison else "fake tensors"
+
+
+def mean_of_means(sizes: Sequence[int]) -> float:
+    """How far the mean of the means over shares of these sizes is from the mean over all, for independent gradients.
+
+    Relative L2: the rms of a sample's weight over its fair one, sqrt(mean((w_n N - 1)^2)).
+    """
+    total = sum(sizes)
+    off = sum(size * (total / (len(sizes) * size) - 1) ** 2 for size in sizes)
+    return float((off / total) ** 0.5)

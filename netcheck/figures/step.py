@@ -20,6 +20,7 @@ class Targets:
         low: the smallest; None of an empty tensor.
         high: the largest.
         ignored: the share that the loss ignores.
+        by_device: how many each device's share has that the loss does not ignore and takes a mean over; () without devices.
     """
 
     shape: tuple[int, ...]
@@ -27,6 +28,7 @@ class Targets:
     low: float | None = None
     high: float | None = None
     ignored: float = 0.0
+    by_device: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

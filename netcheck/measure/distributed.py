@@ -112,7 +112,8 @@ class Ranks:
             found, place = groups.joined(job, launch, self.name, find_unused=find_unused, patience=self.patience)
         except RuntimeError as error:
             return Results(None, f"{REPLICAS} (lost the other processes of torchrun: {first_line(error)})")
-        return results(found, f"{place.backend}, {count} processes of torchrun on {words(place)}")
+        hosts = f" on {launch.hosts} hosts," if launch.hosts > 1 else ""
+        return results(found, f"{place.backend}, {count} processes of torchrun{hosts} on {words(place)}")
 
     def own(self, job: Job, find_unused: bool) -> Results:
         """In processes of our own: on accelerators, or over gloo on the CPU."""

@@ -24,6 +24,7 @@ from netcheck.errors import TraceError
 from netcheck.figures.batches import Batches, Comparison, Operation, Shard
 from netcheck.measure.axes import BatchAxes, retraced
 from netcheck.measure.distributed import Ranks
+from netcheck.measure.gather import gathered
 from netcheck.measure.hard_coded import find_hard_coded, recorded_until
 from netcheck.measure.mixing import WHOLE, UnjudgedError, find_mixing
 from netcheck.measure.on_shapes import mixing_by_shapes
@@ -72,6 +73,9 @@ def split(
     if not axes.batch:
         return Batches(samples or 0, devices, unjudged="no argument has a batch dimension")
     found = on_paper(graph, axes, devices, samples or axes.batch)
+    if ranks is not None and ranks.strategy == "dp":
+        with suppress(TraceError):
+            found = replace(found, gathered=gathered(graph, axes.graph_at(2 * axes.batch), devices))
     if not run or found.size_fault:
         return found
     if not can_run_for_real(graph.model):

@@ -23,6 +23,7 @@ from netcheck.figures.step import Targets, TrainingStep, Update
 from netcheck.load.held import changing_only_itself
 from netcheck.load.raised import describe
 from netcheck.load.randomness import seeded
+from netcheck.measure.scatter import chunk_sizes
 from netcheck.torch_versions import BatchNormalization
 from netcheck.trace import structure
 
@@ -83,6 +84,7 @@ def stepped(
     loss: Callable[..., Any] | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     seed: int = 0,
+    devices: int | None = None,
 ) -> TrainingStep | None:
     """What one step on one batch shows; None where nothing was given that a step needs, or what was given cannot be copied.
 
@@ -94,6 +96,7 @@ def stepped(
         loss: a module or a function of (output, targets); None where the model returns its loss.
         optimizer: of the model's parameters; None for none.
         seed: of the random numbers of both runs of the model.
+        devices: over which the batch is split; None where nobody asks.
     """
     names = named(model, loss)
     facts = None if optimizer is None else groups(names, model, optimizer)
@@ -111,7 +114,17 @@ def stepped(
         if own is not None and facts is not None:
             again = lambda: run(twin, args, kwargs, targets, criterion).loss  # noqa: E731
             found = replace(found, update=updated(facts, ran, holder, own, again, seed))
+    if found.targets is not None and devices is not None:
+        found = replace(found, targets=replace(found.targets, by_device=counted(targets, loss, devices)))
     return found
+
+
+def counted(targets: torch.Tensor, loss: Any, devices: int) -> tuple[int, ...]:
+    """How many targets of each device's share a loss takes a mean over, where it ignores some; () where it does not."""
+    if name_of(loss) not in OF_CLASSES or targets.is_floating_point() or getattr(loss, "reduction", "") != "mean":
+        return ()
+    counts = (targets != getattr(loss, "ignore_index", -100)).flatten(1 if targets.dim() > 1 else 0)
+    return tuple(int(share.sum()) for share in counts.split(chunk_sizes(len(targets), devices)))
 
 
 def run(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], targets: Any, loss: Any) -> Run:

@@ -19,12 +19,14 @@ from itertools import combinations, product
 import torch
 
 from netcheck.errors import TraceError
+from netcheck.figures.batches import mean_of_means
 from netcheck.figures.cost import Cost
 from netcheck.figures.fit import Change, Fit, Peak, Way
 from netcheck.measure.axes import BatchAxes
 from netcheck.measure.blocks import Block, blocks_of
 from netcheck.measure.course import Course
 from netcheck.measure.moments import Moments
+from netcheck.measure.scatter import chunk_sizes
 from netcheck.measure.sharding import Sizes, State, loads
 from netcheck.torch_versions import BatchNormalization
 
@@ -269,6 +271,10 @@ class _Search:
         cost = "no more operations, in smaller pieces"
         if any(isinstance(module, BatchNormalization) and module.training for module in self.model.modules()):
             cost = f"batch normalization sees {samples} samples and not {whole}"
+        pieces = chunk_sizes(whole, -(-whole // samples))
+        if pieces[-1] != samples:
+            off = mean_of_means(pieces)
+            cost += f"; the last has {pieces[-1]}: sum the losses and divide by {whole}, a mean of means is off by {off:.2g}"
         return Change("batch", f"batches of {samples}, {-(-whole // samples)} accumulated", cost, number=samples)
 
     def again(self) -> int:

@@ -129,6 +129,7 @@ Batches:
     sampler        list of int, samples of each process by DistributedSampler; duplicates (int) of them come twice
     inputs         list of name, shape, axis (int or null: the dimension that holds the batch)
     refusal        str, why nn.DataParallel would raise; dropped (int), samples that reach no device
+    gathered       list of path, shape, axis, result, why: what nn.DataParallel does not give back as it was
     norms, mixing  lists of operations: batch normalizations, and all that mix samples: name, target, kind, detail, path,
                    module, shape, built_at, called_at (locations or null), values
     size_fault     str, how forward fails at another batch size; fault_at (a location or null); fixed (an operation or
@@ -138,7 +139,7 @@ Batches:
     training_only, doubtful   bool, of samples that are looked at without devices: nothing mixes in eval mode; nothing tells that
                    the first dimension is the batch
     comparison     null, or the shards against the whole: samples, dtype, outputs, gradients, mean_of_means, synced
-                   (relative differences), unused (list of str), losses, engine, failure, stalled (str), data_parallel:
+                   (relative differences), unused, by_rank (lists of str), losses, engine, failure, stalled (str), data_parallel:
                    null, or nn.DataParallel on real devices: engine, outputs, gradients, failure
     equal          bool or null; engine, str
 

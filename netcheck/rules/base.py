@@ -57,7 +57,7 @@ class Example:
     It is text so that it can be printed as documentation, and so that a rule needs no torch to be listed.
     `inputs` is written as on the command line ("2x3x32x32", "ids=long:2x16"); "" means that netcheck infers them.
     `device_memory` is that of the device that the model is to train on ("24GiB"), where it matters; `devices` and
-    `batch_size` say over how many of them how large a batch is split.
+    `batch_size` say over how many of them how large a batch is split, `strategy` under what.
     """
 
     title: str
@@ -66,6 +66,7 @@ class Example:
     device_memory: str | None = None
     devices: int | None = None
     batch_size: int | None = None
+    strategy: str = "ddp"
 
 
 @dataclass(frozen=True, slots=True)

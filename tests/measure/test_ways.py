@@ -206,6 +206,7 @@ def test_a_rank_of_fsdp_holds_what_fsdp_mem_tracker_counts(name: str, devices: i
                 del output
                 optimizer.step()
                 optimizer.zero_grad()
+                tracker.reset_mod_stats()
         (snapshot,) = tracker.get_tracker_snapshot("peak").values()
         dist.barrier()
         dist.destroy_process_group()

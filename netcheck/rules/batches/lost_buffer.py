@@ -88,7 +88,7 @@ class LostBuffer(BatchRule):
         several = len(kept) > 1
         yield self.finding(
             f"forward leaves {f'{len(kept)} values' if several else 'a value'} of the batch behind in the model: "
-            f"nn.DataParallel loses {'them' if several else 'it'}, and DistributedDataParallel keeps the first process's",
+            f"{fate(kept)}, and DistributedDataParallel keeps the first process's",
             help="return it from forward and keep it outside; or take it over all devices before it is written "
             "(torch.distributed.all_reduce)",
             evidence=Evidence(len(kept), "values", f"{len(kept)} value{'s' if several else ''} left behind", limit=0),
@@ -96,6 +96,21 @@ class LostBuffer(BatchRule):
             severity=Severity.WARNING if any(map(carries_over, kept)) else Severity.INFO,
             verdict=Verdict.CONFIRMED,
         )
+
+
+def fate(kept: list[Node]) -> str:
+    """What nn.DataParallel makes of values: its first replica shares the model's memory, and all replicas are thrown away."""
+    in_place = sum(map(writes, kept))
+    if in_place == len(kept):
+        return f"nn.DataParallel keeps the first device's, since {'they are' if in_place > 1 else 'it is'} written in place"
+    beside = f" but the {in_place} written in place" if in_place else ""
+    return f"nn.DataParallel loses {'them' if len(kept) > 1 else 'it'}{beside}"
+
+
+def writes(node: Node) -> bool:
+    """Whether an operation writes into the memory that it is given, as `lerp_` and `+=` do."""
+    name = str(node.function)
+    return (name.endswith("_") and not name.endswith("__")) or name.startswith("__i")
 
 
 def carries_over(node: Node) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from netcheck.figures.batches import mean_of_means
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import BatchRule, Example
 
@@ -62,7 +63,7 @@ class UnevenSplit(BatchRule):
         # Where samples mix, the difference has another cause too.
         alone = comparison is not None and comparison.equal and comparison.samples == batches.batch_size
         measured = comparison.mean_of_means if comparison is not None and alone else None
-        off = expected_error(sizes) if measured is None else measured
+        off = mean_of_means(sizes) if measured is None else measured
         how = "expected" if measured is None else "measured"
         better = -(-batches.batch_size // batches.devices) * batches.devices
         yield self.finding(
@@ -74,10 +75,3 @@ class UnevenSplit(BatchRule):
             ),
             verdict=Verdict.CONFIRMED,
         )
-
-
-def expected_error(sizes: Sequence[int]) -> float:
-    """How far the mean of means is off for independent gradients: the rms of each sample's weight over its fair one."""
-    total = sum(sizes)
-    off = sum(size * (total / (len(sizes) * size) - 1) ** 2 for size in sizes)
-    return float((off / total) ** 0.5)
