@@ -3,8 +3,8 @@
 idle(model, args, kwargs, graph)
   +-- gradients at the inputs and parameters, for a random cotangent, in eval mode
   +-- of an input: leaves, channels, steps of zeros; other numbers are put there, and the result must not change by a bit
-  +-- of the weights: whole parameters of zeros; all weights are moved a little, and the gradient must stay zero: what a start at
-      zero holds back moves after the first step
+  +-- of the weights: whole parameters of zeros; all weights are moved a little, then the biases turned, and the gradient must
+      stay zero: what a start at zero holds back moves after the first step, and what a rectifier holds back is no wiring
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ def idle(model: nn.Module, given: Any, graph: ModelGraph) -> tuple[tuple[Part, .
     gradients = gradients_at(model, given)
     parts = tuple(part for part in silent_parts(model, given, gradients[0], graph) if has_none(model, given, part))
     zero = [name for name, gradient in gradients[1].items() if gradient is not None and not gradient.any()]
-    if zero and not chooses(graph):
-        nudge(model)
-        again = gradients_at(model, given)[1]
-        zero = [name for name in zero if (gradient := again.get(name)) is not None and not gradient.any()]
+    for change in (nudge, turn_biases) if not chooses(graph) else ():
+        if zero:
+            change(model)
+            again = gradients_at(model, given)[1]
+            zero = [name for name in zero if (gradient := again.get(name)) is not None and not gradient.any()]
     return parts, () if chooses(graph) else tuple(zero)
 
 
@@ -148,3 +149,11 @@ def nudge(model: nn.Module) -> None:
             if parameter.is_floating_point():
                 size = float(parameter.square().mean().sqrt()) if parameter.numel() else 0.0
                 parameter.add_(torch.randn_like(parameter), alpha=_NUDGE * (size or 1.0))
+
+
+def turn_biases(model: nn.Module) -> None:
+    """Turn the sign of all biases: what a rectifier holds back by its bias alone, it now lets through."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.is_floating_point() and parameter.dim() == 1:
+                parameter.neg_()

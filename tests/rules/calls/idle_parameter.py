@@ -42,8 +42,23 @@ class Net(nn.Module):
 
 model = Net()
 """
+SQUEEZED = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.squeeze, self.excite = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 1, 1), nn.Conv2d(1, 8, 1)
+        nn.init.constant_(self.squeeze.bias, -0.5)
+
+    def forward(self, x):
+        h = self.conv(x)
+        gate = self.excite(F.relu(self.squeeze(0.01 * h.mean((2, 3), keepdim=True)))).sigmoid()
+        return h * gate
+
+model = Net()
+"""
 BAD = (Example("a mask of zeros", gated("torch.zeros(4)"), "8x8"),)
 GOOD = (
+    Example("behind a rectifier of one unit, whose bias is negative", SQUEEZED, "4x3x8x8"),
     Example("the spread of a sample, which noise multiplies", SAMPLED, "8x8"),
     Example("branches that start at zero", BLOCK, "8x8"),
     Example("experts that are chosen", CHOICE, "8x8"),
