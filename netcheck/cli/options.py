@@ -28,7 +28,7 @@ GROUPS = {  # of the options of `check`, as --help shows them; the last has the 
         "exit_zero",
     ),
     "Gradients": ("probe", "device", "dtype", "seeds", "seed", "remedies", "optimizer"),
-    "Cost and devices": ("batch_size", "devices", "strategy", "device_memory"),
+    "Cost and devices": ("batch_size", "devices", "strategy", "device_memory", "inference", "context"),
     "Running": ("watch", "jobs", "timeout", "memory", "cache", "cache_dir", "allow_writes"),
     "Settings": ("config", "isolated", "show_settings"),
 }

@@ -123,6 +123,8 @@ def check(
     devices: int | None = None,
     strategy: str = "ddp",
     device_memory: int | str | None = None,
+    inference: bool = False,
+    context: int | None = None,
     select: Iterable[str] | None = None,
     ignore: Iterable[str] | None = None,
     seed: int = 0,
@@ -151,6 +153,8 @@ def check(
         strategy: under what the shards run: "dp" (nn.DataParallel), "ddp" (DistributedDataParallel) or "fsdp" (FSDP2).
         device_memory: of the device that will train, as bytes, "24GiB" or its name ("A100-80GB"); None means what the
             accelerator has. With it `report.cost.fit` says what would make a step fit.
+        inference: whether to tell what the model takes to be used and not trained (`report.cost.inference`).
+        context: tokens of each sample that its cache of keys and values holds; None means the example's.
         select: codes, beginnings of codes or names of the rules to run; None means all.
         ignore: rules to leave out; the longer selector wins over a shorter one.
         seed: what the random number generators start from where a class or function builds the model and where
@@ -177,6 +181,8 @@ def check(
         devices=devices,
         strategy=strategy,
         device_memory=memory_of_device(device_memory),
+        inference=inference,
+        context=context,
         seed=seed,
         allow_writes=allow_writes,
     )

@@ -104,16 +104,23 @@ def costed(report: Report, graph: ModelGraph, example: ExampleInputs, settings: 
     """What a training step costs; None, and a sentence in the report, where that cannot be told."""
     from netcheck.load.untouched import untouched
     from netcheck.measure.fit import cost_on_device
+    from netcheck.measure.inference import inference_of
 
     try:
         with untouched(), in_training(graph.model):
-            return cost_on_device(
+            found = cost_on_device(
                 graph,
                 example.args,
                 example.kwargs,
                 samples=settings.batch_size,
                 device_memory=settings.device_memory,
+                ways=not settings.inference,
             )
+            if not settings.inference:
+                return found
+            samples, limit = found.batch_size or 1, found.device_memory
+            used = inference_of(graph, example.args, example.kwargs, samples=samples, context=settings.context, limit=limit)
+            return replace(found, inference=used)
     except Exception as error:  # of the user's model, or of netcheck: what the rules find stands
         report.skipped.append(f"the cost of training could not be told: {describe(error)}")
         return None

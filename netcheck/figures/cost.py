@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netcheck.figures.fit import Fit
+from netcheck.figures.fit import Fit, Inference
 
 OPTIMIZERS = {"sgd": 1, "adam": 2}  # numbers that the optimizer keeps for each parameter; SGD with momentum
 
@@ -80,6 +80,7 @@ class Cost:
         uncounted: operations whose cost could not be found out, one entry each.
         scaled_from: the batches from whose costs these figures are carried on in a straight line; () where they are its own.
         fit: whether a step fits the device, and what would make it; None where nobody names one and there is room.
+        inference: what the model takes to be used and not trained; None where nobody asks.
     """
 
     batch_size: int | None
@@ -95,6 +96,7 @@ class Cost:
     uncounted: tuple[str, ...] = ()
     scaled_from: tuple[int, ...] = ()
     fit: Fit | None = None
+    inference: Inference | None = None
 
     @property
     def flops(self) -> int:

@@ -4,6 +4,7 @@ Fit
   +-- Peak        the most bytes at one moment, and where that is
   +-- Way         changes that bring it under the limit, with the peak that is left
         +-- Change
+Inference         what it takes to be used and not trained
 """
 
 from __future__ import annotations
@@ -30,6 +31,34 @@ class Peak:
     gradients: int
     optimizer: int
     activations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """What a model takes to be used and not trained.
+
+    Attributes:
+        samples: at a time.
+        context: tokens that the cache holds of each sample; 0 where nothing is cached.
+        weights: bytes of parameters and buffers.
+        cache: bytes of the keys and values of all attention layers, for so many samples and tokens.
+        working: the most bytes of inputs and activations at one moment of forward, without gradients.
+        limit: bytes of the device; None where nobody said.
+        most_context: tokens for which the cache still fits; None without a cache or a limit.
+    """
+
+    samples: int
+    context: int
+    weights: int
+    cache: int
+    working: int
+    limit: int | None = None
+    most_context: int | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """All of it."""
+        return self.weights + self.cache + self.working
 
 
 @dataclass(frozen=True, slots=True)

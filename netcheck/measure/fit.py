@@ -38,6 +38,7 @@ def cost_on_device(
     *,
     samples: int | None = None,
     device_memory: int | None = None,
+    ways: bool = True,
 ) -> Cost:
     """What a training step costs, and which batch fits.
 
@@ -47,6 +48,7 @@ def cost_on_device(
         kwargs: its keyword arguments.
         samples: of the batch; None means as many as the arguments hold.
         device_memory: bytes; None means what the accelerator has, if there is one.
+        ways: whether to follow the step where that is asked for, and to look for what would make it fit.
 
     Raises:
         TraceError: forward does not run at this batch.
@@ -64,7 +66,7 @@ def cost_on_device(
     memory = accelerator_memory() if device_memory is None else device_memory
     if memory is None:
         return found
-    if device_memory is not None or found.peak_bytes > CLOSE * memory:
+    if ways and (device_memory is not None or found.peak_bytes > CLOSE * memory):
         with suppress(Exception):  # of forward or backward on fake tensors
             return followed(axes, found, memory)
     return replace(found, device_memory=memory, largest_batch=largest_batches(axes, here, found, memory))

@@ -26,7 +26,7 @@ from netcheck.load.untouched import silent
 from netcheck.measure.blocks import Block, Stack
 from netcheck.torch_versions import DispatchMode, address, uncompiled, without_onednn
 from netcheck.trace import structure
-from netcheck.trace.attempts import device_of
+from netcheck.trace.attempts import device_of, set_mode
 from netcheck.trace.fakes import Fakes
 
 # Backward?, the block, how many moments it has had, and between blocks the one that ran before (else -1).
@@ -149,6 +149,7 @@ def step_moments(
     checkpointed: bool = False,
     stack: Stack | None = None,
     depth: int = 0,
+    trains: bool = True,
 ) -> Moments:
     """The course of one forward and backward; the loss has a gradient of the output's size, and nothing else.
 
@@ -161,6 +162,7 @@ def step_moments(
         checkpointed: whether the blocks are run by `torch.utils.checkpoint`.
         stack: blocks in a row that are alike.
         depth: how many of them to run; 0: all.
+        trains: whether there are gradients; else it is forward alone, in eval mode.
 
     Raises:
         Exception: whatever forward or backward raise on fake tensors.
@@ -173,7 +175,8 @@ def step_moments(
         shortened(stack, depth),
         substituted(model, fakes.make),
         fakes.mode,
-        torch.enable_grad(),
+        torch.set_grad_enabled(trains),
+        set_mode(model, None if trains else False),
     ):
         given = structure.rebuild((tuple(args), dict(kwargs)), lambda tensor: fakes.make(tensor.detach(), device))
         kept = [block for block in blocks if stack is None or not depth or block.number not in stack.beyond(depth)]
@@ -186,7 +189,8 @@ def step_moments(
             place = device.type if device is not None else "cpu"
             with torch.autocast(place, torch.bfloat16, enabled=autocast):
                 result = uncompiled(model)(*given[0], **given[1])
-            backward(result, follower)
+            if trains:
+                backward(result, follower)
             follower.enter(None, "")
             follower.note()  # what is left when the gradients of the outputs are gone
         return follower.moments

@@ -6,7 +6,7 @@ cost: 24.4 GFLOPs and 82.3 MiB of saved activations a step of 2 samples, 516.1 M
 from __future__ import annotations
 
 from netcheck.figures.cost import Cost
-from netcheck.figures.fit import Fit, Way
+from netcheck.figures.fit import Fit, Inference, Way
 from netcheck.report.columns import in_columns
 from netcheck.report.terminal import printable, shorten
 
@@ -42,6 +42,17 @@ def fit_lines(fit: Fit) -> list[str]:
     elif not fit.fits:
         lines.append("no change that is known makes it fit: a smaller model does, or one of which less is trained")
     return lines
+
+
+def inference_line(used: Inference) -> str:
+    """What the model takes to be used."""
+    cache = f"cache of {used.context:,} tokens {size(used.cache)}, " if used.cache else ""
+    held = f"weights {size(used.weights)}, {cache}working {size(used.working)}"
+    text = f"to be used on {counted(used.samples)}: {size(used.nbytes)} ({held})"
+    if used.limit is None:
+        return text
+    text += f": {'fits' if used.nbytes <= used.limit else 'does not fit'} into {size(used.limit)}"
+    return text if used.most_context is None else f"{text}, which holds {used.most_context:,} tokens"
 
 
 def moment(fit: Fit) -> str:

@@ -120,6 +120,8 @@ A cost:
                    step with Adam: nbytes, phase "forward", "backward" or "update", path of the module, and bytes of parameters,
                    gradients, optimizer, activations), ways (the cheapest first: changes and the peak that they leave; a change
                    has kind "optimizer", "autocast", "batch", "checkpoint" or "fsdp", what, cost, modules, number)
+    inference      null where nobody asks, else: samples, context (tokens), weights, cache, working (bytes), limit and
+                   most_context (int or null)
 
 Batches:
 

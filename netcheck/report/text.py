@@ -142,9 +142,10 @@ def header(report: Report, paint: Painter, root: Path, *, clean: bool, quiet: bo
         size = f"{counted(s.weight_layers, 'weight layer')}, {counted(s.parameters, 'parameter')}"
         lines.append(f"  traced: {counted(s.operations, 'operation')}, {size}, depth {s.depth}{shortest}")
     known = report.cost if verbose else report.known_cost
-    if known and (verbose or known.device_memory):
+    if known and (verbose or known.device_memory or known.inference):
         lines.append(f"  {cost.line(known)}")
         lines += [f"  {line}" for line in cost.fit_lines(known.fit)] if known.fit else []
+        lines += [f"  {cost.inference_line(known.inference)}"] if known.inference else []
     lines += [f"  {label}: {printable(told)}" for label, told in omissions.lines(report)]
     if report.known_batches:
         lines += [f"  {printable(line)}" for line in batches.lines(report.known_batches, verbose=verbose)]

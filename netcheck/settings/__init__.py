@@ -82,6 +82,8 @@ class Settings:
         batch_size: samples of the batch that is split and whose cost is told; None means those of the inputs; of inferred
             ones, eight on each device are split.
         devices: over how many devices a batch is split; None means the machine's accelerators, and two if it has fewer.
+        inference: whether to tell what the model takes to be used and not trained.
+        context: tokens of each sample that the cache of keys and values holds; None means the example's.
         strategy: under what the shards run: "dp" (nn.DataParallel), "ddp" (DistributedDataParallel) or "fsdp" (FSDP2).
         device_memory: bytes that the device has; None means what the accelerator has, if there is one.
         baseline: the file of findings that are known and left out; None means none are.
@@ -230,6 +232,17 @@ class Settings:
         None,
         Whole(least=1, most=MOST_DEVICES),
         "Split a batch over N devices: what each would see, and whether that gives the same.",
+        metavar="N",
+    )
+    inference: bool = option(
+        False,
+        Switch(),
+        "Tell what the model takes to be used, not trained: weights, the cache of keys and values, and activations.",
+    )
+    context: int | None = option(
+        None,
+        Whole(least=1, advice="give a number of tokens, 1 or more"),
+        "With --inference: tokens of each sample that the cache holds. By default the example input's.",
         metavar="N",
     )
     strategy: str = option(
@@ -402,7 +415,7 @@ class Settings:
     @property
     def tells_cost(self) -> bool:
         """Whether the report shows what training costs, whatever the rules find."""
-        asked = self.batch_size is not None or self.device_memory is not None
+        asked = self.batch_size is not None or self.device_memory is not None or self.inference
         return asked or self.verbose or self.format in ("json", "json-lines", "html", "svg")
 
 

@@ -10,6 +10,7 @@ from netcheck.rules.base import CostRule, Example
 
 if TYPE_CHECKING:
     from netcheck.figures.cost import Cost
+    from netcheck.figures.fit import Inference
     from netcheck.trace.graph import ModelGraph, Node
 
 
@@ -29,6 +30,8 @@ class Memory(CostRule):
     Where a device is named, the step is run forward and backward on fake tensors, and the help says what would make it fit:
     another optimizer, bfloat16 autocast, smaller batches whose gradients are accumulated, checkpoints, FSDP2.
 
+    With `--inference` it is what the model takes to be used: weights, the cache of keys and values, and one forward.
+
     ## What is not in the sum
     The workspace of convolution libraries, the allocator's rounding, the loss, and what the driver keeps. Leave a tenth of
     the device free.
@@ -46,7 +49,7 @@ class Memory(CostRule):
     code = "NC801"
     name = "memory"
     severity = Severity.ERROR
-    plain = "A training step needs more memory than the device has"
+    plain = "It needs more memory than the device has"
     BAD = (
         Example(
             "activations of a large batch",
@@ -99,6 +102,9 @@ for layer in (model[0], model[2]):
         limit = cost.device_memory
         if limit is None:
             return
+        if cost.inference is not None:
+            yield from self.used(cost.inference, limit)
+            return
         too_much = [name for name in ("sgd", "adam") if cost.memory[name].peak > limit]
         if not too_much:
             return
@@ -115,6 +121,29 @@ for layer in (model[0], model[2]):
             verdict=Verdict.CONFIRMED,
             count=1,
         )
+
+    def used(self, used: Inference, limit: int) -> Iterable[Finding]:
+        """What it takes to be used against the device."""
+        if used.nbytes <= limit:
+            return
+        at = f" at {used.context:,} tokens" if used.cache else ""
+        parts = (("weights", used.weights), ("cache", used.cache), ("activations", used.working))
+        yield self.finding(
+            f"to be used on a batch of {used.samples}{at} it needs {gibibytes(used.nbytes)}, "
+            f"and the device has {gibibytes(limit)}",
+            help=to_be_used(used),
+            evidence=Evidence(
+                used.nbytes, "bytes", ", ".join(f"{name} {gibibytes(number)}" for name, number in parts if number), limit=limit
+            ),
+            verdict=Verdict.CONFIRMED,
+        )
+
+
+def to_be_used(used: Inference) -> str:
+    """What to change so that it can be used there."""
+    if used.most_context:
+        return f"keep at most {used.most_context:,} tokens of each sample, fewer samples, or keys and values in 8 bits"
+    return "load the weights in bfloat16, 8 or 4 bits, use fewer samples at a time, or spread the model over several devices"
 
 
 def way_out(cost: Cost, hopeless: bool) -> str:
