@@ -1,7 +1,8 @@
 """Inputs that a model offers by itself.
 
 In this order: `netcheck_inputs()` in the module of its class; Lightning's `example_input_array`;
-`dummy_inputs`; a `default_cfg` or `pretrained_cfg` with an `input_size`; a `config` with an `image_size`.
+`dummy_inputs`; a `default_cfg` or `pretrained_cfg` with an `input_size`; a `config` with an `image_size`,
+or one of its own.
 What the author wrote for this very model is taken as it is; what a base class offers to all its subclasses
 counts only if the model runs with it.
 """
@@ -27,6 +28,7 @@ from netcheck.load.inference.search import Search
 from netcheck.load.inference.signature import parameters_of
 
 SECONDS = 2.0  # to find out whether a model runs with what it offers
+SIDES = ("image_size", "img_size", "imsize", "im_size", "image_resolution", "img_resolution")  # attributes of models
 
 
 def by_convention(model: nn.Module, beside: Sequence[ModuleType] = ()) -> ExampleInputs | None:
@@ -120,6 +122,9 @@ def image_sizes(model: nn.Module) -> Iterator[tuple[int, int, int, str]]:
     if len(pair) == 2 and all(isinstance(n, int) and n > 0 for n in pair):
         channels = getattr(model.config, "num_channels", 3)
         yield channels if isinstance(channels, int) else 3, pair[0], pair[1], "config.image_size"
+    channels = next((module.in_channels for module in model.modules() if isinstance(module, nn.Conv2d)), 0)
+    sides = ((name, getattr(model, name, None)) for name in SIDES if channels)
+    yield from ((channels, side, side, name) for name, side in sides if type(side) is int and side > 1)
 
 
 def floating(model: nn.Module) -> torch.dtype:

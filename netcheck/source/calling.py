@@ -24,7 +24,10 @@ from netcheck.source.construction.values import is_plain
 from netcheck.source.parse import Unreadable
 from netcheck.source.scopes import Scope, index
 
-FACTORIES = frozenset(("randn", "rand", "zeros", "ones", "empty", "randint", "full", "Tensor", "FloatTensor", "LongTensor"))
+# What makes a tensor of nested lists of numbers, and whether it holds whole numbers; None: as they are.
+OF_DATA: dict[str, bool | None] = dict.fromkeys(("Tensor", "FloatTensor", "DoubleTensor"), False)
+OF_DATA |= {"LongTensor": True, "IntTensor": True, "tensor": None, "as_tensor": None}
+FACTORIES = frozenset(("randn", "rand", "zeros", "ones", "empty", "randint", "full", *OF_DATA))
 UNCHANGED = frozenset(
     ("to", "cuda", "cpu", "float", "double", "half", "requires_grad_", "detach", "contiguous", "clone", "type", "Variable", "abs")
 )
@@ -188,6 +191,8 @@ def factory(evaluator: Evaluator, node: ast.Call, scope: Scope, name: str) -> An
     """The tensor that `torch.randn(2, 3)` or `torch.randint(0, 9, (2, 5))` makes."""
     words = {word.arg: word.value for word in node.keywords if word.arg}
     values = [evaluator.value(one, Frame(scope)) for one in node.args]
+    if name in OF_DATA and len(values) == 1 and (OF_DATA[name] is None or isinstance(values[0], list | tuple)):
+        return of_data(values[0], OF_DATA[name])
     if "size" in words:
         values = [evaluator.value(words["size"], Frame(scope))]
     elif name == "randint":
@@ -198,5 +203,20 @@ def factory(evaluator: Evaluator, node: ast.Call, scope: Scope, name: str) -> An
     if not sizes or not all(type(size) is int and size > 0 for size in sizes) or math.prod(sizes) > LARGEST:
         return NotImplemented
     dtype = ast.unparse(words["dtype"]) if "dtype" in words else ""
-    whole = "int" in dtype or "long" in dtype or name in ("LongTensor",) or (name == "randint" and "float" not in dtype)
-    return Shape(tuple(sizes), whole)
+    whole = "int" in dtype or "long" in dtype or OF_DATA.get(name) or (name == "randint" and "float" not in dtype)
+    return Shape(tuple(sizes), bool(whole))
+
+
+def of_data(value: Any, whole: bool | None) -> Any:
+    """The tensor that nested lists of numbers make; NotImplemented for what is none, or of uneven length."""
+    sizes: list[int] = []
+    level = [value]
+    while level and all(isinstance(one, list | tuple) for one in level):
+        lengths = {len(one) for one in level}
+        if len(lengths) > 1 or 0 in lengths:
+            return NotImplemented
+        sizes += lengths
+        level = [part for one in level for part in one]
+    if not sizes or not all(isinstance(one, int | float) for one in level):
+        return NotImplemented
+    return Shape(tuple(sizes), all(isinstance(one, int) for one in level) if whole is None else whole)

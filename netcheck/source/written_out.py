@@ -12,7 +12,8 @@ import ast
 from collections.abc import Iterator
 
 from netcheck.location import Location
-from netcheck.source.scopes import FileIndex, Scope, index
+from netcheck.source.imports import definitions
+from netcheck.source.scopes import FileIndex, FunctionNode, Scope, index
 
 MOST_NAMES = 4  # that lead from one to the next
 MOVES = ("cuda", "to", "type_as", "type", "cpu")
@@ -31,8 +32,8 @@ def is_worked_out(place: Location | None, keyword: str) -> bool:
 
 
 def may_be_moved(place: Location | None) -> bool:
-    """Whether what the call at a place makes is moved further down, perhaps on a way that was not taken:
-    `noise = torch.randn(4)`, and then `if x.is_cuda: noise = noise.cuda()`.
+    """Whether what the call at a place makes may be moved, on a way that was not taken: `noise = torch.randn(4)`, and then
+    `if x.is_cuda: noise = noise.cuda()`, or a function that does so; or the call itself is one of the two ways.
     """
     found = index(place.file) if place is not None else None
     if found is None or place is None:
@@ -41,11 +42,30 @@ def may_be_moved(place: Location | None) -> bool:
         scope = enclosing(found, call)
         statements = [node for node in ast.walk(scope.node) if isinstance(node, ast.Assign)]
         names = {name for node in statements if any(each is call for each in ast.walk(node.value)) for name in targets(node)}
-        moves = [
-            node for node in statements if node.lineno > call.lineno and names.intersection(targets(node)) and is_move(node.value)
-        ]
-        if moves:
+        after = [node for node in statements if node.lineno > call.lineno and is_move(node.value)]
+        if any(names.intersection(targets(node)) for node in after):
             return True
+        if is_handed_to_a_mover(call, names, scope) or is_one_of_two_ways(call, scope):
+            return True
+    return False
+
+
+def is_one_of_two_ways(call: ast.Call, scope: Scope) -> bool:
+    """Whether a call stands below a question about the device: `if x.is_cuda: ... else: torch.ones(2)`."""
+    for node in ast.walk(scope.node):
+        asks = isinstance(node, ast.If | ast.IfExp) and "cuda" in ast.unparse(node.test).lower()
+        if asks and any(each is call for each in ast.walk(node)):
+            return True
+    return False
+
+
+def is_handed_to_a_mover(call: ast.Call, names: set[str], scope: Scope) -> bool:
+    """Whether a call, or a name for it, is handed to a function whose body moves tensors: `variable(torch.zeros(2))`."""
+    for node in ast.walk(scope.node):
+        if isinstance(node, ast.Call) and any(each is call or ast.unparse(each) in names for each in node.args):
+            bodies = [found.node for found in definitions(node.func, scope) if isinstance(found.node, FunctionNode)]
+            if any(isinstance(each, ast.expr) and is_move(each) for body in bodies for each in ast.walk(body)):
+                return True
     return False
 
 

@@ -25,6 +25,52 @@ def repository(called: dict[str, str], **files: str) -> Repository:
 
 
 REPOSITORIES = {
+    "numbers that stand in the file": repository(
+        {"reader.py:reader": "words int64 (1, 6)", "taker.py:taker": "x float32 (2, 3, 4)"},
+        reader__py="""
+        from torch.autograd import Variable
+
+        class Reader(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.look_up, self.read, self.tell = nn.Embedding(5, 10), nn.RNN(10, 5, batch_first=True), nn.Linear(5, 5)
+
+            def forward(self, words):
+                start = torch.zeros(1, words.size(0), 5)
+                return self.tell(self.read(self.look_up(words).view(1, 6, -1), start)[0].reshape(-1, 5))
+
+        data = [[0, 1, 0, 2, 3, 3]]
+        words = Variable(torch.LongTensor(data))
+        reader = Reader()
+        for epoch in range(3):
+            out = reader(words)
+        """,
+        taker__py="""
+        class Taker(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = nn.Linear(12, 5)
+
+            def forward(self, x):
+                return self.layer(x.view(-1, 3 * 4))
+
+        taker = Taker()
+        print(taker(torch.tensor([[[0.0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]] * 2)))
+        """,
+    ),
+    "the side of the images is an attribute": repository(
+        {"model.py:Judge": "x float32 (2, 3, 48, 48)"},
+        model__py="""
+        class Judge(nn.Module):
+            def __init__(self, image_size=48):
+                super().__init__()
+                self.imsize = image_size
+                self.look, self.tell = nn.Conv2d(3, 8, 4, 4), nn.Conv2d(8, 1, 4)
+
+            def forward(self, x):
+                return self.tell(torch.relu(self.look(x))).mean((1, 2, 3))
+        """,
+    ),
     "keyword by a key": repository(
         {"model.py:Painter": "z float32 (2, 12), colours float32 (2, 6)"},
         model__py="""

@@ -28,6 +28,47 @@ model = Net()
 
 GOOD = (
     Example(
+        "the other way where the model is on a GPU",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+
+    def forward(self, x):
+        if next(self.parameters()).is_cuda:
+            mask = torch.ones(8, 8).cuda().tril()
+        else:
+            mask = torch.ones(8, 8).tril()
+        return self.layer(x) @ mask
+
+model = Net()
+""",
+        "4x8",
+    ),
+    Example(
+        "handed to a function that moves it",
+        """
+def variable(tensor):
+    return tensor.cuda() if torch.cuda.is_available() else tensor
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.head = nn.GRU(8, 8), nn.Linear(8, 4)
+
+    def start(self, samples):
+        hidden = torch.zeros(1, samples, 8)
+        return variable(hidden)
+
+    def forward(self, x):
+        return self.head(self.layer(x, self.start(x.size(1)))[0])
+
+model = Net()
+""",
+        "4x2x8",
+    ),
+    Example(
         "moved where the input is, on a way that is not taken here",
         """
 class Net(nn.Module):
