@@ -55,6 +55,8 @@ def check(targets: tuple[str, ...], config: str | None, isolated: bool, watch: b
     settings = gathered.settings
     if settings.fixes:
         fix.require()
+        if watch:
+            raise click.UsageError("--watch does not go with --diff and --fix: give one of them.")
     require_settings(settings, gathered.origins)
     if show_settings:
         show(gather.shown(gathered))

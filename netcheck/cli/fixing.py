@@ -41,7 +41,7 @@ def fix(reports: Sequence[Report], settings: Settings) -> int:
     else:
         text = output.rendered(offer.reports, settings, colour=colour)
     if settings.fix:
-        writing.write(offer.texts)
+        writing.write(offer.texts, offer.originals)
     if settings.output_file is not None and str(settings.output_file) != "-":
         output.save(text, settings.output_file)
     else:

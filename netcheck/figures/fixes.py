@@ -32,7 +32,7 @@ class Fix:
     Attributes:
         title: what it does, as an order: "build the layer with `bias=False`".
         safe: whether the model computes the same with it, which was measured.
-        edits: what is written, apart from each other and in order.
+        edits: what is written, apart from each other and in order; none where it builds on the lines of another fix.
         note: what else changes, such as the names in checkpoints; "" for nothing.
         gain_before: decades of the gradient's gain before all fixes of the model, None where that was not measured.
         gain_after: the same afterwards.

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import io
 import tokenize
-from bisect import bisect
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TypeVar
 
 import libcst as cst
-from libcst.metadata import CodeRange, MetadataWrapper, ParentNodeProvider, PositionProvider
+from libcst.metadata import CodePosition, MetadataWrapper, ParentNodeProvider, PositionProvider
 
 from netcheck.figures.fixes import Edit
 from netcheck.location import Location
-from netcheck.source.edits import line_starts, offset
+from netcheck.source.edits import line_and_column, line_starts
 
 Node = TypeVar("Node", bound=cst.CSTNode)
 Function = cst.FunctionDef
@@ -67,8 +66,7 @@ class Code:
 
     def end_of(self, node: cst.CSTNode) -> int:
         """Where a node ends in the text."""
-        end = self.positions[node].end
-        return offset(self.starts, end.line, end.column + 1)
+        return self.position(self.positions[node].end)
 
     def is_within(self, node: cst.CSTNode, outer: cst.CSTNode) -> bool:
         """Whether a node is another or stands in it."""
@@ -80,9 +78,7 @@ class Code:
 
     def source_of(self, node: cst.CSTNode) -> str:
         """A node as the file writes it, without what stands around it."""
-        where: CodeRange = self.positions[node]
-        start = offset(self.starts, where.start.line, where.start.column + 1)
-        return self.text[start : self.end_of(node)]
+        return self.text[self.begin_of(node) : self.end_of(node)]
 
     def at(self, place: Location, kind: type[Node]) -> Node | None:
         """The node of a kind at a place: of the place's own extent, else the innermost that holds its beginning."""
@@ -95,14 +91,19 @@ class Code:
                 return node
         if found:
             return found[-1]
-        position = offset(self.starts, place.line, place.column)
+        if not 0 < place.line <= len(self.starts):
+            return None
+        position = self.starts[place.line - 1] + place.column - 1
         around = [one for one in self.every(kind) if self.begin_of(one) <= position < self.end_of(one)]
         return min(around, key=lambda one: self.end_of(one) - self.begin_of(one), default=None)
 
     def begin_of(self, node: cst.CSTNode) -> int:
         """Where a node begins in the text."""
-        start = self.positions[node].start
-        return offset(self.starts, start.line, start.column + 1)
+        return self.position(self.positions[node].start)
+
+    def position(self, place: CodePosition) -> int:
+        """Where a place of LibCST's is in the text; it counts a line more where the last has no end."""
+        return len(self.text) if place.line > len(self.starts) else self.starts[place.line - 1] + place.column
 
     def every(self, kind: type[Node]) -> Iterator[Node]:
         """All nodes of a kind."""
@@ -162,12 +163,7 @@ class Code:
         tail = next((n for n in range(most) if old[-1 - n] != content[-1 - n]), most)
         end -= tail
         content = content[: len(content) - tail]
-        return Edit(self.path, *self.line_and_column(start), *self.line_and_column(end), content)
-
-    def line_and_column(self, position: int) -> tuple[int, int]:
-        """The line and column, from 1, of a place in the text."""
-        line = bisect(self.starts, position)
-        return line, position - self.starts[line - 1] + 1
+        return Edit(self.path, *line_and_column(self.starts, start), *line_and_column(self.starts, end), content)
 
     def line_of(self, node: cst.CSTNode) -> cst.SimpleStatementLine:
         """The statement that a node stands in, alone on its line.

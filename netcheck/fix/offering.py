@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from netcheck.figures.fixes import Fix
+from netcheck.figures.fixes import Edit, Fix
 from netcheck.findings import Finding, Report
 from netcheck.fix.editor import editors
 from netcheck.fix.proof import Proof, Prover
@@ -26,12 +26,14 @@ class Offer:
     Attributes:
         reports: those before, whose findings have their fixes now, or say why there is none.
         texts: the files that the fixes change, and what they would hold.
+        originals: what they held when they were read.
         after: the reports on the models as they would be.
         left: findings for which there may be a fix that changes what the model computes, and that was not asked for.
     """
 
     reports: list[Report]
     texts: Texts
+    originals: Texts
     after: list[Report]
     left: int
 
@@ -61,7 +63,9 @@ def offered(
         if settings.unsafe_fixes:
             search.run(safe=False)
     left = 0 if settings.unsafe_fixes else sum(len(one.cases) for one in search.proposals(safe=False))
-    return Offer([search.told(report) for report in reports], search.sources.overlay, search.reports, left)
+    return Offer(
+        [search.told(report) for report in reports], search.sources.overlay, search.sources.originals, search.reports, left
+    )
 
 
 class Search:
@@ -75,6 +79,7 @@ class Search:
         self.refused: dict[Key, str] = {}
         self.unsafe: set[Key] = set()  # what was said to be safe, and changes outputs
         self.held: dict[Key, Proposal] = {}
+        self.steps: list[tuple[Sources, list[Edit]]] = []  # the files before each step that holds, and its edits
 
     def proposals(self, *, safe: bool) -> list[Proposal]:
         """What is left to try."""
@@ -89,7 +94,8 @@ class Search:
                 return
             proof = self.prover.prove(tried, self.reports, self.sources)
             if not proof.problem:
-                self.held |= {key_of(report, found): one for one in tried for report, found in one.cases}
+                self.held |= {key_of(report, found): self.as_first(one) for one in tried for report, found in one.cases}
+                self.steps.append((self.sources, [edit for one in tried for edit in one.edits]))
                 self.reports, self.sources = proof.reports, proof.sources
                 most = MOST_TRIES
             elif len(tried) == 1:
@@ -97,6 +103,16 @@ class Search:
                 most = MOST_TRIES
             else:
                 most = len(tried) // 2
+
+    def as_first(self, proposal: Proposal) -> Proposal:
+        """A proposal whose edits are those of the files before all edits; without edits where it builds on others."""
+        edits: list[Edit] = list(proposal.edits)
+        for sources, later in reversed(self.steps):
+            back = [sources.before(edit, later) for edit in edits]
+            edits = [edit for edit in back if edit is not None]
+            if len(edits) < len(back):
+                return replace(proposal, edits=())
+        return replace(proposal, edits=tuple(edits))
 
     def give_up(self, tried: Proposal, proof: Proof) -> None:
         """Take note that a proposal does not hold, at least not as a safe one."""

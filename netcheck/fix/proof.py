@@ -73,7 +73,7 @@ class Prover:
         made: list[Report] = []
         touched = [one for one in reports if concerns(one, scopes, proposed)]
         models = [one for one in touched if one.target in self.targets]
-        edited = [replace(self.targets[one.target], texts=after.overlay, before=sources.overlay) for one in models]
+        edited = [self.edited(one, sources, after) for one in models]
         checked = self.check(edited) if edited else []
         new = dict(zip(map(id, models), checked, strict=True))
         safe = all(one.safe for one in proposed)
@@ -92,6 +92,11 @@ class Prover:
                 return Proof(later.sameness.difference, sources, list(reports), differs=True)
             made.append(later)
         return Proof("", after, made)
+
+    def edited(self, report: Report, sources: Sources, after: Sources) -> Target:
+        """A model with its files after the edits, to be compared with it before, if it ran."""
+        before = sources.overlay if report.summary is not None else None
+        return replace(self.targets[report.target], texts=after.overlay, before=before)
 
     def of_file(self, report: Report, after: Sources) -> Report:
         """What is then found in how a file trains."""
@@ -129,6 +134,8 @@ def problem_of(before: Report, after: Report, mended: Sequence[Finding]) -> str:
     stays = next((found for found in mended if not any(found is gone for gone in went)), None)
     if stays is not None:
         return "the finding stays"
+    if before.summary is None and after.summary is not None:
+        return ""  # all that is said of it now is new
     worse = next((found for found in came if found.severity >= Severity.WARNING), None)
     if worse is not None:
         return f"it then has {worse.code} ({worse.name}): {worse.message}"

@@ -12,21 +12,30 @@ from netcheck.source.overlay import Texts
 from netcheck.source.parse import Unreadable, limit_of, read
 
 
-def write(texts: Texts) -> list[str]:
+def write(texts: Texts, originals: Texts) -> None:
     """Write each text in the place of its file, at once and with the file's permissions.
 
-    Returns:
-        The files.
+    Args:
+        texts: the files, and what they are to hold.
+        originals: what they held when the fixes were tried.
 
     Raises:
-        UsageError: one cannot be written; those before it are.
+        UsageError: one cannot be written, or holds something else by now: then none is written, but for those before one that
+            the system refuses.
     """
+    for path, before in originals:
+        try:
+            if read(path, limit_of(path)) != before:
+                raise UsageError(f"{path} has changed while its fixes were tried", help="run this again")
+        except Unreadable as error:
+            raise UsageError(f"{path} {error}") from error
+        if not os.access(path, os.W_OK):
+            raise UsageError(f"{path} is write-protected", help="make it writable, or leave it out with --exclude")
     for path, text in texts:
         try:
             replace_file(path, text)
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror or error}", help="make it writable") from error
-    return [path for path, _ in texts]
 
 
 def diffs(texts: Texts) -> list[tuple[str, str]]:

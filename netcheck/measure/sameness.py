@@ -19,9 +19,10 @@ from netcheck.load.raised import describe
 from netcheck.load.randomness import seeded
 from netcheck.trace import structure
 
-# Largest difference that rounding makes, relative to the norm. Of 40 pairs of torchvision's and timm's models with their biases
-# before norms and without, the farthest were 2e-9 apart in double and 3e-4 in single precision (`tests/fix/rounding.py`).
-ROUNDING = {torch.float64: 1e-6, torch.float32: 2e-3}
+# Largest difference that rounding makes, relative to the norm. Of twelve of torchvision's models with biases before their norms
+# and without, the farthest were 1.1e-12 apart in double precision, and 2.6e-2 in single: gradients of deep models in training
+# mode (`python -m tests.fix.rounding`). Faults that the tests know are 0.1 apart or more.
+ROUNDING = {torch.float64: 1e-6, torch.float32: 5e-2}
 
 
 class Run(NamedTuple):

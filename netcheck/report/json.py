@@ -168,8 +168,7 @@ A fix:
     title          str, what it does, as an order
     safe           bool, whether outputs and gradients stay the same
     edits          list of ranges that it changes, in order and apart: file (str), line, column, end_line, end_column (int, as in
-                   a location), content (str, what is to stand there); they are those of the file as it is but for fixes that
-                   had to come before it, at the same lines
+                   a location), content (str, what is to stand there); none where it builds on the lines of another fix
     note           str, what else it changes; "" for nothing
     gain_before, gain_after   float or null, decades of the gradient's gain before all fixes of the model, and after
 

@@ -8,7 +8,11 @@ their severity.
 from __future__ import annotations
 
 from netcheck.findings import Severity
-from netcheck.rules.base import Notice
+from netcheck.rules.base import Fixable, Notice
+
+SPELLING = Fixable(
+    "mend what keeps it from running: a misspelt `forward` or `__init__`, a missing `super().__init__()`", safe=False
+)
 
 
 class CannotLoad(Notice):
@@ -30,6 +34,7 @@ class CannotLoad(Notice):
     name = "cannot-load"
     severity = Severity.ERROR
     plain = "It could not be imported or built, so nothing of it was checked"
+    fixable = SPELLING
 
 
 class NeedsArguments(Notice):
@@ -78,6 +83,7 @@ class CannotRun(Notice):
     name = "cannot-run"
     severity = Severity.ERROR
     plain = "Its forward does not run on these inputs, so nothing of it was checked"
+    fixable = SPELLING
 
 
 class NoInputs(Notice):
@@ -97,6 +103,7 @@ class NoInputs(Notice):
     name = "no-inputs"
     severity = Severity.WARNING
     plain = "It needs an example input that nobody gave, so it was not checked"
+    fixable = SPELLING
 
 
 class ValueDependentPath(Notice):

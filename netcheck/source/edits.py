@@ -12,6 +12,7 @@ import io
 import json
 import re
 import tokenize
+from bisect import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -103,6 +104,31 @@ def offset(starts: Sequence[int], line: int, column: int) -> int:
     if not 1 <= line <= len(starts):
         raise NotEditable(f"has no line {line}")
     return starts[line - 1] + column - 1
+
+
+def line_and_column(starts: Sequence[int], position: int) -> tuple[int, int]:
+    """The line and column, from 1, of a place in a text whose lines start there."""
+    line = bisect(starts, position)
+    return line, position - starts[line - 1] + 1
+
+
+def put_back(position: int, edits: Iterable[Edit], starts: Sequence[int]) -> int | None:
+    """Where a place of an edited text was before; None where there was no such place.
+
+    Args:
+        position: in the text after the edits.
+        edits: of the text before, apart from each other.
+        starts: of the lines of that.
+    """
+    moved = 0
+    for edit in apart(edits):
+        start, end = offset(starts, edit.line, edit.column), offset(starts, edit.end_line, edit.end_column)
+        if position <= start + moved:
+            break
+        if position < start + moved + len(edit.content):
+            return None
+        moved += len(edit.content) - (end - start)
+    return position - moved
 
 
 def applied_to_notebook(raw: bytes, edits: Sequence[Edit]) -> bytes:

@@ -30,6 +30,11 @@ def changed(text: str, position: int | None = None) -> str:
         ("f(\r\n\t1,\r\n\t2\r\n)\r\n", "f(\r\n\t1,\r\n\t2,\r\n\tbias=False\r\n)\r\n"),
         ("f(1,)\n", "f(1, bias=False,)\n"),
         ("(f)(1)\n", "(f)(1, bias=False)\n"),
+        ("x = 1\ny = f(1)", "x = 1\ny = f(1, bias=False)"),
+        (
+            "class A:\r\n  def g(self):\r\n    return f(1) # \u00e9",
+            "class A:\r\n  def g(self):\r\n    return f(1, bias=False) # \u00e9",
+        ),
     ],
 )
 def test_an_argument_is_laid_out_as_the_others(before: str, after: str) -> None:

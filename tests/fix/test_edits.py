@@ -50,6 +50,18 @@ def test_places_move_with_what_comes_before_them() -> None:
     assert moved(place, [edit(5, 20, "behind"), edit(9, 1, "\n"), edit(1, 1, "\n", file="other.py")]) == place
 
 
+def test_places_are_put_back_to_where_they_were() -> None:
+    from netcheck.source.edits import line_starts, put_back, spliced
+
+    text = "one\ntwo three\nfour\n"
+    edits = [edit(1, 1, "zero\n"), edit(2, 5, "3", to=10)]
+    after = spliced(text, edits)
+    assert after == "zero\none\ntwo 3\nfour\n"
+    for word in ("one", "two", "four"):
+        assert put_back(after.index(word), edits, line_starts(text)) == text.index(word)
+    assert put_back(after.index("ero"), edits, line_starts(text)) is None
+
+
 CELLS = [
     {"cell_type": "markdown", "metadata": {}, "source": ["# x = 1\n"]},
     {"cell_type": "code", "metadata": {}, "source": ["%matplotlib inline\n", "x = 1  # é\n", "y = [\n", "    2]"], "outputs": []},

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from netcheck.cli import cli
+from netcheck.errors import UsageError
+from netcheck.fix import writing
 from netcheck.fix.offering import Offer
 from netcheck.report import output
 from netcheck.settings import Settings
+from netcheck.source.edits import applied
 from tests.fix.mending import PRELUDE, Mender, findings, text_of
 
 NET = """
@@ -114,6 +117,51 @@ class Without(nn.Module):
     assert findings(offer, "NC302")[0].by_hand
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("def forward(", "def foward("),
+        ("def __init__(", "def __int__("),
+        ("def __init__(", "def _init__("),
+        ("        super().__init__()\n", ""),
+    ],
+)
+def test_what_keeps_a_model_from_running_is_mended(right: str, wrong: str, tmp_path: Path, mender: Mender) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(PRELUDE + NET.replace(right, wrong))
+    offer = mender.offer(file, inputs=("4x3x16x16",), select=("NC0",))
+    assert text_of(offer, file) == PRELUDE + NET
+    (found,) = (one for report in offer.reports for one in report.findings)
+    assert found.fix is not None
+    assert not found.fix.safe
+
+
+def test_nothing_is_said_of_other_reasons_why_a_model_does_not_run(tmp_path: Path, mender: Mender) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(PRELUDE + NET.replace("return self.head", "return self.head.missing"))
+    (found,) = (one for report in mender.offer(file, inputs=("4x3x16x16",)).reports for one in report.findings)
+    assert (found.fix, found.by_hand) == (None, "")
+
+
+def test_edits_are_those_of_the_file_as_it_is(tmp_path: Path, mender: Mender) -> None:
+    """Whatever order they were found in: each alone can be put into the file."""
+    file = tmp_path / "net.py"
+    file.write_text(PRELUDE + NET)
+    offer = mender.offer(file)
+    for code, text in (("NC302", "bias=False)"), ("NC901", "nn.ModuleList(["), ("NC201", "nn.Dropout2d(")):
+        (found,) = findings(offer, code)
+        assert found.fix is not None
+        assert text in applied(file.read_bytes(), str(file), found.fix.edits).decode()
+
+
+def test_a_file_that_has_changed_meanwhile_is_not_written(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text("x = 1\n")
+    with pytest.raises(UsageError, match="has changed"):
+        writing.write(((str(file), b"x = 2\n"),), ((str(file), b"x = 0\n"),))
+    assert file.read_text() == "x = 1\n"
+
+
 def test_files_that_are_not_checked_are_not_edited(tmp_path: Path, mender: Mender) -> None:
     (tmp_path / "parts.py").write_text(PRELUDE + NET)
     file = tmp_path / "net.py"
@@ -212,8 +260,6 @@ def test_without_libcst_one_sentence(tmp_path: Path) -> None:
 
 
 def test_options_that_contradict_each_other() -> None:
-    from netcheck.errors import UsageError
-
     for options in ({"diff": True, "fix": True}, {"fix": True, "add_ignores": True}):
         with pytest.raises(UsageError):
             Settings(**options)  # type: ignore[arg-type]
