@@ -162,6 +162,17 @@ def test_a_file_that_has_changed_meanwhile_is_not_written(tmp_path: Path) -> Non
     assert file.read_text() == "x = 1\n"
 
 
+@pytest.mark.parametrize(
+    "norm", ["if norm:\n            self.norm = nn.BatchNorm2d(8)", "self.norm = nn.BatchNorm2d(8) if norm else nn.Identity()"]
+)
+def test_a_norm_that_is_built_in_some_cases_leaves_the_bias_alone(norm: str, tmp_path: Path, mender: Mender) -> None:
+    file = tmp_path / "net.py"
+    net = NET.replace("__init__(self)", "__init__(self, norm=True)", 1).replace("self.norm = nn.BatchNorm2d(8)", norm)
+    file.write_text(PRELUDE + net)
+    (found,) = findings(mender.offer(file, inputs=("4x3x16x16",), select=("NC302",)), "NC302")
+    assert "depends on `norm`" in found.by_hand
+
+
 def test_files_that_are_not_checked_are_not_edited(tmp_path: Path, mender: Mender) -> None:
     (tmp_path / "parts.py").write_text(PRELUDE + NET)
     file = tmp_path / "net.py"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import libcst as cst
 
 from netcheck.figures.fixes import Edit
-from netcheck.fix.code import ByHand
+from netcheck.fix.code import ByHand, Code
 from netcheck.fix.editor import Case, Editor
 from netcheck.fix.syntax import argument, is_literal, last_name, with_argument
 
@@ -37,4 +37,25 @@ class WithoutBias(Editor):
             there = argument(call, BIAS[name], "bias")
             if there is not None and not is_literal(there.value):
                 raise ByHand(f"line {place.line} decides about the bias by `{code.source_of(there.value)}`")
+            if (test := norm_in_some_cases(code, call)) is not None:
+                raise ByHand(
+                    f"line {place.line} builds a layer whose norm depends on `{test}`: `bias=not {test}`, if that is all"
+                )
             yield code.replaced(call, with_argument(call, "bias", "False", BIAS[name]))
+
+
+def norm_in_some_cases(code: Code, call: cst.Call) -> str | None:
+    """The condition on which the function that builds a layer builds a norm and no layer, so that this layer may have none."""
+    function = code.around(call, cst.FunctionDef)
+    if function is None:
+        return None
+    branches: list[cst.If | cst.IfExp] = [*code.inside(function, cst.If), *code.inside(function, cst.IfExp)]
+    for branch in branches:
+        taken: cst.CSTNode = branch.body
+        names = [
+            last_name(one.func) for one in (*code.inside(taken, cst.Call), *([taken] if isinstance(taken, cst.Call) else []))
+        ]
+        builds_norm = any("norm" in name.lower() or name.lower() in ("bn", "gn") for name in names)
+        if builds_norm and not any(name in BIAS for name in names) and not code.is_within(call, branch):
+            return code.source_of(branch.test)
+    return None

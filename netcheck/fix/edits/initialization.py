@@ -52,7 +52,7 @@ class Initialized(Editor):
         zeros, _ = in_torch(code, "nn.init.zeros_")
         types = [in_torch(code, f"nn.{kind}")[0] for kind in kinds]
         body = [
-            f"if isinstance(module, {types[0] if len(types) == 1 else ' | '.join(types)}):",
+            f"if isinstance(module, {types[0] if len(types) == 1 else '(' + ', '.join(types) + ')'}):",
             f"{code.step}{init}(module.weight{cure['rest'].replace('fan_in', 'module.weight[0].numel()')})",
             f"{code.step}if module.bias is not None:",
             f"{code.step * 2}{zeros}(module.bias)",
