@@ -49,3 +49,15 @@ def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
     )
     (found,) = engine.check_target(Target(str(file), "Net"), Settings(targets=(str(file),)))
     assert (found.code, found.modules) == ("NC507", ("layer.weight",))
+
+
+@pytest.mark.parametrize("softmax", ["log_softmax(h, 1)", "softmax(h, -1)"])
+def test_a_head_of_no_outputs(softmax: str, tmp_path: Path) -> None:
+    """As where the number of classes is 0 until the data are read: no rule fails on empty tensors."""
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.inner, self.head = nn.Linear(4, 8), nn.Linear(8, 0)\n"
+        f"    def forward(self, x):\n        h = self.head(torch.relu(self.inner(x)))\n        return torch.{softmax}\n"
+    )
+    report = engine.check_target(Target(file=str(tmp_path / "net.py"), symbol="Net"), Settings(inputs=("8x4",), device="cpu"))
+    assert not {finding.code for finding in report.findings} & {"NC008", "NC916"}

@@ -70,7 +70,7 @@ def gradients_at(model: nn.Module, given: Any) -> Gradients:
 
     with torch.enable_grad():
         args, kwargs = structure.rebuild(given, leaf)
-        ends = [end for end in results(model, (args, kwargs)) if end.requires_grad]
+        ends = [end for end in results(model, (args, kwargs)) if end.requires_grad and end.numel()]
         trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
         if not ends:
             return [None] * len(leaves), {}

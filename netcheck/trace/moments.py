@@ -216,7 +216,7 @@ def attended(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[N
     """scaled_dot_product_attention: at initialization the average of the values."""
     values = node.argument(2, "value")
     source = values if values in given else list(given)[-1]
-    keys = source.shape[-2] if source.shape and len(source.shape) > 1 else 1
+    keys = max(1, source.shape[-2]) if source.shape and len(source.shape) > 1 else 1
     before = given[source]
     moments = Moments(before.s + (before.q - before.s) / keys, before.s, before.m)
     return moments, {other: 1 / keys if other is source else 0.0 for other in given}
@@ -231,9 +231,9 @@ def soft(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node,
 
 
 def softmax_size(node: Node) -> int:
-    """The elements that a softmax goes over."""
+    """The elements that a softmax goes over; 1 where there are none."""
     dim = node.option("dim", 1, -1) if node.over is None else node.over
-    return (node.shape or (1,))[dim if isinstance(dim, int) and abs(dim) < len(node.shape or (1,)) else -1]
+    return max(1, (node.shape or (1,))[dim if isinstance(dim, int) and abs(dim) < len(node.shape or (1,)) else -1])
 
 
 def matrix_product(node: Node, given: Mapping[Node, Moments]) -> tuple[Moments, dict[Node, float]]:
