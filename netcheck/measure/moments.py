@@ -169,6 +169,8 @@ def step_moments(
     """
     fakes = Fakes()
     device = device_of(model)
+    # Outside of the mode, in which torch 2.9 makes no fakes of its own.
+    given = structure.rebuild((tuple(args), dict(kwargs)), lambda tensor: fakes.make(tensor.detach(), device))
     with (
         silent(),
         without_onednn(),
@@ -178,7 +180,6 @@ def step_moments(
         torch.set_grad_enabled(trains),
         set_mode(model, None if trains else False),
     ):
-        given = structure.rebuild((tuple(args), dict(kwargs)), lambda tensor: fakes.make(tensor.detach(), device))
         kept = [block for block in blocks if stack is None or not depth or block.number not in stack.beyond(depth)]
         follower = Follower({id(p): block.number for block in kept for p in block.module.parameters()})
         for tensor in (*model.parameters(), *model.buffers()):
