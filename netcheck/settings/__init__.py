@@ -236,7 +236,7 @@ class Settings:
     )
     inference: bool = option(
         False,
-        Switch(),
+        Switch("--no-inference"),
         "Tell what the model takes to be used, not trained: weights, the cache of keys and values, and activations.",
     )
     context: int | None = option(

@@ -23,6 +23,7 @@ from netcheck.source.construction.project import Project, Site, calls_in, projec
 from netcheck.source.construction.values import is_plain
 from netcheck.source.parse import Unreadable
 from netcheck.source.scopes import Scope, index
+from netcheck.source.spots import spot_in
 
 # What makes a tensor of nested lists of numbers, and whether it holds whole numbers; None: as they are.
 OF_DATA: dict[str, bool | None] = dict.fromkeys(("Tensor", "FloatTensor", "DoubleTensor"), False)
@@ -73,7 +74,8 @@ def calls_shown(file: str, qualname: str) -> tuple[Call, ...]:
         found = [call for site in calls_of(project, scopes[-1], scopes[-1].node.name) for call in called(project, site)]
     except (RecursionError, Unreadable):
         return ()
-    own = f"{os.path.basename(file)}:"
+    name = os.path.basename(file)
+    own = (f"{name}:", f"{name}, ")
     return tuple(sorted(found, key=lambda call: not call.place.startswith(own))[:MOST_CALLS])
 
 
@@ -120,7 +122,7 @@ def arguments_of(evaluator: Evaluator, site: Site, given: list[ast.expr], named:
     values = [*args, *kwargs.values()]
     if len(kwargs) < len(named) or NotImplemented in values or not any(isinstance(one, Shape) for one in values):
         return None
-    return Call(tuple(args), kwargs, f"{os.path.basename(site.file)}:{site.call.lineno}")
+    return Call(tuple(args), kwargs, spot_in(site.file, site.call.lineno))
 
 
 def taken(evaluator: Evaluator, site: Site, name: str) -> Call | None:
@@ -136,7 +138,7 @@ def taken(evaluator: Evaluator, site: Site, name: str) -> Call | None:
     if not isinstance(sizes, tuple | list) or not sizes or not all(type(size) is int and size > 0 for size in sizes):
         return None
     with_batch = (1, *sizes) if len(sizes) in (1, 3) and "input_size" not in words else tuple(sizes)
-    return Call((Shape(with_batch),), {}, f"{os.path.basename(site.file)}:{site.call.lineno}")
+    return Call((Shape(with_batch),), {}, spot_in(site.file, site.call.lineno))
 
 
 def shown(evaluator: Evaluator, node: ast.expr, scope: Scope, depth: int = DEEPEST) -> Any:

@@ -8,7 +8,6 @@ policy(states)                               "": nobody knows, and most calls ha
 from __future__ import annotations
 
 import ast
-import os
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -19,6 +18,7 @@ from netcheck.source.construction.callers import calls_of
 from netcheck.source.construction.project import Project, Site, calls_in, project_of
 from netcheck.source.parse import Unreadable
 from netcheck.source.scopes import Scope, index
+from netcheck.source.spots import spot_in
 
 OBSERVATION = re.compile(r"((next|new|cur(rent)?|last|prev|init(ial)?)_?)?(state|obs|observation|ob|s)(_?(t|0|next|new|np))?_?")
 TENSORS = re.compile(r"(torch\.)?(from_numpy|tensor|as_tensor|FloatTensor|Tensor)")
@@ -45,7 +45,7 @@ def unbatched_at(file: str, qualname: str) -> str:
         return ""
     if not sites or not all(is_single(site) for site in sites):
         return ""
-    return f"{os.path.basename(sites[0].file)}:{sites[0].call.lineno}"
+    return spot_in(sites[0].file, sites[0].call.lineno)
 
 
 def runs(project: Project, scope: Scope, name: str) -> Iterator[Site]:

@@ -52,7 +52,7 @@ def test_a_class_that_reads_what_the_script_defines(name: str, tmp_path: Path) -
     file.write_text(notebook(FILE) if name.endswith(".ipynb") else FILE)
     report = engine.check_target(Target(str(file), "Net", discovered=True), Settings(targets=(str(file),), probe=False))
     assert [found.code for found in report.findings] == []
-    assert report.inputs.startswith("x int64 (2, 16), inferred from look_up's 5 entries")
+    assert report.inputs.startswith(f"x int64 (2, 3), as {name}")
     assert not report.left_out
 
 
