@@ -35,7 +35,8 @@ def fix(reports: Sequence[Report], settings: Settings) -> int:
     files = [*plan.files, *(one.file for one in plan.targets if one.file)]
     offer = offering.offered(reports, targets, files, settings, lambda some: checked(some, settings))
     colour = wants_colour(sys.stdout, settings.colour, os.environ)
-    if settings.format in ("text", "full", "concise"):
+    is_read = settings.format in ("text", "full", "concise")
+    if is_read:
         changes = writing.diffs(offer.texts)
         text = fixes.render(offer.reports, changes, offer.left, colour=colour, written=settings.fix)
     else:
@@ -49,6 +50,6 @@ def fix(reports: Sequence[Report], settings: Settings) -> int:
     if not settings.fix:
         return engine.exit_code(list(reports), settings)
     left = worker.check_targets(settings) if offer.texts else list(reports)
-    if settings.format in ("text", "full", "concise"):
+    if is_read:
         show("\n" + output.rendered(left, settings, colour=colour), colour=colour)
     return engine.exit_code(left, settings)

@@ -90,13 +90,13 @@ def followed(axes: BatchAxes, found: Cost, memory: int) -> Cost:
 
 def memory_of(predictor: Predictor, setup: Setup) -> Memory:
     """What a step takes, by what holds it."""
-    state = predictor.state(setup)
+    state, (working, update) = predictor.state(setup), predictor.bytes_at(setup)
     return Memory(
         parameters=state.parameters,
         gradients=state.gradients,
         optimizer=state.fixed - state.parameters,
-        working=predictor.bytes_at(setup)[0],
-        update=predictor.bytes_at(setup)[-1] - state.gradients,
+        working=working,
+        update=update - state.gradients,
     )
 
 

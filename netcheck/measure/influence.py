@@ -42,12 +42,14 @@ def idle(model: nn.Module, given: Any, graph: ModelGraph) -> tuple[tuple[Part, .
     gradients = gradients_at(model, given)
     parts = tuple(part for part in silent_parts(model, given, gradients[0], graph) if has_none(model, given, part))
     zero = [name for name, gradient in gradients[1].items() if gradient is not None and not gradient.any()]
-    for change in (nudge, turn_biases) if not chooses(graph) else ():
+    if chooses(graph):
+        return parts, ()
+    for change in (nudge, turn_biases):
         if zero:
             change(model)
             again = gradients_at(model, given)[1]
             zero = [name for name in zero if (gradient := again.get(name)) is not None and not gradient.any()]
-    return parts, () if chooses(graph) else tuple(zero)
+    return parts, tuple(zero)
 
 
 def chooses(graph: ModelGraph) -> bool:

@@ -73,7 +73,7 @@ def on_two_hosts(file: Path, *options: str, each: int = 1) -> tuple[list[str], l
 
 
 def has_members(session: int) -> bool:
-    """Whether a process of this session still lives."""
+    """Whether a process that was started with this one (`setsid`) still lives."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
