@@ -1,4 +1,4 @@
-"""One worker for all tests of fixes: torch is imported once."""
+"""One worker for all tests of fixes: torch is imported once. It ends with them: other tests look for what is left running."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netcheck.settings import Settings
 from tests.fix.mending import Mender
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mender() -> Iterator[Mender]:
     """Mends files."""
     keeper = worker.Keeper(Settings())

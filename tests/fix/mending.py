@@ -1,4 +1,4 @@
-"""Files with faults, mended as the command does it, in a worker that all tests of a session share."""
+"""Files with faults, mended as the command does it, in a worker that all tests of this folder share."""
 
 from __future__ import annotations
 
