@@ -38,7 +38,8 @@ def fix(reports: Sequence[Report], settings: Settings) -> int:
     is_read = settings.format in ("text", "full", "concise")
     if is_read:
         changes = writing.diffs(offer.texts)
-        text = fixes.render(offer.reports, changes, offer.left, colour=colour, written=settings.fix)
+        structures = [writing.between(one.before, one.after) for one in offer.structures]
+        text = fixes.render(offer.reports, changes, offer.left, structures, colour=colour, written=settings.fix)
     else:
         text = output.rendered(offer.reports, settings, colour=colour)
     if settings.fix:

@@ -36,6 +36,7 @@ class Fix:
         note: what else changes, such as the names in checkpoints; "" for nothing.
         gain_before: decades of the gradient's gain before all fixes of the model, None where that was not measured.
         gain_after: the same afterwards.
+        structural: whether it makes another network of it: it is shown, and never applied.
     """
 
     title: str
@@ -44,3 +45,4 @@ class Fix:
     note: str = ""
     gain_before: float | None = None
     gain_after: float | None = None
+    structural: bool = False

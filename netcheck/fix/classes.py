@@ -127,7 +127,25 @@ def in_torch(code: Code, name: str) -> tuple[str, list[Edit]]:
         return last, [code.replaced(froms[-1], froms[-1].with_changes(names=(*before, kept, added)))]
     if plain:
         return plain, []
+    if head == "F":  # `from torch import nn` alone
+        name, edits = in_torch(code, "nn.functional")
+        return f"{name}.{last}", edits
+    if head == "torch" and (known := first_import(code)) is not None:
+        return name, [code.inserted(known, ["import torch"], before=True)]
     raise ByHand(f"the file does not import {module} by a name of its own")
+
+
+def first_import(code: Code) -> cst.SimpleStatementLine | None:
+    """The first statement at the top of a file that imports something of torch's."""
+    for line in code.module.body:
+        for one in line.body if isinstance(line, cst.SimpleStatementLine) else ():
+            if isinstance(one, cst.ImportFrom) and one.module is not None and not one.relative:
+                names = [dotted(one.module)]
+            else:
+                names = [dotted(alias.name) for alias in one.names] if isinstance(one, cst.Import) else []
+            if isinstance(line, cst.SimpleStatementLine) and any(name.partition(".")[0] == "torch" for name in names):
+                return line
+    return None
 
 
 def constructor(code: Code, owner: cst.ClassDef) -> cst.FunctionDef:

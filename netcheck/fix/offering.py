@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from netcheck.figures.fixes import Edit, Fix
@@ -20,6 +20,23 @@ MOST_TRIES = 100  # for an editor that mends and brings back in turn
 
 
 @dataclass(frozen=True)
+class Structure:
+    """Another structure that holds, beside all else that does.
+
+    Attributes:
+        proposal: what was tried.
+        before: the files without it.
+        after: the files with it.
+        reports: on the models as they would be.
+    """
+
+    proposal: Proposal
+    before: Texts
+    after: Texts
+    reports: list[Report]
+
+
+@dataclass(frozen=True)
 class Offer:
     """What was found to hold.
 
@@ -29,6 +46,7 @@ class Offer:
         originals: what they held when they were read.
         after: the reports on the models as they would be.
         left: findings for which there may be a fix that changes what the model computes, and that was not asked for.
+        structures: what would make another network of it and holds, which is never applied.
     """
 
     reports: list[Report]
@@ -36,6 +54,7 @@ class Offer:
     originals: Texts
     after: list[Report]
     left: int
+    structures: Sequence[Structure] = ()
 
 
 def offered(
@@ -62,10 +81,10 @@ def offered(
         search.run(safe=True)
         if settings.unsafe_fixes:
             search.run(safe=False)
+    search.restructure()
     left = 0 if settings.unsafe_fixes else sum(len(one.cases) for one in search.proposals(safe=False))
-    return Offer(
-        [search.told(report) for report in reports], search.sources.overlay, search.sources.originals, search.reports, left
-    )
+    told = [search.told(report) for report in reports]
+    return Offer(told, search.sources.overlay, search.sources.originals, search.reports, left, search.structures)
 
 
 class Search:
@@ -79,6 +98,7 @@ class Search:
         self.refused: dict[Key, str] = {}
         self.unsafe: set[Key] = set()  # what was said to be safe, and changes outputs
         self.held: dict[Key, Proposal] = {}
+        self.structures: list[Structure] = []
         self.steps: list[tuple[Sources, list[Edit]]] = []  # the files before each step that holds, and its edits
 
     def proposals(self, *, safe: bool) -> list[Proposal]:
@@ -104,6 +124,18 @@ class Search:
             else:
                 most = len(tried) // 2
 
+    def restructure(self) -> None:
+        """Try what makes another network of it, each by itself, on the files with all that holds."""
+        for one in proposals(self.reports, self.sources, self.refused, safe=False, structural=True):
+            proof = self.prover.prove([one], self.reports, self.sources)
+            if proof.problem:
+                self.refused |= {key_of(*case): proof.problem for case in one.cases}
+                continue
+            changed = {edit.file for edit in one.edits}
+            before = tuple((file, self.sources.content(file)) for file in sorted(changed))
+            after = tuple((file, proof.sources.content(file)) for file in sorted(changed))
+            self.structures.append(Structure(self.as_first(one), before, after, proof.reports))
+
     def as_first(self, proposal: Proposal) -> Proposal:
         """A proposal whose edits are those of the files before all edits; without edits where it builds on others."""
         edits: list[Edit] = list(proposal.edits)
@@ -124,27 +156,24 @@ class Search:
 
     def told(self, report: Report) -> Report:
         """A report from before all edits, whose findings say what mends them, or why nothing does."""
-        after = next(new for old, new in zip(self.first, self.reports, strict=True) if old is report)
+        after = self.after(report, self.reports)
         findings = [self.with_fix(report, after, found) for found in report.findings]
         return replace(report, findings=findings)
+
+    def after(self, report: Report, later: Sequence[Report]) -> Report:
+        """The one of some later reports on what a report from before all edits is on."""
+        return next(new for old, new in zip(self.first, later, strict=True) if old is report)
 
     def with_fix(self, report: Report, after: Report, found: Finding) -> Finding:
         """A finding with its fix; one that a later edit mended, whose place others have moved, has a fix without edits."""
         key = key_of(report, found)
         held = self.held.get(key)
+        for one in self.structures:
+            if any(key_of(*case) == key for case in one.proposal.cases):
+                held, after = one.proposal, self.after(report, one.reports)
         if held is None and fixable(found) and not any(key_of(after, one)[1:] == key[1:] for one in after.findings):
             return replace(found, fix=Fix(GOES_WITH, not self.prover.settings.unsafe_fixes, ())) if self.held else found
         if held is None:
             return replace(found, by_hand=self.refused.get(key, "")) if fixable(found) else found
         before, later = (one.gradients.gain if one.gradients is not None else None for one in (report, after))
-        return replace(found, fix=Fix(held.title, held.safe, held.edits, held.note, before, later))
-
-
-def fixed(reports: Iterable[Report]) -> Iterator[tuple[Report, Finding]]:
-    """The findings that have a fix."""
-    return ((report, found) for report in reports for found in report.findings if found.fix is not None)
-
-
-def by_hand(reports: Iterable[Report]) -> Iterator[tuple[Report, Finding]]:
-    """The findings whose fix does not hold, or cannot be made."""
-    return ((report, found) for report in reports for found in report.findings if found.by_hand)
+        return replace(found, fix=Fix(held.title, held.safe, held.edits, held.note, before, later, held.structural))

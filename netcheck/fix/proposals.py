@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from netcheck.figures.fixes import Edit
-from netcheck.findings import Finding, Report
+from netcheck.findings import Finding, Report, Severity
 from netcheck.fix.code import ByHand
 from netcheck.fix.editor import Case, editors
 from netcheck.fix.sources import Sources
@@ -26,6 +26,7 @@ class Proposal:
         edits: what is written, in order.
         note: what else changes.
         cases: the reports and findings.
+        structural: whether it makes another network of it, which is shown and never applied.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Proposal:
     edits: tuple[Edit, ...]
     note: str = ""
     cases: list[tuple[Report, Finding]] = field(default_factory=list, compare=False)
+    structural: bool = False
 
     def reaches_into(self, other: Proposal) -> bool:
         """Whether both want to write at one place."""
@@ -49,12 +51,21 @@ def key_of(report: Report, found: Finding) -> Key:
 
 
 def fixable(found: Finding) -> bool:
-    """Whether there is an edit for what a rule finds."""
-    return found.counts and base.find(found.code).fixable is not None and found.code in editors()
+    """Whether there is an edit for what a rule finds; another structure only for what is more than information."""
+    fix = base.find(found.code).fixable
+    if fix is None or not found.counts or found.code not in editors():
+        return False
+    return not fix.structural or found.severity >= Severity.WARNING
 
 
 def proposals(
-    reports: Iterable[Report], sources: Sources, refused: dict[Key, str], unsafe: Collection[Key] = (), *, safe: bool
+    reports: Iterable[Report],
+    sources: Sources,
+    refused: dict[Key, str],
+    unsafe: Collection[Key] = (),
+    *,
+    safe: bool,
+    structural: bool = False,
 ) -> Iterator[Proposal]:
     """Edits for the findings of these reports, each kind of edit once.
 
@@ -64,6 +75,7 @@ def proposals(
         refused: why there is no edit, by finding; those in it are left out, and those for which none can be made are added.
         unsafe: findings whose fix was tried and changes outputs, whatever its rule says.
         safe: whether the edits are to be safe, or just those that are not.
+        structural: whether they are to make another network of it, or just those that do not.
     """
     found: dict[tuple[Edit, ...], Proposal] = {}
     for report in reports:
@@ -78,7 +90,7 @@ def proposals(
                 continue
             if key in unsafe:
                 made = replace(made, safe=False)
-            if made.safe is safe:
+            if made.safe is safe and made.structural is structural:
                 found.setdefault(made.edits, made).cases.append((report, one))
     yield from found.values()
 
@@ -101,7 +113,8 @@ def proposed(case: Case) -> Proposal:
         raise ByHand(f"netcheck itself failed on its form ({type(error).__name__}: {error})") from error
     if not edits:
         raise ByHand("no line of the source was found to change")
-    return Proposal(editor.title(case, fix.title), editor.is_safe(case, fix.safe), edits, fix.note)
+    safe = editor.is_safe(case, fix.safe)
+    return Proposal(editor.title(case, fix.title), safe, edits, fix.note, structural=fix.structural)
 
 
 def side_by_side(every: Sequence[Proposal]) -> list[Proposal]:

@@ -50,6 +50,11 @@ def diffs(texts: Texts) -> list[tuple[str, str]]:
         raise UsageError(f"a file that was to be changed {error}") from error
 
 
+def between(before: Texts, after: Texts) -> list[tuple[str, str]]:
+    """What changes in each file from some texts to others."""
+    return [(path, unified(old, new, shown_as(path))) for (path, old), (_, new) in zip(before, after, strict=True)]
+
+
 def shown_as(path: str) -> str:
     """A file as a diff names it: from here, where it lies below."""
     relative = os.path.relpath(path)

@@ -18,7 +18,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from netcheck.figures.decades import signed
@@ -33,6 +33,7 @@ def render(
     reports: Sequence[Report],
     diffs: Sequence[tuple[str, str]],
     left: int,
+    structures: Sequence[Sequence[tuple[str, str]]] = (),
     *,
     colour: bool,
     written: bool,
@@ -44,15 +45,18 @@ def render(
         reports: whose findings have fixes, or say why not.
         diffs: by file.
         left: findings that may have a fix which was not asked for.
+        structures: diffs of what makes another network of it, by file, one list for each.
         colour: whether to use ANSI colours.
         written: whether the files are changed.
         root: directory that paths are shown relative to; None means the current one.
     """
     paint, root = Painter(colour), Path.cwd() if root is None else root
-    fixed = list(dict.fromkeys(line(found, root, paint) for report in reports for found in report.findings if found.fix))
+    mended = [found for report in reports for found in report.findings if found.fix is not None and not found.fix.structural]
+    fixed = list(dict.fromkeys(line(found, root, paint) for found in mended))
     hands = list(dict.fromkeys(line(found, root, paint) for report in reports for found in report.findings if found.by_hand))
-    number = sum(found.fix is not None for report in reports for found in report.findings)
+    number = len(mended)
     blocks = ["\n".join(fixed), *("".join(painted(text, paint)).rstrip("\n") for _, text in diffs)]
+    blocks += offers(reports, structures, root, paint)
     blocks += ["\n".join([paint("By hand:", "heading"), *hands])] if hands else []
     verb = ("was fixed" if number == 1 else "were fixed") if written else "would be fixed"
     summary = f"{counted(number, 'finding')} {verb} in {counted(len(diffs), 'file')}." if number else "There is nothing to fix."
@@ -62,6 +66,18 @@ def render(
         else ""
     )
     return "\n\n".join(filter(None, [*blocks, summary + more])) + "\n"
+
+
+def offers(
+    reports: Sequence[Report], structures: Sequence[Sequence[tuple[str, str]]], root: Path, paint: Painter
+) -> Iterator[str]:
+    """What makes another network of it: a block of lines that name the findings, and the diffs."""
+    if not structures:
+        return
+    found = [one for report in reports for one in report.findings if one.fix is not None and one.fix.structural]
+    yield "\n".join([paint("Offered, and never applied:", "heading"), *dict.fromkeys(line(one, root, paint) for one in found)])
+    for each in structures:
+        yield from ("".join(painted(text, paint)).rstrip("\n") for _, text in each)
 
 
 def line(found: Finding, root: Path, paint: Painter) -> str:
@@ -76,7 +92,7 @@ def of(found: Finding) -> str:
     """What a fix does, what else it changes, and what it does to the gradient."""
     fix = found.fix
     assert fix is not None
-    parts = [f"{fix.title} ({'safe' if fix.safe else 'unsafe'})", fix.note]
+    parts = [f"{fix.title} ({'offered' if fix.structural else 'safe' if fix.safe else 'unsafe'})", fix.note]
     if fix.gain_before is not None and fix.gain_after is not None and abs(fix.gain_after - fix.gain_before) >= 0.05:
         parts.append(f"gain {signed(fix.gain_before, 1)} -> {signed(fix.gain_after, 1)} decades")
     return "; ".join(filter(None, parts))

@@ -171,6 +171,7 @@ A fix:
                    a location), content (str, what is to stand there); none where it builds on the lines of another fix
     note           str, what else it changes; "" for nothing
     gain_before, gain_after   float or null, decades of the gradient's gain before all fixes of the model, and after
+    structural     bool, whether it makes another network of it: an offer, which is never applied
 
 A location:
 

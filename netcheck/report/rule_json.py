@@ -2,7 +2,8 @@
 
 code, name, severity, summary    as in the catalogue; the severity is the highest that the rule gives
 documentation                    str, the whole page in Markdown
-fix                              title, safe (bool: outputs and gradients stay the same), note: what `--fix` may write; or null
+fix                              title, safe (bool: outputs and gradients stay the same), note, structural (bool: offered, never
+                                 applied): what `--fix` may write; or null
 thresholds                       list of name, default (float), meaning: what a project may set
 bad, good                        lists of title, source (Python that defines `model`), inputs: what the rule must flag and not
 """

@@ -54,6 +54,9 @@ def fix(rule: Rule) -> list[str]:
     """What `--fix` may write as a section, or nothing."""
     if rule.fixable is None:
         return []
+    if rule.fixable.structural:
+        how = "It makes another network of it: `netcheck --diff` shows it, where it was tried and holds; nothing applies it"
+        return ["## Fix", f"{rule.fixable.title[:1].upper()}{rule.fixable.title[1:]}. {how}."]
     how = (
         "`netcheck --diff` shows it and `netcheck --fix` writes it, where it was tried and outputs and gradients stay the same"
         if rule.fixable.safe

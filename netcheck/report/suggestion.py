@@ -22,9 +22,12 @@ from netcheck.source.parse import NOTEBOOK, Unreadable, limit_of, read
 
 def summary(fix: Fix) -> str:
     """What a fix does, and whether it is safe."""
-    kept = (
-        "safe: tried, and outputs and gradients stay the same" if fix.safe else "unsafe: tried, and it changes what is computed"
-    )
+    if fix.structural:
+        kept = "offered: tried, and it makes another network of it; it is never applied"
+    elif fix.safe:
+        kept = "safe: tried, and outputs and gradients stay the same"
+    else:
+        kept = "unsafe: tried, and it changes what is computed"
     return "; ".join(filter(None, (f"{fix.title} ({kept})", fix.note)))
 
 

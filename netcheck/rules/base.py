@@ -77,11 +77,13 @@ class Fixable:
         title: what it does, as an order: "build the layer with `bias=False`".
         safe: whether outputs and gradients stay the same, so that it is applied without `--unsafe-fixes`.
         note: what else it changes, such as the names in checkpoints; "" for nothing.
+        structural: whether it makes another network of it: then it is shown as a diff, and never applied.
     """
 
     title: str
     safe: bool
     note: str = ""
+    structural: bool = False
 
 
 class Rule:

@@ -17,6 +17,7 @@ BIAS = {  # where the bias stands among the arguments of a layer
     "LazyConv1d": 6, "LazyConv2d": 6, "LazyConv3d": 6,
     "ConvTranspose1d": 7, "ConvTranspose2d": 7, "ConvTranspose3d": 7,
 }  # fmt: skip
+WITH_LAYER = ("conv", "linear", "dense", "block", "act")  # in the names of what builds a layer with its norm
 
 
 class WithoutBias(Editor):
@@ -32,6 +33,8 @@ class WithoutBias(Editor):
             name = last_name(call.func) if call is not None else ""
             if call is None or not name[:1].isupper():
                 continue  # where forward runs it
+            if name in ("Sequential", "ModuleList"):
+                raise ByHand(f"the line that builds the layer was not found, but that of the `{name}` around it")
             if name not in BIAS:
                 raise ByHand(f"line {place.line} builds the layer with `{name}`, which is not PyTorch's own")
             there = argument(call, BIAS[name], "bias")
@@ -55,7 +58,13 @@ def norm_in_some_cases(code: Code, call: cst.Call) -> str | None:
         names = [
             last_name(one.func) for one in (*code.inside(taken, cst.Call), *([taken] if isinstance(taken, cst.Call) else []))
         ]
-        builds_norm = any("norm" in name.lower() or name.lower() in ("bn", "gn") for name in names)
+        builds_norm = any(is_norm(name) for name in names)
         if builds_norm and not any(name in BIAS for name in names) and not code.is_within(call, branch):
             return code.source_of(branch.test)
     return None
+
+
+def is_norm(name: str) -> bool:
+    """Whether what is called so builds a norm alone: no `kaiming_normal_`, no `Conv2dNormActivation`."""
+    low = name.lower()
+    return low in ("bn", "gn") or ("norm" in low and not name.endswith("_") and not any(part in low for part in WITH_LAYER))

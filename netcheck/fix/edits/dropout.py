@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import libcst as cst
 
@@ -75,6 +75,11 @@ class Moded(Editor):
                 yield of_attention(code, call)
             elif isinstance(call.func, cst.Call) and last_name(call.func.func) in CLASSES:
                 yield from built_once(code, call, call.func)
+            elif isinstance(call.func, cst.Name) and (made := named_there(code, call, call.func.value)) is not None:
+                assert isinstance(made.value, cst.Call)
+                yield from built_once(code, call, made.value)
+                if is_only_called(code, made, [code.at(one, cst.Call) for one in case.finding.locations]):
+                    yield code.removed(code.line_of(made))
             elif name in CLASSES.values():
                 where = argument(call, 2, "training") if dotted(call.func) != "torch.dropout" else argument(call, 2, "train")
                 if where is not None and dotted(call.func) == "torch.dropout":
@@ -95,6 +100,24 @@ def in_method(code: Code, node: cst.CSTNode) -> bool:
     """Whether `self` is there."""
     function = code.around(node, cst.FunctionDef)
     return function is not None and [one.name.value for one in function.params.params[:1]] == ["self"]
+
+
+def named_there(code: Code, call: cst.Call, name: str) -> cst.Assign | None:
+    """The statement of the same function that builds the dropout which is called by a name; None if there is not one."""
+    function = code.around(call, cst.FunctionDef)
+    every = [] if function is None else list(code.inside(function, cst.Assign))
+    made = [one for one in every if any(dotted(target.target) == name for target in one.targets)]
+    if len(made) != 1 or not isinstance(made[0].value, cst.Call) or last_name(made[0].value.func) not in CLASSES:
+        return None
+    return made[0]
+
+
+def is_only_called(code: Code, made: cst.Assign, calls: Sequence[cst.Call | None]) -> bool:
+    """Whether a name is used for nothing but these calls."""
+    function, name = code.around(made, cst.FunctionDef), dotted(made.targets[0].target)
+    uses = [one for one in code.inside(function or code.module, cst.Name) if one.value == name]
+    called = [one for one in uses if any(call is not None and call.func is one for call in calls)]
+    return len(made.targets) == 1 and len(called) == len(uses) - 1
 
 
 def of_attention(code: Code, call: cst.Call) -> Edit:

@@ -131,6 +131,7 @@ def drawn(case: Case, place: Location) -> Iterator[Edit]:
     code = case.code(place)
     owner: cst.CSTNode = code.at(place, cst.ClassDef) or code.module
     paths = {f"{path.rpartition('.')[2]}.weight" for path in case.finding.modules}
+    built = {last_name(made.func) for one in case.finding.locations if (made := case.code(one).at(one, cst.Call)) is not None}
     for call in code.inside(owner, cst.Call):
         name = last_name(call.func)
         weight = dotted(call.args[0].value) if call.args and name in CONSTANT else ""
@@ -139,10 +140,20 @@ def drawn(case: Case, place: Location) -> Iterator[Edit]:
         if not weight.endswith(".weight"):
             continue
         is_own = weight.startswith("self.") and weight.removeprefix("self.") in paths
-        if is_own or "." not in weight.removesuffix(".weight"):
+        if is_own or ("." not in weight.removesuffix(".weight") and concerns(code, call, built)):
             init, imports = in_torch(code, "nn.init.kaiming_normal_")
             yield from imports
             yield code.replaced(call, cst.parse_expression(f"{init}({weight})"))
+
+
+def concerns(code: Code, call: cst.Call, kinds: set[str]) -> bool:
+    """Whether a line of a loop over modules is run for one of these kinds, as far as `isinstance` around it tells."""
+    branch = code.around(call, cst.If)
+    while branch is not None and "isinstance" not in code.source_of(branch.test):
+        branch = code.around(branch, cst.If)
+    if branch is None or code.is_within(call, branch.test):
+        return branch is None
+    return any(re.search(rf"\b{kind}\b", code.source_of(branch.test)) for kind in kinds)
 
 
 class OpenGates(Editor):

@@ -7,7 +7,7 @@ nn.Sequential(nn.Linear(8, 3), nn.Softmax(1))  nn.Sequential(nn.Linear(8, 3))
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import libcst as cst
 
@@ -15,7 +15,7 @@ from netcheck.figures.fixes import Edit
 from netcheck.fix.classes import target_of
 from netcheck.fix.code import ByHand, Code
 from netcheck.fix.editor import Case, Editor
-from netcheck.fix.syntax import dotted, last_name
+from netcheck.fix.syntax import dotted, is_self, last_name
 from netcheck.location import Location
 
 KNOWN = "this file uses CrossEntropyLoss"
@@ -40,11 +40,34 @@ class OneNorm(Editor):
 
     def edits(self, case: Case) -> Iterable[Edit]:
         """The edits that take out the second of a pair; of several, which is which is not known."""
-        places = case.finding.locations
-        built, called = places[: len(places) // 2], places[len(places) // 2 :]
-        if case.finding.count > 1 and len(places) > 4:
+        built: list[Location] = []
+        called: list[Location] = []
+        for place in case.finding.locations:
+            code = case.code(place)
+            call = code.at(place, cst.Call)
+            if call is not None:
+                is_built = element_of(code, call) is not None or attribute_of(code, call)
+                (built if is_built or not is_operation(code, call) else called).append(place)
+        if case.finding.count > 1 and len(built) + len(called) > 4:
             raise ByHand("there are several pairs: which norm is to stay is yours to say")
-        return without(case, [*built[:1], *called[:1]])
+        return without(case, [*built[:1], *apart_in_row(case, built), *called[:1]])
+
+
+def apart_in_row(case: Case, built: Sequence[Location]) -> Iterator[Location]:
+    """The places in the same Sequential or list as the first one that are not beside it: of a pair there one stays."""
+    rows = []
+    for place in built:
+        code = case.code(place)
+        listed = element_of(code, call) if (call := code.at(place, cst.Call)) is not None else None
+        parts = (
+            [] if listed is None else [id(one) for one in (*getattr(listed[0], "args", ()), *getattr(listed[0], "elements", ()))]
+        )
+        rows.append((parts, parts.index(id(listed[1])) if listed is not None else -1))
+    taken = rows[:1]
+    for place, (parts, number) in zip(built[1:], rows[1:], strict=True):
+        if parts and all(parts == other and abs(number - place_there) > 1 for other, place_there in taken):
+            taken.append((parts, number))
+            yield place
 
 
 class Logits(Editor):
@@ -64,10 +87,11 @@ def without(case: Case, places: Sequence[Location]) -> Iterator[Edit]:
     """The edits that take out what is built or called at these places."""
     found = [(code, call) for place in places if (call := (code := case.code(place)).at(place, cst.Call)) is not None]
     taken: list[tuple[Code, cst.Call]] = []
+    built = {name for code, call in found if (name := attribute_of(code, call))}
     for code, call in found:
         if (listed := element_of(code, call)) is not None:
             yield without_element(code, *listed)
-        elif is_operation(code, call):
+        elif is_operation(code, call) and runs_one(code, call, built):
             taken.append((code, call))
             yield unwrapped(code, call)
     for code, call in found:
@@ -106,6 +130,29 @@ def is_operation(code: Code, call: cst.Call) -> bool:
         return False
     name = last_name(call.func)
     return name[:1].islower() or name.startswith("_") or (isinstance(call.func, cst.Call) and bool(call.args))
+
+
+def attribute_of(code: Code, call: cst.Call) -> str:
+    """The attribute that is what a call builds, in some cases at least: "self.act"; "" for none."""
+    value: cst.CSTNode = call
+    while isinstance(above := code.parents[value], cst.IfExp | cst.BooleanOperation):
+        value = above
+    assert isinstance(value, cst.BaseExpression)
+    found = target_of(code, value)
+    return found[1] if found is not None and found[1].startswith("self.") else ""
+
+
+def runs_one(code: Code, call: cst.Call, built: Collection[str]) -> bool:
+    """Whether a call runs one of the attributes that are built, or a function; not a Sequential around what is built."""
+    name = dotted(call.func)
+    if is_self(call.func):
+        return name in built
+    function = code.around(call, cst.FunctionDef)
+    if not isinstance(call.func, cst.Name) or function is None:
+        return True
+    loops = [dotted(one.target) for one in code.inside(function, cst.For)]
+    made = [dotted(target.target) for one in code.inside(function, cst.Assign) for target in one.targets]
+    return name not in (*loops, *made, *(one.name.value for one in function.params.params))
 
 
 def operand_of(call: cst.Call) -> cst.BaseExpression:

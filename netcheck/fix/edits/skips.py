@@ -1,8 +1,7 @@
-"""Skips: what is overwritten in place, and branches that are added to themselves.
+"""Skips that are overwritten in place.
 
 x += self.branch(x)           x = x + self.branch(x)
 self.act = nn.ReLU(True)      self.act = nn.ReLU()
-x = self.conv(x); x + x       identity = x; x = self.conv(x); x + identity
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ INPLACE = {  # where activations take `inplace`, behind what else they take
     "Dropout": 1, "Dropout1d": 1, "Dropout2d": 1, "Dropout3d": 1, "Hardtanh": 2, "Threshold": 2, "RReLU": 2,
     "relu": 1, "relu6": 1, "silu": 1, "hardswish": 1, "mish": 1, "selu": 1, "elu": 2, "leaky_relu": 2, "dropout": 3,
 }  # fmt: skip
-NAMES = ("identity", "residual", "shortcut", "skip")
 
 
 class OutOfPlace(Editor):
@@ -72,50 +70,3 @@ def out_of_place(code: Code, place: Location) -> Iterator[Edit]:
         if isinstance(line, cst.Expr):  # nothing takes the result: the tensor itself was meant to change
             raise ByHand(f"line {place.line} changes `{code.source_of(call.func.value)}` and uses no result")
         yield code.replaced(call, new)
-
-
-class Identity(Editor):
-    """Keeps the block's input under a name of its own, and adds that."""
-
-    codes = ("NC404",)
-
-    def edits(self, case: Case) -> Iterable[Edit]:
-        """The two edits of each such sum."""
-        for place in case.finding.locations:
-            code = case.code(place)
-            function = code.around(statement_at(code, place), cst.FunctionDef)
-            if function is None or not isinstance(function.body, cst.IndentedBlock):
-                raise ByHand("the sum is in no function with a block of its own")
-            name = next(one for one in NAMES if not any(other.value == one for other in code.inside(function, cst.Name)))
-            operand, edit = with_identity(code, place, name)
-            first = next((one for one in function.body.body if binds(code, one, operand)), None)
-            if first is None or not any(param.name.value == operand for param in function.params.params):
-                raise ByHand(f"`{operand}` is not the block's input that was overwritten")
-            yield code.inserted(first, [f"{name} = {operand}"], before=True)
-            yield edit
-
-
-def statement_at(code: Code, place: Location) -> cst.CSTNode:
-    """The statement at a place."""
-    found = code.at(place, cst.SimpleStatementLine)
-    if found is None:
-        raise ByHand(f"line {place.line} is no statement of its own")
-    return found
-
-
-def with_identity(code: Code, place: Location, name: str) -> tuple[str, Edit]:
-    """What is added to itself, and the edit that adds the name instead."""
-    changed = code.at(place, cst.AugAssign)
-    if changed is not None and code.line_number(changed) == place.line and dotted(changed.value) == dotted(changed.target) != "":
-        return dotted(changed.target), code.replaced(changed.value, cst.Name(name))
-    total = code.at(place, cst.BinaryOperation)
-    if total is not None and code.line_number(total) == place.line and dotted(total.left) == dotted(total.right) != "":
-        return dotted(total.left), code.replaced(total.right, cst.Name(name))
-    raise ByHand(f"line {place.line} does not add a name to itself")
-
-
-def binds(code: Code, statement: cst.BaseStatement, name: str) -> bool:
-    """Whether a statement gives a name another value."""
-    targets = [target.target for one in code.inside(statement, cst.Assign) for target in one.targets]
-    targets += [one.target for one in code.inside(statement, cst.AugAssign)]
-    return any(dotted(one) == name for one in targets)

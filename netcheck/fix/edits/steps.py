@@ -16,6 +16,7 @@ from netcheck.fix.syntax import dotted, last_name
 from netcheck.location import Location
 
 QUOTED = re.compile(r"`([^`]+)`")
+BETWEEN = re.compile(r"clip_grad|unscale_")  # what stands between backward and the step
 
 
 class Cleared(Editor):
@@ -37,14 +38,21 @@ class Cleared(Editor):
 
 
 class Stepped(Editor):
-    """Steps behind backward."""
+    """Steps behind backward, and behind what clips the gradients."""
 
     codes = ("TS103",)
 
     def edits(self, case: Case) -> Iterable[Edit]:
         """One line more."""
         code, place = case.place
-        return [code.inserted(statement_at(code, place), [quoted(case.finding.help)])]
+        backward = statement_at(code, place)
+        last, row = backward, siblings(code, backward)
+        for one in row[row.index(backward) + 1 :]:
+            if isinstance(one, cst.SimpleStatementLine) and any(
+                BETWEEN.match(last_name(c.func)) for c in code.inside(one, cst.Call)
+            ):
+                last = one
+        return [code.inserted(last, [quoted(case.finding.help)])]
 
 
 class Moved(Editor):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Finding, Severity
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.rules.helpers import depth_budget, patterns
 from netcheck.trace.kinds import Kind
 
@@ -52,6 +52,7 @@ class NoNormalization(StaticRule):
     severity = Severity.ERROR
     plain = "{gradient}: nothing normalizes between so many layers"
     scale_only = True
+    fixable = Fixable("put a norm behind each weight layer of a Sequential or list", safe=False, structural=True)
     THRESHOLDS = (depth_budget.ERROR, patterns.noted(_LONG, "weight layers"))
     BAD = (
         Example(

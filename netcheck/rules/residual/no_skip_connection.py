@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
-from netcheck.rules.base import Example, StaticRule
+from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.rules.helpers import depth_budget, patterns
 from netcheck.rules.thresholds import Threshold
 from netcheck.trace.kinds import is_weight_layer
@@ -79,6 +79,7 @@ class NoSkipConnection(StaticRule):
     severity = Severity.WARNING
     plain = "{gradient}: no skip connection leads around so many layers"
     scale_only = True
+    fixable = Fixable("lead a skip around each turn of the loop over the layers", safe=False, structural=True)
     THRESHOLDS = (
         Threshold("info", _NOTE, "weight layers in a row without a skip from which it is information"),
         Threshold("warning", _WARN, "weight layers in a row without a skip from which it may be a warning"),

@@ -113,7 +113,11 @@ class Event:
     @property
     def subject_name(self) -> str:
         """What the source calls what it is done to, as far as that is one name: "optimizer"."""
-        return self.subject.rpartition(".")[2].rpartition(":")[2] or "optimizer"
+        name = self.subject.rpartition(".")[2].rpartition(":")[2]
+        called = self.node.func if isinstance(self.node, ast.Call) else None
+        if "@" in name and isinstance(called, ast.Attribute):  # an object of a class in the file: as the call writes it
+            return ast.unparse(called.value)
+        return name or "optimizer"
 
     def happens_with(self, other: Event) -> bool:
         """Whether it happens whenever `other`, of the same loop, does: no branch is around it that is not around that."""
