@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
-from netcheck.load import removed
+from netcheck.load import operators, removed
 from netcheck.load.fence.state import chain, excuse
 from netcheck.load.raised import describe, is_installed, user_line
 from netcheck.source.needed import bound, used
@@ -38,6 +38,10 @@ class NotInstalled(ImportError):
             return "give the argument a default, or build the model in a function that needs none"
         if not self.name:
             return "put it where the code looks for it, or build the model in a function that does not"
+        if "do not load" in str(self):
+            return f"install the {self.name} that was built for this torch in the environment that netcheck runs in"
+        if "cannot be imported" in str(self):
+            return f"make `import {self.name}` work in the environment that netcheck runs in"
         return f"install {self.name} in the environment that netcheck runs in"
 
 
@@ -273,6 +277,9 @@ def lack(error: BaseException) -> NotInstalled | None:
     for one in chain(error):
         if isinstance(one, NotInstalled):
             return one
+        if package := operators.lacking(one):
+            fault = f"an operator of {package} is needed, and its compiled operators do not load on this torch"
+            return NotInstalled(fault, name=package)
         if isinstance(one, TypeError) and Absent.__name__ in describe(one):
             for frame, _ in reversed(list(traceback.walk_tb(one.__traceback__))):
                 found = next((value for value in flat(dict(frame.f_locals)) if isinstance(value, Absent)), None)

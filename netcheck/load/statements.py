@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from types import CodeType, TracebackType
 from typing import Any
 
-from netcheck.load import fence
+from netcheck.load import fence, operators
 from netcheck.load.absent import faulty_import, stand_ins
 from netcheck.load.fence.state import Halted, left_out, state, told
 from netcheck.load.omit import is_consequence, omit
@@ -144,6 +144,11 @@ class Statements:
                 place = self.place_of(error, group)
                 if place is not None and id(group[place]) in self.needed and is_consequence(error) and omit(error):
                     group, code = group[place:], None  # once more, without what a function was not let do
+                    continue
+                if place is not None and state.closed and (package := operators.declare(error)):
+                    line = line_in(error.__traceback__, self.namespace)
+                    fence.note(self.path, line, f"{package} without its compiled operators: they do not load on this torch")
+                    group, code = group[place:], None  # once more, with what its import asked for
                     continue
                 if isinstance(error, OverTime) and place is None and seconds:
                     return group  # it rang between two statements, or after the last one

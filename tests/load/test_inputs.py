@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +216,38 @@ def test_a_tensor_stands_for_an_array_that_nobody_gave() -> None:
 def test_a_tensor_that_was_given_is_no_array() -> None:
     report = netcheck.check(TakesAnArray(), torch.randn(2, 4))
     assert [finding.code for finding in report.findings] == ["NC003"]
+
+
+class TakesOne(nn.Module):
+    """Written for a single sample, as the first attention of many a tutorial."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.key, self.query = nn.Linear(8, 16), nn.Linear(8, 16)
+
+    def forward(self, steps: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+        scores = self.key(steps).view(-1, 16) @ self.query(last).view(16)
+        return torch.bmm(scores.softmax(0).view(1, 1, -1), steps)
+
+
+class FlattensOne(nn.Module):
+    """The same by mistake."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.conv(x).relu().amax((2, 3)).view(1, 8))
+
+
+def test_one_sample_where_no_more_pass() -> None:
+    report = netcheck.check(TakesOne(), probe=False)
+    steps = int(re.match(r"steps float32 \(1, (\d+), 8\)", report.inputs)[1])
+    assert steps <= 4096
+    assert not [finding for finding in report.findings if finding.code in ("NC003", "NC004")]
+
+
+def test_what_takes_one_sample_alone_is_told_so() -> None:
+    found = netcheck.check(FlattensOne()).findings
+    assert [finding.code for finding in found if finding.counts] == ["NC704"]

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from netcheck.errors import UsageError
+from netcheck.settings import Settings
 from netcheck.source.targets import Target
 from netcheck.worker import Event, Limits, check_all
 from netcheck.worker.frames import BrokenFrameError, Frames, send
@@ -296,3 +297,11 @@ def test_frames_survive_any_cut(tmp_path):
 def test_frames_refuse_what_is_no_message(data):
     with pytest.raises(BrokenFrameError):
         list(Frames().feed(data))
+
+
+def test_a_package_that_is_called_tests_is_its_own(tmp_path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "__init__.py").touch()
+    (tmp_path / "tests" / "nets.py").write_text("from torch import nn\n\nmodel = nn.Linear(2, 2)\n")
+    (report,) = check_all([Target("tests/nets.py", "model")], Settings(probe=False), limits=LIMITS)
+    assert report.summary is not None

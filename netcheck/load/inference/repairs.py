@@ -26,6 +26,7 @@ from netcheck.load.inference.sizes import solve, with_usual_size
 
 SIDES_UPWARDS = (2, 4, 8, 16, 28, 32, 48, 64, 96, 128, 160, 224, 256, 299, 384, 512, 1024)
 LONGEST = 2**18  # samples: five seconds of music
+MOST_STEPS = 2**12  # of a sequence that only has to be as long as something else is
 
 
 def repairs(outcome: Outcome, search: Tries) -> Iterator[Proposal]:
@@ -34,7 +35,7 @@ def repairs(outcome: Outcome, search: Tries) -> Iterator[Proposal]:
         yield from plain_values(outcome)
     yield from same_order(outcome)
     for demand in sorted(outcome.demands, key=lambda one: is_coincidence(one, outcome)):
-        yield from METHODS[demand.kind](demand, outcome, search)
+        yield from (each for each in METHODS[demand.kind](demand, outcome, search) if not runs_away(demand, each))
     if outcome.error is not None:
         yield from containers.sequences(outcome)
         yield from plain_values(outcome)
@@ -49,6 +50,12 @@ def is_coincidence(demand: Demand, outcome: Outcome) -> bool:
     at = demand.origin.axis(demand.axis) if demand.kind == "size" and demand.origin is not None else None
     symbol = outcome.recorder.symbol(at)
     return not demand.weight and symbol == LENGTH and demand.want == outcome.proposal.size(BATCH)
+
+
+def runs_away(demand: Demand, proposal: Proposal) -> bool:
+    """Whether a sequence has grown too long only to fit another, which may grow with it."""
+    steps = (size for symbol, size in proposal.sizes.items() if symbol == LENGTH or ".axis" in symbol)
+    return demand.kind == "size" and not demand.weight and max(steps, default=0) > MOST_STEPS
 
 
 def meet_size(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:

@@ -27,6 +27,7 @@ from netcheck.load.inference.states import with_own_states
 MOST_RUNS = 120
 MOST_RUNS_AFTER_DOUBT = 14
 MOST_CALLS_AFTER_DOUBT = 4000  # of torch functions, in these runs together
+MOST_RUNS_ALONE = 30  # then, for code that is written for one sample
 STALLED = 25  # runs without progress
 PATIENCE = 6  # repairs of one proposal before the next best one has its turn
 
@@ -54,6 +55,7 @@ class Search:
         self.furthest: Outcome | None = None
         self.natural: Outcome | None = None  # the first failure that tells of the model, on vectors
         self.shown_at = ""  # the call of the project that was followed
+        self.most_runs = MOST_RUNS
         self._required = 0  # how many arguments the first proposal had
         self._furthest_at = 0  # after how many runs
         self._frontier: list[Entry] = []
@@ -67,12 +69,13 @@ class Search:
         )
         if self.furthest is not None and is_hopeless(self.furthest.error):
             return True  # no other inputs mend that
-        return after_doubt or self.probe.runs >= MOST_RUNS or self.probe.deadline.is_over
+        return after_doubt or self.probe.runs >= self.most_runs or self.probe.deadline.is_over
 
     def search(self, first: Proposal | None = None) -> Outcome | None:
         """The outcome of a proposal that runs; None if none does: `furthest` is how far the best one got."""
         try:
-            found = (None if first else self._shown()) or self._search([first] if first else self._guesses())
+            starts = [first] if first else self._guesses()
+            found = (None if first else self._shown()) or self._search(starts) or self._alone(starts)
             if found is not None and self.natural is not None and is_accident(found):
                 self.furthest, found = self.natural, None  # more axes only hide it
             return found if found is None or first else self._unbatched(found)
@@ -112,6 +115,17 @@ class Search:
             self.shown_at = alone[1]
         return outcome if outcome.ok else found
 
+    def _alone(self, starts: list[Proposal]) -> Outcome | None:
+        """With a single sample, where no more were seen to pass: `scores.view(1, 1, -1)`."""
+        told = self.furthest
+        if told is None or (told.error is not None and is_hopeless(told.error)):
+            return None
+        self._frontier.clear()
+        self.most_runs = self.probe.runs + MOST_RUNS_ALONE
+        found = self._search([start.resized({BATCH: 1}) for start in starts if BATCH not in start.pinned])
+        self.furthest = told if found is None else found
+        return found
+
     def _guesses(self) -> list[Proposal]:
         """The proposals to begin with: as the text names the axes, then as guessed."""
         plain = propose(self.model, self.float_dtype)
@@ -124,6 +138,8 @@ class Search:
         return list(dict.fromkeys([described, stated]))
 
     def _search(self, starts: list[Proposal]) -> Outcome | None:
+        if not starts:
+            return None
         seen = set(starts)
         self._required = len(starts[0].arguments)
         done = None

@@ -31,7 +31,8 @@ class MissingNonlinearity(StaticRule):
     different dimensions (tokens, then features), a pixel shuffle. At the linear bottleneck of inverted
     residual blocks (MobileNetV2). In the projections around attention. Where one of the two weights is shared
     with, or the value between is used by, something else. Where one of the two is frozen. In learned
-    upsampling: a transposed convolution with stride equal to its kernel, or with a stride and as many channels as before.
+    upsampling: a transposed convolution with stride equal to its kernel, or with a stride and as many channels as before,
+    also behind the layer that scores these channels (FCN).
 
     ## Evidence
     Exact: the matrix product, or the convolution of the two kernels, replaces both layers.

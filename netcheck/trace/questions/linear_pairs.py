@@ -116,6 +116,7 @@ def is_by_design(first: Node, second: Node) -> bool:
         or groups(second) > 1
         or are_separable(first, second)
         or upsamples(first)
+        or interpolates(second)
         or enters_inverted_block(second)
         or projects_features(first, second)
         or is_attention(before(first, _LINEAR))
@@ -165,12 +166,21 @@ def projects_features(first: Node, second: Node) -> bool:
 
 def upsamples(layer: Node) -> bool:
     """A transposed convolution that makes of each position a patch of its own, or as many channels between the positions."""
-    if layer.detail != "transpose":
+    return layer.detail == "transpose" and (kernel_size(layer) == steps(layer) or interpolates(layer))
+
+
+def interpolates(layer: Node) -> bool:
+    """A transposed convolution that makes as many channels between the positions as there were."""
+    if layer.detail != "transpose" or max(steps(layer), default=1) == 1:
         return False
+    channels = widths(layer)
+    return channels is not None and channels[0] == channels[1]
+
+
+def steps(layer: Node) -> tuple[int, ...]:
+    """The stride of a convolution along each dimension."""
     stride = layer.option("stride", 3, 1)
-    kernel, channels = kernel_size(layer) or (), widths(layer)
-    steps = tuple(stride) if isinstance(stride, tuple | list) else (stride,) * len(kernel)
-    return kernel == steps or (max(steps, default=1) > 1 and channels is not None and channels[0] == channels[1])
+    return tuple(stride) if isinstance(stride, tuple | list) else (stride,) * len(kernel_size(layer) or ())
 
 
 def is_attention(node: Node | None) -> bool:

@@ -73,6 +73,15 @@ model = Net()
 
 GOOD = (
     Example(
+        "learned upsampling of scores",
+        """
+model = nn.Sequential(
+    nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 5, 1), nn.ConvTranspose2d(5, 5, 16, stride=8, padding=4)
+)
+""",
+        "2x3x16x16",
+    ),
+    Example(
         "learned upsampling of what several layers read",
         """
 class Net(nn.Module):
