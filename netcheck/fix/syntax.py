@@ -52,18 +52,29 @@ def argument(call: cst.Call, position: int | None, name: str) -> cst.Arg | None:
     return unnamed[position] if position is not None and position < len(unnamed) else None
 
 
-def with_argument(call: cst.Call, name: str, value: str, position: int | None = None) -> cst.Call:
+def with_argument(call: cst.Call, name: str, value: str, position: int | None = None, *, before_spread: bool = False) -> cst.Call:
     """A call with an argument set: changed where it is there, else put in at the end, laid out as the others are.
+
+    Args:
+        call: the call.
+        name: the argument.
+        value: what it is to be.
+        position: where it stands among those without a name.
+        before_spread: the call spreads what has no such argument: it is put in before that.
 
     Raises:
         ByHand: the call spreads a sequence or a dict.
     """
     new = cst.parse_expression(value)
+    equal = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
+    added = cst.Arg(new, keyword=cst.Name(name), equal=equal)
+    if before_spread:
+        number = next(n for n, arg in enumerate(call.args) if arg.star)
+        added = added.with_changes(comma=cst.Comma(whitespace_after=separator(call.args)))
+        return call.with_changes(args=(*call.args[:number], added, *call.args[number:]))
     there = argument(call, position, name)
     if there is not None:
         return call.with_deep_changes(there, value=new)
-    equal = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
-    added = cst.Arg(new, keyword=cst.Name(name), equal=equal)
     if not call.args:
         return call.with_changes(args=(added,))
     *before, last = call.args

@@ -60,10 +60,11 @@ class Bench:
             assert self.known[host.name].summary is not None, self.known[host.name].findings
         return self.known[host.name]
 
-    def settings(self, host: Host) -> tuple[Target, Settings]:
+    def settings(self, host: Host, devices: int | None = None) -> tuple[Target, Settings]:
         """The target, and how it is checked."""
         file = str(host.file(self.folder))
-        return Target(file, host.symbol), Settings(targets=(file,), probe=False, inputs=host.inputs, unsafe_fixes=True)
+        settings = Settings(targets=(file,), probe=False, inputs=host.inputs, unsafe_fixes=True, devices=devices)
+        return Target(file, host.symbol), settings
 
     def lines(self, host: Host) -> set[int]:
         """Lines of the host's file that the model goes through."""
@@ -86,7 +87,7 @@ class Bench:
         """What is wrong with the mended file, and whether it is worse than before; None if there is no fault."""
         file, before = host.file(self.folder), keys(self.healthy(host).findings)
         file.write_bytes(bad.encode())
-        target, settings = self.settings(host)
+        target, settings = self.settings(host, devices=2 if code == "NC704" else None)
         training = code.startswith("TS")
         reports = engine.training_reports([str(file)], settings) if training else self.mender.check([target], settings)
         faults = [one for report in reports for one in report.findings if is_fault(one, code) and key(one) not in before]

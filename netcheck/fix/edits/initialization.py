@@ -61,7 +61,10 @@ class Initialized(Editor):
             return [*imports, *in_class(code, owners[0], body)]
         if not owners:
             return [*imports, *behind(code, case.report.target.rpartition(":")[2], body)]
-        raise ByHand("the layers are built in several classes: " + ", ".join(one.name.value for one in owners))
+        whole = next((one for one in code.every(cst.ClassDef) if one.name.value == case.report.model), None)
+        if whole is None:
+            raise ByHand("the layers are built in several classes: " + ", ".join(one.name.value for one in owners))
+        return [*imports, *in_class(code, whole, body)]
 
 
 def where_built(case: Case) -> Iterator[tuple[Code, cst.Call]]:

@@ -12,7 +12,7 @@ from netcheck.figures.fixes import Edit
 from netcheck.fix.classes import calls_super, constructor, statements
 from netcheck.fix.code import ByHand, Code
 from netcheck.fix.editor import Case, Editor
-from netcheck.fix.syntax import dotted
+from netcheck.fix.syntax import dotted, last_name
 
 RENAME = re.compile(r"rename (\w+) to (\w+)")
 UNBUILT = re.compile(r"\b(\w+)(?:\.__init__)?\(\) (?:takes|got an unexpected)")  # Block.__init__() takes 1 positional argument
@@ -46,7 +46,9 @@ class Spelt(Editor):
             return [code.inserted(statements(made)[0], ["super().__init__()"], before=True)]
         for pattern, name in ((UNBUILT, "__init__"), (UNSET, "__init__"), (UNCALLED, "forward")):
             if (found := pattern.search(told)) is not None:
-                owner = next((one for one in code.every(cst.ClassDef) if one.name.value == found[1]), None)
+                every = list(code.every(cst.ClassDef))
+                named = [one for one in every if found[1] in (one.name.value, *(last_name(base.value) for base in one.bases))]
+                owner = next((one for one in named if any(is_typo(each.name.value, name) for each in methods(code, one))), None)
                 return [respelt(code, owner, name)]
         raise ByHand("")
 
