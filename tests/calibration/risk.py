@@ -3,8 +3,8 @@
     python -m tests.calibration.risk FEATURES.jsonl ...      files that `features.py` wrote; needs scikit-learn
 
 Printed, for each optimizer, of each family as a fit to all others predicts it, and of all as fits to the other half predict them
-(halves by the parity of their numbers): the AUC and the expected calibration error (10 bins); precision and recall of the
-warnings as they are, and with `LIKELY` in the place of NC607's rank and of NC610; and the weights.
+(halves by the parity of their numbers): the AUC and the expected calibration error (10 bins); precision and recall of a risk of
+`LIKELY` or more, and of the warnings with it in the place of NC607's rank and of NC610; and the weights.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from netcheck.figures.risk import LIKELY, features_of
+from netcheck.figures.risk import LIKELY, UNUSED, features_of
 
 Rows = list[dict[str, Any]]
 BINS = 10
@@ -53,6 +53,11 @@ def predicted(weights: np.ndarray, features: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-(weights[0] + features @ weights[1:])))
 
 
+def seen_with(optimizer: str, features: np.ndarray) -> np.ndarray:
+    """The features, without the one that the model of the other optimizer has in its place."""
+    return features * (np.arange(features.shape[1]) != UNUSED[optimizer])
+
+
 def kept_out(features: np.ndarray, lost: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """The probability of each network, by a fit to those of all other groups."""
     stated = np.zeros(len(lost))
@@ -78,21 +83,21 @@ def main(files: Sequence[str]) -> None:
     from sklearn.metrics import roc_auc_score
 
     rows = read(files)
-    features, families = table_of(rows), np.array([row["family"] for row in rows])
-    warned = np.array([bool(row["warned"]) for row in rows])
+    table, families = table_of(rows), np.array([row["family"] for row in rows])
     facts = np.array([bool(set(row["warned"]) - {"NC607", "NC610"}) for row in rows])
     halves = np.array([int(row["name"].split()[-1]) % 2 for row in rows])
     for optimizer in ("sgd", "adam"):
         lost = np.array([not row[optimizer] for row in rows])
+        features = seen_with(optimizer, table)
         by_family, by_half = kept_out(features, lost, families), kept_out(features, lost, halves)
         lines, names = [], sorted(set(families))
         for family, stated in [("halves", by_half), ("families", by_family), *((name, by_family) for name in names)]:
             part = families == family if family in families else np.ones(len(rows), bool)
             auc = roc_auc_score(lost[part], stated[part]) if 0 < lost[part].sum() < part.sum() else None
             numbers = [part.sum(), lost[part].sum(), auc, calibration_error(stated[part], lost[part])]
-            judged = facts | (stated >= LIKELY)
-            lines.append([family, *numbers, *rates(warned[part], lost[part]), *rates(judged[part], lost[part])])
-        headers = (optimizer, "networks", "lost", "AUC", "ECE", "precision", "recall", "with risk: precision", "recall")
+            likely = stated >= LIKELY
+            lines.append([family, *numbers, *rates(likely[part], lost[part]), *rates((facts | likely)[part], lost[part])])
+        headers = (optimizer, "networks", "lost", "AUC", "ECE", "precision", "recall", "with warnings: precision", "recall")
         print(tabulate(lines, headers=headers, floatfmt=".3f"))
         print(f'    "{optimizer}": ({", ".join(f"{each:.3f}" for each in fitted(features, lost))}),\n')
 

@@ -31,6 +31,13 @@ def test_it_is_likely_where_several_are() -> None:
     assert 0 < Risk.of(gain=0.0, rank=0.0, differing=0.0, turned=None, spread=None).sgd < 1
 
 
+def test_a_gradient_that_turns_counts_where_samples_lie_along_few_directions() -> None:
+    # As measured of MobileNetV2, which trains, and of a fully connected net of 32 layers with BatchNorm, which does not.
+    large = Risk.of(gain=1.3, rank=0.95, differing=0.39, turned=0.95, spread=2.7)
+    deep = Risk.of(gain=1.4, rank=0.1, differing=0.96, turned=1.2, spread=1.3)
+    assert large.sgd < 0.4 < deep.sgd
+
+
 def report(samples: int = 32) -> netcheck.Report:
     return netcheck.check(nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4)), torch.randn(samples, 16))
 

@@ -38,7 +38,7 @@ class CollapsedRepresentation(MeasuredRule):
     lie on one line, 1 if they fill the space). It warns where less than 1e-4 differs (an error below 1e-6), where nearly all
     lies on one line (rank below 0.02), and where the rank is below 0.15 and a second measurement agrees: a gain beyond 2
     decades, or less than 0.003 that differs. The last two are a warning if the risk that the net does not train with SGD is
-    0.9 or more (see NC610), and information below.
+    0.8 or more (see NC610), and information below.
 
     ## Why is this bad?
     A head that sees the same vector for every sample learns the mean of the labels. In the ordered phase of mean-field theory
