@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -993,3 +994,19 @@ class MixtureOfExperts(nn.Module):
             token, rank = torch.where(chosen == index)
             out[token] += weights[token, rank, None] * expert(tokens[token])
         return out.view(B, T, C)
+
+
+@model((2, 3, 80, 80), (2, 18))
+class AnswersAboutAnImage(nn.Module):
+    """How large the image is and how long the question must be read off their sum."""
+
+    def __init__(self):
+        super().__init__()
+        widths = (3, 24, 24, 24, 24)
+        self.conv = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in itertools.pairwise(widths))
+        self.fc = nn.Linear(5 * 5 * 24 + 18, 10)
+
+    def forward(self, image, question):
+        for layer in self.conv:
+            image = layer(image).relu()
+        return self.fc(torch.cat((image.view(image.size(0), -1), question), 1))

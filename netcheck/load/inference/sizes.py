@@ -69,7 +69,7 @@ def solve(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]
         if found is not None and group == SIDES:
             found = bracket.most_usual(found)
         if found is None and group == SIDES and bracket.matters:
-            found = oblong(demand, outcome, search)
+            found = bracket.with_rest() or oblong(demand, outcome, search)
         if found is not None:
             for slot in slots:
                 found = with_usual_size(found, slot) if slot.features in group else found
@@ -141,6 +141,17 @@ class Bracket:
             self.matters = True
             guess = self.next_guess()
         return None
+
+    def with_rest(self) -> Proposal | None:
+        """The largest image that leaves something to the one vector beside it: `cat((maps.flatten(1), question), 1)`."""
+        proposal, origin = self.outcome.proposal, self.demand.origin
+        slots = [slot for slot in proposal.slots().values() if origin is None or slot.name in origin.sources]
+        vectors = [slot.features for slot in slots if slot.dims == (BATCH, slot.features)]
+        size = max((size for size, have in self.points.items() if have < self.demand.want), default=0)
+        if len(vectors) != 1 or vectors[0] in proposal.pinned or not size:
+            return None
+        width = proposal.size(vectors[0]) + self.demand.want - self.points[size]
+        return proposal.resized({**dict.fromkeys(self.group, size), vectors[0]: width})
 
     def try_size(self, size: int) -> Outcome:
         """Run with `size` for the group."""
