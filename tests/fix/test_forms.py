@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import libcst
 import pytest
 
+from netcheck.fix.edits.initialization import initializes
 from tests.fix.mending import Mender, text_of
 
 HEAD = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n"
@@ -39,7 +41,37 @@ class Form:
     devices: int | None = None
 
 
+OUTPUT = """
+class Output(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dense, self.norm = nn.Linear(16, 16), nn.LayerNorm(16)
+
+    def forward(self, hidden, SECOND):
+        hidden = self.dense(hidden)
+        BEFORE
+        return self.norm(hidden + hidden)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.output, self.head = nn.Linear(16, 16), Output(), nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.head(self.output(torch.tanh(self.inner(x)), x))
+
+model = Net()
+"""
 FORMS = {
+    "an argument that nothing reads": Form(
+        HEAD + OUTPUT.replace("SECOND", "states").replace("        BEFORE\n", ""), ("self.norm(hidden + states)",), (), "8x16"
+    ),
+    "an argument that is named for it": Form(
+        HEAD + OUTPUT.replace("SECOND", "shortcut=None").replace("BEFORE", "if shortcut is None:\n            shortcut = hidden"),
+        ("self.norm(hidden + shortcut)",),
+        (),
+        "8x16",
+    ),
     "the input has its name still": Form(
         HEAD + BLOCK.format(body=OUT + "        out += out\n        return F.relu(out)"), ("        out += x\n",)
     ),
@@ -195,3 +227,11 @@ def test_models_without_findings_are_not_checked_again(tmp_path: Path, mender: M
     offer = mender.offer(file, "model", "other", inputs=("4x3x8x8",))
     assert offer.texts
     assert checked == [["model", "other"], ["model"]]
+
+
+@pytest.mark.parametrize("call", ["self.apply(set_up)", "init_weights(self)", "self.reset_parameters()", "nn.init.zeros_(w)"])
+def test_a_class_that_sets_its_weights_is_known(call: str) -> None:
+    found = libcst.parse_expression(call)
+    assert isinstance(found, libcst.Call)
+    assert initializes(found)
+    assert not initializes(libcst.ensure_type(libcst.parse_expression("super().__init__()"), libcst.Call))

@@ -196,13 +196,25 @@ def from_start(branch: Branch, alias: cst.Assign, start: Start) -> Iterator[Edit
 
 def added_instead(branch: Branch, start: Start) -> Iterator[Edit]:
     """The edits that add what the branch started from, under the name that it has or gets."""
-    code, kept = branch.code, kept_as(branch, start)
+    code, kept = branch.code, given_for_it(branch) or kept_as(branch, start)
     if kept is None and not start.stays:
         function = code.around(start.statement, cst.FunctionDef) or code.module
         used = {one.value for one in code.inside(function, cst.Name)}
         kept = next(name for name in NAMES if name not in used)
         yield code.inserted(start.statement, [f"{kept} = {start.name}"], before=True)
     yield code.replaced(branch.term, cst.Name(kept or start.name))
+
+
+def given_for_it(branch: Branch) -> str | None:
+    """The argument of the function that was meant: the one that nothing reads, or that is named for a way around."""
+    function = branch.code.around(branch.term, cst.FunctionDef)
+    if function is None:
+        return None
+    read = {one.value for one in branch.code.inside(function.body, cst.Name)}
+    arguments = [one for one in function.params.params if one.name.value not in ("self", branch.name)]
+    unread = [one.name.value for one in arguments if one.name.value not in read and one.default is None]
+    named = [one.name.value for one in arguments if WAY_AROUND.search(one.name.value)]
+    return next((found[0] for found in (unread, named) if len(found) == 1), None)
 
 
 def kept_as(branch: Branch, start: Start) -> str | None:

@@ -83,7 +83,7 @@ def in_class(code: Code, owner: cst.ClassDef, body: list[str]) -> Iterator[Edit]
         ByHand: the class initializes its weights in a way of its own.
     """
     made = constructor(code, owner)
-    if "_init_weights" in code.source_of(owner) or any("init." in dotted(call.func) for call in code.inside(owner, cst.Call)):
+    if any(initializes(call) for call in code.inside(owner, cst.Call)):
         raise ByHand(f"{owner.name.value} initializes its weights itself: what of that is to stay is yours to say")
     inner = code.indent_of(made)
     lines = [
@@ -100,6 +100,12 @@ def in_class(code: Code, owner: cst.ClassDef, body: list[str]) -> Iterator[Edit]
     start = code.starts[where] if where < len(code.starts) else len(code.text)
     lead = "" if code.text[:start].endswith(("\n", "\r")) else code.newline
     yield code.edit(start, start, lead + text)
+
+
+def initializes(call: cst.Call) -> bool:
+    """Whether a call may set weights: `nn.init.zeros_(...)`, `self.apply(...)`, `init_weights(self)`."""
+    name = last_name(call.func)
+    return "init." in dotted(call.func) or name in ("apply", "reset_parameters") or ("init" in name and name != "__init__")
 
 
 def behind(code: Code, name: str, body: list[str]) -> Iterator[Edit]:
