@@ -5,7 +5,8 @@
 
 The clock alone decides nothing: a machine with other work would find other inputs. Of the time between two looks a second counts
 at most, of computing and of waiting: a machine that stands still, or reads a library from a slow disk, is no model that computes
-or waits again and again. (A virtual machine that stands still counts that as computing, unless its host tells it.)
+or waits again and again. (A virtual machine that stands still counts that as computing, unless its host tells it.) Computing
+itself takes longer on a busy machine, so whoever has hardly tried may have patience.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self.patience = 1.0  # times as long as that
         self._cpu, self._clock, self._queued = time.thread_time(), time.monotonic(), queued()
         self._computed = self._waited = 0.0  # seconds, until the last look
 
@@ -39,7 +41,7 @@ class Deadline:
     @property
     def is_over(self) -> bool:
         """Whether nothing new may start."""
-        return self.used >= 1
+        return self.used >= self.patience
 
     def check(self, *, furthest: bool) -> None:
         """End a run that takes too long; one that is further than any before may take longer.
@@ -48,7 +50,7 @@ class Deadline:
             OutOfTime: it does.
         """
         used = self.used
-        if used >= (LENIENCE if furthest else 1):
+        if used >= (LENIENCE if furthest else 1) * self.patience:
             raise OutOfTime
 
     def _look(self) -> None:

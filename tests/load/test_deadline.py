@@ -106,3 +106,21 @@ def test_a_forward_that_waits_is_given_up() -> None:
 
     with pytest.raises(InputError, match="time allowed"):
         infer_inputs(Waits(), seconds=0.1)
+
+
+def test_a_slow_machine_tries_the_first_few_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+
+    class Slow(nn.Module):
+        """Needs images of 96, and takes 0.2 seconds for each try."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4 * 94 * 94, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.conv(x)
+            clock.passes(cpu=0.2)
+            return self.head(x.flatten(1))
+
+    assert infer_inputs(Slow(), seconds=0.19).args[0].shape == (2, 3, 96, 96)

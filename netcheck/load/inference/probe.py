@@ -36,6 +36,8 @@ from netcheck.torch_versions import NO_MEMORY
 
 MOST_ELEMENTS = 2**27  # in one input that is not allocated
 MOST_REAL_ELEMENTS = 2**22  # in one that is computed with
+FEWEST_RUNS = 8  # until then, and once one has ended, a slow or busy machine may take longer
+PATIENCE = 3.0  # so many times as long
 LARGEST_REAL = 100_000_000  # elements in parameters and buffers that are copied when values matter
 
 NOT_FOR_FAKES = (NO_MEMORY, ".numpy() is not supported", "_apply(): Couldn't swap")
@@ -152,6 +154,7 @@ class Probe:
         except (Exception, SystemExit) as caught:
             require_let(caught)
             error = caught
+        self.deadline.patience = PATIENCE if self.runs < FEWEST_RUNS else 1.0
         self.furthest = max(self.furthest, recorder.calls)
         self.calls += recorder.calls
         chain = tuple(causes(error))
