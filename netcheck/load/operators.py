@@ -15,6 +15,7 @@ import traceback
 from torch.library import define
 
 from netcheck.load.fence.state import chain
+from netcheck.load.raised import describe
 
 UNKNOWN = re.compile(r"operator (\w+::\w+)(?:\.\w+)? does not exist")
 ASKED = "custom C++ ops", "_OpNamespace"  # how a package and torch speak of what is not there
@@ -31,7 +32,7 @@ def declare(error: BaseException) -> str:
         The package; "" where an import fails for another reason, or still fails.
     """
     for one in chain(error):
-        found = UNKNOWN.search(str(one)) if isinstance(one, RuntimeError) else None
+        found = UNKNOWN.search(describe(one)) if isinstance(one, RuntimeError) else None
         package = package_of(one) if found is not None else ""
         if found is not None and package and package not in sys.modules and found[1] not in declared.get(package, ()):
             declared.setdefault(package, set()).add(found[1])
@@ -58,7 +59,7 @@ def forget(package: str) -> None:
 
 def lacking(error: BaseException) -> str:
     """The package whose compiled operators an exception is about, "" if it is about something else."""
-    text, raised_by = str(error), package_of(error)
+    text, raised_by = describe(error), package_of(error)
     for package, operators in declared.items():
         is_asked = raised_by == package and any(word in text for word in ASKED)
         if is_asked or any(operator in text for operator in operators):
