@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import libcst as cst
@@ -133,6 +133,20 @@ def in_torch(code: Code, name: str) -> tuple[str, list[Edit]]:
     if head == "torch" and (known := first_import(code)) is not None:
         return name, [code.inserted(known, ["import torch"], before=True)]
     raise ByHand(f"the file does not import {module} by a name of its own")
+
+
+def assigned_once(code: Code, node: cst.CSTNode, name: str) -> cst.Assign | None:
+    """The one statement of the function around a node that assigns to a name; None if there are several, or none."""
+    function = code.around(node, cst.FunctionDef)
+    every = [] if function is None or not name else list(code.inside(function, cst.Assign))
+    made = [one for one in every if any(dotted(target.target) == name for target in one.targets)]
+    return made[0] if len(made) == 1 else None
+
+
+def unused_name(code: Code, node: cst.CSTNode, names: Iterable[str]) -> str:
+    """The first of some names that the function around a node does not use."""
+    used = {one.value for one in code.inside(code.around(node, cst.FunctionDef) or code.module, cst.Name)}
+    return next(name for name in names if name not in used)
 
 
 def first_import(code: Code) -> cst.SimpleStatementLine | None:

@@ -59,6 +59,8 @@ def forget(package: str) -> None:
 
 def lacking(error: BaseException) -> str:
     """The package whose compiled operators an exception is about, "" if it is about something else."""
+    if not declared:
+        return ""
     text, raised_by = describe(error), package_of(error)
     for package, operators in declared.items():
         is_asked = raised_by == package and any(word in text for word in ASKED)

@@ -10,14 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import netcheck
 from netcheck.errors import UsageError
 from netcheck.figures.unchecked import Reason
 from netcheck.findings import Evidence, Report
@@ -117,8 +115,7 @@ class Worker:
         Where cores are busy, threads that wait by spinning make a probe of a small net ten times as long.
         """
         environment = {**os.environ, processes.MARK: self.mark}
-        root = os.path.dirname(os.path.dirname(os.path.abspath(netcheck.__file__ or __file__)))
-        if root not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
+        if root := processes.checkout():
             paths = [environment.get("PYTHONPATH", ""), root]
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         environment.setdefault("OMP_WAIT_POLICY", "passive")

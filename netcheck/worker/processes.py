@@ -13,13 +13,22 @@ import ctypes
 import os
 import signal
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator
+
+import netcheck
 
 LINUX = sys.platform.startswith("linux")
 MARK = "NETCHECK_WORKER"
 LOST = 70  # the exit code of a child that could not send its report
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def checkout() -> str:
+    """The folder of a netcheck that is not among the installed packages, "" for one that is."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(netcheck.__file__ or __file__)))
+    return "" if root in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")) else root
 
 
 def die_with_parent(number: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import libcst as cst
 
 from netcheck.figures.fixes import Edit
+from netcheck.fix.classes import assigned_once
 from netcheck.fix.code import ByHand, Code
 from netcheck.fix.editor import Case, Editor
 from netcheck.fix.syntax import argument, dotted, is_literal, last_name, with_argument
@@ -87,10 +88,8 @@ def layer_of(code: Code, call: cst.Call) -> cst.Call | None:
         return None
     if isinstance(layer.value, cst.Call):
         return layer.value
-    function = code.around(call, cst.FunctionDef)
-    made = [] if function is None else list(code.inside(function, cst.Assign))
-    found = [one.value for one in made if dotted(one.targets[0].target) == dotted(layer.value) != ""]
-    return found[0] if len(found) == 1 and isinstance(found[0], cst.Call) else None
+    made = assigned_once(code, call, dotted(layer.value))
+    return made.value if made is not None and isinstance(made.value, cst.Call) else None
 
 
 class Device(Editor):

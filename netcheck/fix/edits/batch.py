@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import libcst as cst
 
 from netcheck.figures.fixes import Edit
-from netcheck.fix.code import ByHand, Code
+from netcheck.fix.classes import assigned_once
+from netcheck.fix.code import ByHand
 from netcheck.fix.editor import Case, Editor
 from netcheck.fix.edits.arguments import first_argument
 from netcheck.fix.syntax import dotted
@@ -31,8 +32,8 @@ class AnySize(Editor):
         values = [arg.value for arg in call.args]
         if len(values) == 1 and isinstance(values[0], cst.Tuple | cst.List):
             values = [one.value for one in values[0].elements]
-        named = [made for one in values if isinstance(one, cst.Name) and (made := number_named(code, one)) is not None]
-        written = [one for one in (*values, *named) if isinstance(one, cst.Integer)]
+        named = [assigned_once(code, one, one.value) for one in values if isinstance(one, cst.Name)]
+        written = [one for one in (*values, *(made.value for made in named if made is not None)) if isinstance(one, cst.Integer)]
         found = [one for one in written if one.evaluated_value == int(number[1])]
         if len(found) != 1:
             raise ByHand(f"line {place.line} does not have {number[1]} as one of its sizes, once")
@@ -40,11 +41,3 @@ class AnySize(Editor):
         is_tensor = owner and owner.partition(".")[0] not in ("torch", "F", "nn", "np", "self") and found[0] in values
         name = owner if is_tensor and "." not in owner else first_argument(code, call)
         yield code.replaced(found[0], cst.parse_expression(f"{name}.size(0)"))
-
-
-def number_named(code: Code, name: cst.Name) -> cst.BaseExpression | None:
-    """What the one statement of the function assigns to a name; None if there are several, or none."""
-    function = code.around(name, cst.FunctionDef)
-    every = [] if function is None else list(code.inside(function, cst.Assign))
-    made = [one.value for one in every if any(dotted(target.target) == name.value for target in one.targets)]
-    return made[0] if len(made) == 1 else None

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import libcst as cst
 
 from netcheck.figures.fixes import Edit
+from netcheck.fix.classes import assigned_once
 from netcheck.fix.code import ByHand, Code
 from netcheck.fix.editor import Case, Editor
 from netcheck.fix.syntax import argument, dotted, is_literal, last_name, with_argument
@@ -37,14 +38,14 @@ class WithoutBias(Editor):
                 raise ByHand(f"the line that builds the layer was not found, but that of the `{name}` around it")
             if name not in BIAS:
                 raise ByHand(f"line {place.line} builds the layer with `{name}`, which is not PyTorch's own")
-            there = None if spreads_others(code, call, "bias") else argument(call, BIAS[name], "bias")
+            before = spreads_others(code, call, "bias")
+            there = None if before else argument(call, BIAS[name], "bias")
             if there is not None and not is_literal(there.value):
                 raise ByHand(f"line {place.line} decides about the bias by `{code.source_of(there.value)}`")
             if (test := norm_in_some_cases(code, call)) is not None:
                 raise ByHand(
                     f"line {place.line} builds a layer whose norm depends on `{test}`: `bias=not {test}`, if that is all"
                 )
-            before = spreads_others(code, call, "bias")
             yield code.replaced(call, with_argument(call, "bias", "False", BIAS[name], before_spread=before))
 
 
@@ -52,13 +53,8 @@ def spreads_others(code: Code, call: cst.Call, name: str) -> bool:
     """Whether a call has no argument of this name: it spreads just dicts that the function writes out, without such a key."""
     if not any(arg.star for arg in call.args) or any(arg.keyword and arg.keyword.value == name for arg in call.args):
         return False
-    function = code.around(call, cst.FunctionDef)
-    made = [] if function is None else list(code.inside(function, cst.Assign))
-    for arg in call.args:
-        dicts = [one.value for one in made if arg.star and dotted(one.targets[0].target) == dotted(arg.value) != ""]
-        if arg.star and (len(dicts) != 1 or not isinstance(dicts[0], cst.Dict) or name in code.source_of(dicts[0])):
-            return False
-    return True
+    spread = [assigned_once(code, call, dotted(arg.value)) for arg in call.args if arg.star]
+    return all(one is not None and isinstance(one.value, cst.Dict) and name not in code.source_of(one.value) for one in spread)
 
 
 def norm_in_some_cases(code: Code, call: cst.Call) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import libcst as cst
 
 from netcheck.figures.fixes import Edit
-from netcheck.fix.classes import in_torch
+from netcheck.fix.classes import assigned_once, in_torch
 from netcheck.fix.code import ByHand, Code
 from netcheck.fix.editor import Case, Editor
 from netcheck.fix.syntax import argument, dotted, is_literal, is_self, last_name, renamed, with_argument
@@ -104,12 +104,9 @@ def in_method(code: Code, node: cst.CSTNode) -> bool:
 
 def named_there(code: Code, call: cst.Call, name: str) -> cst.Assign | None:
     """The statement of the same function that builds the dropout which is called by a name; None if there is not one."""
-    function = code.around(call, cst.FunctionDef)
-    every = [] if function is None else list(code.inside(function, cst.Assign))
-    made = [one for one in every if any(dotted(target.target) == name for target in one.targets)]
-    if len(made) != 1 or not isinstance(made[0].value, cst.Call) or last_name(made[0].value.func) not in CLASSES:
-        return None
-    return made[0]
+    made = assigned_once(code, call, name)
+    is_dropout = made is not None and isinstance(made.value, cst.Call) and last_name(made.value.func) in CLASSES
+    return made if is_dropout else None
 
 
 def is_only_called(code: Code, made: cst.Assign, calls: Sequence[cst.Call | None]) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from netcheck.figures.fixes import Edit
+from netcheck.fix.classes import unused_name
 from netcheck.fix.code import ByHand, Code
 from netcheck.fix.editor import Case, Editor
 from netcheck.fix.syntax import dotted, last_name
@@ -198,9 +199,7 @@ def added_instead(branch: Branch, start: Start) -> Iterator[Edit]:
     """The edits that add what the branch started from, under the name that it has or gets."""
     code, kept = branch.code, given_for_it(branch) or kept_as(branch, start)
     if kept is None and not start.stays:
-        function = code.around(start.statement, cst.FunctionDef) or code.module
-        used = {one.value for one in code.inside(function, cst.Name)}
-        kept = next(name for name in NAMES if name not in used)
+        kept = unused_name(code, start.statement, NAMES)
         yield code.inserted(start.statement, [f"{kept} = {start.name}"], before=True)
     yield code.replaced(branch.term, cst.Name(kept or start.name))
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 import libcst as cst
 
 from netcheck.figures.fixes import Edit
-from netcheck.fix.classes import assignments, in_torch
+from netcheck.fix.classes import assignments, in_torch, unused_name
 from netcheck.fix.code import ByHand, Code
 from netcheck.fix.editor import Case, Editor
 from netcheck.fix.edits.bias import BIAS
@@ -124,9 +124,7 @@ def around_turn(code: Code, loop: cst.For) -> Iterator[Edit]:
         if not isinstance(last.value, cst.BinaryOperation):
             yield code.replaced(last.value, cst.parse_expression(f"{stream} + {code.source_of(last.value)}"))
         return
-    function = code.around(loop, cst.FunctionDef)
-    used = {one.value for one in code.inside(function or code.module, cst.Name)}
-    kept = next(name for name in NAMES if name not in used)
+    kept = unused_name(code, loop, NAMES)
     yield code.inserted(body[0], [f"{kept} = {stream}"], before=True)
     yield code.inserted(body[-1], [f"{stream} = {stream} + {kept}"])
 
@@ -149,9 +147,7 @@ def around_each(code: Code, owner: cst.ClassDef, made: cst.Assign) -> Iterator[E
     built = [one.value for one in assignments(code, owner, name.removeprefix("self."))]
     if len(built) != 1 or not is_repeated(built[0]):
         return
-    function = code.around(made, cst.FunctionDef)
-    used = {one.value for one in code.inside(function or code.module, cst.Name)}
-    block = next(one for one in ("block", "layer", "each", "part") if one not in used)
+    block = unused_name(code, made, ("block", "layer", "each", "part"))
     first = dotted(call.args[0].value)
     line, indent = code.line_of(made), code.indent_of(code.line_of(made))
     lines = [] if first == stream else [f"{stream} = {first}"]

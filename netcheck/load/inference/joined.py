@@ -10,14 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netcheck.load.inference.demands import Demand
-from netcheck.load.inference.proposals import BATCH, HEIGHT, WIDTH, Proposal, Slot
-from netcheck.load.inference.sizes import with_usual_size
-
-
-def sources(demand: Demand, proposal: Proposal) -> list[Slot]:
-    """The tensor slots that a demand is about; all of them if it does not say."""
-    slots = [slot for slot in proposal.slots().values() if slot.dims is not None]
-    return [slot for slot in slots if demand.origin is None or slot.name in demand.origin.sources]
+from netcheck.load.inference.proposals import BATCH, HEIGHT, WIDTH, Proposal
+from netcheck.load.inference.sizes import sources, with_usual_size
 
 
 def beside_others(demand: Demand, proposal: Proposal) -> Iterator[Proposal]:

@@ -18,11 +18,11 @@ from torch import nn
 
 from netcheck.load.inference import checks, containers
 from netcheck.load.inference.demands import CONVOLUTION, JOINED, Demand
-from netcheck.load.inference.joined import beside_others, joined_channels, one_of_several, sources
+from netcheck.load.inference.joined import beside_others, joined_channels, one_of_several
 from netcheck.load.inference.probe import Outcome, Tries
 from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, SAMPLES, SPATIAL, WIDTH, Proposal, Slot
 from netcheck.load.inference.signature import first_channels, needs, optional_argument, parameters_of
-from netcheck.load.inference.sizes import solve, with_usual_size
+from netcheck.load.inference.sizes import solve, sources, with_usual_size
 
 SIDES_UPWARDS = (2, 4, 8, 16, 28, 32, 48, 64, 96, 128, 160, 224, 256, 299, 384, 512, 1024)
 LONGEST = 2**18  # samples: five seconds of music

@@ -58,6 +58,12 @@ def groups(demand: Demand, proposal: Proposal, fixed: set[str]) -> list[Group]:
     return list(dict.fromkeys(found))
 
 
+def sources(demand: Demand, proposal: Proposal) -> list[Slot]:
+    """The tensor slots that a demand is about; all of them if it does not say."""
+    slots = [slot for slot in proposal.slots().values() if slot.dims is not None]
+    return [slot for slot in slots if demand.origin is None or slot.name in demand.origin.sources]
+
+
 def solve(demand: Demand, outcome: Outcome, search: Tries) -> Iterator[Proposal]:
     """The proposals that meet a demand by another size for one group of symbols."""
     if not isinstance(demand.have, int) or not isinstance(demand.want, int) or demand.want <= 0 or demand.have == demand.want:
@@ -144,9 +150,8 @@ class Bracket:
 
     def with_rest(self) -> Proposal | None:
         """The largest image that leaves something to the one vector beside it: `cat((maps.flatten(1), question), 1)`."""
-        proposal, origin = self.outcome.proposal, self.demand.origin
-        slots = [slot for slot in proposal.slots().values() if origin is None or slot.name in origin.sources]
-        vectors = [slot.features for slot in slots if slot.dims == (BATCH, slot.features)]
+        proposal = self.outcome.proposal
+        vectors = [slot.features for slot in sources(self.demand, proposal) if slot.dims == (BATCH, slot.features)]
         size = max((size for size, have in self.points.items() if have < self.demand.want), default=0)
         if len(vectors) != 1 or vectors[0] in proposal.pinned or not size:
             return None
