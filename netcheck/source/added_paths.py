@@ -18,6 +18,8 @@ _SAME = ("abspath", "realpath", "normpath", "expanduser", "str", "Path", "resolv
 @lru_cache(maxsize=4096)
 def added_paths(files: FileIndex) -> tuple[str, ...]:
     """The folders, absolute, in the order in which the file adds them; those that there are."""
+    if b"sys.path" not in files.file.raw:
+        return ()
     found = []
     for node in ast.walk(files.file.tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("sys.path.append", "sys.path.insert") and node.args:

@@ -77,21 +77,6 @@ class Definition:
     can_run: bool = True  # a class without forward, and without methods in its place, is named and hides nothing
 
 
-def discover(paths: Sequence[str], left_out: Callable[[str], bool] = lambda file: False) -> Discovery:
-    """Find the models that files and folders define.
-
-    Args:
-        paths: files, each of which is answered for by a candidate or a reason; and folders, which are walked.
-        left_out: whether a file in a folder is not to be looked at.
-
-    Returns:
-        The root models, and the files that cannot be read. Of files in folders that define no model nothing
-        is said.
-    """
-    with uncollected():
-        return discovered(paths, left_out)
-
-
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Have Python not look for cycles: syntax trees have none, and millions of parts to look at."""
@@ -104,8 +89,17 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def discovered(paths: Sequence[str], left_out: Callable[[str], bool]) -> Discovery:
-    """What `discover` finds."""
+def discover(paths: Sequence[str], left_out: Callable[[str], bool] = lambda file: False) -> Discovery:
+    """Find the models that files and folders define.
+
+    Args:
+        paths: files, each of which is answered for by a candidate or a reason; and folders, which are walked.
+        left_out: whether a file in a folder is not to be looked at.
+
+    Returns:
+        The root models, and the files that cannot be read. Of files in folders that define no model nothing
+        is said.
+    """
     named = {path: None for path in paths if not os.path.isdir(path)}
     folders = [path for path in paths if os.path.isdir(path)]
     walked = {file: None for path in folders for file in python_files(path) if not left_out(file)}

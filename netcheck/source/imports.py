@@ -77,7 +77,7 @@ def find(path: str, target: str, rest: tuple[str, ...], depth: int) -> list[Scop
 def folders_added(path: str) -> tuple[str, ...]:
     """The folders that a file adds to the path of imports."""
     files = index(path)
-    return added_paths(files) if files is not None and b"sys.path" in files.file.raw else ()
+    return added_paths(files) if files is not None else ()
 
 
 def starred(files: FileIndex, parts: tuple[str, ...], depth: int) -> list[Scope]:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netcheck.source.discover import Candidate, Skipped, discover
+from netcheck.source.discover import Candidate, Skipped, discover, uncollected
 from netcheck.source.imports import file_in
 from netcheck.source.overlay import Texts
 
@@ -63,6 +63,7 @@ class Targets:
     files: tuple[str, ...] = ()
 
 
+@uncollected()
 def expand(
     arguments: Sequence[str],
     known: Sequence[tuple[str, str]] = (),
