@@ -55,9 +55,9 @@ def advised(config: Config, changes: str) -> Config:
     for change in changes.split(" + "):
         match change:
             case "init":
-                made["init"] = "fitting"
+                made["init"] = "advised"
             case "saturation":
-                made |= {"activation": "relu", "init": "fitting"}
+                made |= {"activation": "relu", "init": "advised"}
             case "no norm" if made.get("cell") == "by hand":
                 made["norm"] = "steps"
             case "no norm" if made["norm"] == "none":

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from netcheck.trace.behaviour import Activation
 from tests.calibration.tasks import TASKS
 
 Config = dict[str, Any]
@@ -115,6 +116,15 @@ def spread(weight: Tensor, scale: float) -> None:
     nn.init.normal_(weight, std=scale / math.sqrt(weight[0].numel()))
 
 
+def as_advised(weight: Tensor, activation: str) -> None:
+    """As netcheck's reports say that weights in front of an activation are to be drawn."""
+    behaviour = Activation(ACTIVATIONS[activation]())
+    if behaviour.saturates:
+        nn.init.xavier_uniform_(weight, behaviour.gain)
+    else:
+        spread(weight, behaviour.gain)
+
+
 INITIALIZERS: dict[str, Callable[[Tensor, str], Any]] = {
     "xavier": lambda weight, activation: nn.init.xavier_uniform_(weight),
     "kaiming": lambda weight, activation: nn.init.kaiming_normal_(weight),
@@ -122,7 +132,7 @@ INITIALIZERS: dict[str, Callable[[Tensor, str], Any]] = {
     "small": lambda weight, activation: spread(weight, 0.5),
     "tiny": lambda weight, activation: nn.init.normal_(weight, std=0.01),
     "large": lambda weight, activation: spread(weight, 3.0),
-    "fitting": lambda weight, activation: spread(weight, {"tanh": 1.2, "sigmoid": 4.0, "hardtanh": 1.1}.get(activation, 1.45)),
+    "advised": as_advised,
 }
 
 
