@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from netcheck.figures import batches, cost, gradients, network, risk
+from netcheck.figures import batches, cost, gradients, network, risk, step
 from netcheck.figures.fixes import Fix
 from netcheck.figures.unchecked import Reason
 from netcheck.findings import Assumption, Construction, Evidence, GivenArgument, Layer, LeftOut, Severity, Summary, Verdict
@@ -38,7 +38,7 @@ def schema() -> dict[str, Any]:
     defs: dict[str, Any] = {}
     finding = object_of(
         {
-            "code": {"type": "string", "pattern": r"^NC\d{3}$"},
+            "code": {"type": "string", "pattern": r"^(NC|TS)\d{3}$"},
             "name": TEXT,
             "severity": {"enum": [one.value for one in Severity]},
             "verdict": {"enum": [one.value for one in Verdict]},
@@ -71,6 +71,7 @@ def schema() -> dict[str, Any]:
             "network": or_null(reference(network.Network, defs)),
             "cost": or_null(reference(cost.Cost, defs)),
             "batches": or_null(reference(batches.Batches, defs)),
+            "step": or_null(reference(step.TrainingStep, defs)),
             "findings": listed,
             "suppressed": listed,
             "known": listed,

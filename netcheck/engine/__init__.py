@@ -69,7 +69,7 @@ from netcheck.engine.subjects import (
     specified_inputs,
     traced,
 )
-from netcheck.engine.training import joined, training_reports
+from netcheck.engine.training import joined, step_of_file, training_reports
 from netcheck.errors import Defect, InputError, LoadError, NeedsArguments, NetcheckError, TraceError, UsageError
 from netcheck.figures.unchecked import Reason
 from netcheck.findings import Finding, Report, Severity, Summary
@@ -195,7 +195,7 @@ def check(
         lambda: built_from(model, origin_of(model), seed),
         lambda module: example_inputs(module, inputs, seeds),
         given=inputs is not None,
-        asked=Asked(targets, loss, built),
+        asked=lambda model: Asked(targets, loss, built),
     )
     with untouched():
         examine(report, source, settings)
@@ -240,7 +240,8 @@ def check_named(target: Target, settings: Settings, example: ExampleInputs | Non
         return specified_inputs(module, settings, beside) if example is None else example
 
     given = bool(settings.inputs or settings.input_from)
-    source = Source(build, inputs_for, given=given, is_part=target.part)
+    step = partial(step_of_file, target.file, target.symbol, settings)
+    source = Source(build, inputs_for, given=given, is_part=target.part, asked=step)
 
     def examined_as(source: Source) -> Report:
         return examine(Report(model=target.symbol, target=target.name), source, settings, harmless=harmless)
@@ -311,7 +312,7 @@ def examined(report: Report, source: Source, settings: Settings, harmless: tuple
             told, pure = contained(report, "judging samples", alone, nothing)
             calls = partial(judge_calls, graph, example, settings, report.gradients, pure=pure)
             findings += [*told, *contained(report, "judging calls", calls, nothing[0])]
-            step = partial(judge_step, report, graph, example, source.asked, settings)
+            step = partial(judge_step, report, graph, example, source.asked, findings, settings)
             findings += contained(report, "judging the step", step, nothing[0])
         findings += contained(report, "judging the cost", lambda: list(judge_cost(report, graph, settings)), [])
         doubt = partial(at_another_size, report, findings, example, settings, built.factory)

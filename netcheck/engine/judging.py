@@ -19,6 +19,8 @@ from netcheck.rules.ignores import is_ignored
 from netcheck.settings import Settings
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from netcheck.figures.cost import Cost
     from netcheck.figures.gradients import Gradients
     from netcheck.load.inputs import ExampleInputs
@@ -140,12 +142,25 @@ def judge_calls(
     return [] if calls is None else [finding for rule in rules for finding in guarded(rule, rule.check, calls, graph)]
 
 
-def judge_step(report: Report, graph: ModelGraph, example: ExampleInputs, asked: Asked, settings: Settings) -> list[Finding]:
-    """What the selected rules see in one step with the loss and the optimizer that were given."""
+def judge_step(
+    report: Report,
+    graph: ModelGraph,
+    example: ExampleInputs,
+    asked_of: Callable[[nn.Module], Asked],
+    known: Sequence[Finding],
+    settings: Settings,
+) -> list[Finding]:
+    """What the selected rules see in one step with the loss and the optimizer that were given, or that the file has.
+
+    What one of the `known` findings says already is not said again.
+    """
     from netcheck.measure.training_step import stepped
 
-    rules = [rule for rule in base.select(settings.chosen, settings.ignore) if isinstance(rule, base.StepRule)]
-    if not rules or not asked:
+    said = {found.code for found in known}
+    selected = [rule for rule in base.select(settings.chosen, settings.ignore) if isinstance(rule, base.StepRule)]
+    rules = [rule for rule in selected if not said.intersection(rule.said_by)]
+    asked = asked_of(graph.model) if rules else None
+    if not asked:
         return []
     progress.phase("step")
     step = stepped(graph.model, example.args, example.kwargs, **asked._asdict(), seed=settings.seed, devices=settings.devices)
@@ -153,7 +168,13 @@ def judge_step(report: Report, graph: ModelGraph, example: ExampleInputs, asked:
     if step is None:
         return []
     report.skipped += step.remarks
-    return [finding for rule in rules for finding in guarded(rule, rule.check, step, graph)]
+    findings = [(rule, finding) for rule in rules for finding in guarded(rule, rule.check, step, graph)]
+    return [on_drawn(found) if step.drawn and rule.of_numbers else found for rule, found in findings]
+
+
+def on_drawn(finding: Finding) -> Finding:
+    """What was measured with targets that netcheck made up: information."""
+    return replace(finding, message=f"{finding.message}, with made-up targets", severity=Severity.INFO)
 
 
 def batch_rules(settings: Settings) -> list[base.BatchRule]:

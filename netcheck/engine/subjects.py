@@ -110,11 +110,16 @@ class Built:
 
 
 class Asked(NamedTuple):
-    """What somebody gave beside a model to be judged with it: targets, a loss and an optimizer. False where there is nothing."""
+    """What there is beside a model to be judged with it: targets, a loss and an optimizer. False where there is nothing.
+
+    Where the file has them, `draw` makes up targets for an output, and `places` are where it makes the loss and the optimizer.
+    """
 
     targets: Any = None
     loss: Any = None
     optimizer: Any = None
+    draw: Callable[[Any], Any] | None = None
+    places: tuple[Location | None, Location | None] = (None, None)
 
     def __bool__(self) -> bool:
         return self.loss is not None or self.optimizer is not None
@@ -131,7 +136,7 @@ class Source:
     inputs_for: Callable[[nn.Module], ExampleInputs]
     given: bool = False  # whether these are the user's
     is_part: bool = False
-    asked: Asked = NOTHING_ASKED
+    asked: Callable[[nn.Module], Asked] = lambda model: NOTHING_ASKED
 
 
 def alike(built: Built) -> Built:

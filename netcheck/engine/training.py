@@ -6,14 +6,20 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from netcheck.engine.judging import finish, guarded
+from netcheck.engine.subjects import NOTHING_ASKED, Asked
 from netcheck.findings import Finding, Report
 from netcheck.rules import base, thresholds
 from netcheck.settings import Settings
 from netcheck.source.mentions import LARGEST
 from netcheck.source.parse import Unreadable, limit_of, read
 from netcheck.source.training import reading
+from netcheck.source.training.seam import seam_of
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Kept = Callable[[str, Callable[[], Report]], Report]
 
@@ -41,6 +47,21 @@ def training_report(file: str, rules: Sequence[base.TrainingRule], settings: Set
     report.skipped.clear()  # of a file, nothing is checked beside
     report.seconds = time.perf_counter() - start
     return report
+
+
+def step_of_file(file: str, symbol: str, settings: Settings, model: nn.Module) -> Asked:
+    """The loss and the optimizer that a file trains a model with, made for this one, as far as they can be read off."""
+    if not settings.probe or not file or not trains(file):
+        return NOTHING_ASKED
+    from netcheck.load import seam as objects
+
+    found = seam_of(reading.read(os.path.abspath(file)), type(model).__name__, symbol)
+    if found is None:
+        return NOTHING_ASKED
+    loss, optimizer = objects.loss_of(found), objects.optimizer_of(found, model)
+    draw = partial(objects.drawn, loss.draw, seed=settings.seed) if loss is not None else None
+    places = found.loss.place if found.loss else None, found.optimizer.place if found.optimizer else None
+    return Asked(None, loss and loss.function, optimizer, draw, places)
 
 
 def trains(file: str) -> bool:

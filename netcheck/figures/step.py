@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from netcheck.location import Location
+
 
 @dataclass(frozen=True, slots=True)
 class Targets:
@@ -53,6 +55,7 @@ class Update:
         precision: the dtype of most of them.
         parameters: how many parameters the model trains.
         moved: the norm of the change of all weights over their own; None if no step was taken.
+        place: where the file makes it; None where somebody gave it.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Update:
     precision: str = "float32"
     parameters: int = 0
     moved: float | None = None
+    place: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ class TrainingStep:
         unused: the outputs, by number, that the loss does not depend on.
         blind: the loss of a guess that knows nothing; None where that is not known.
         update: None where there is no optimizer.
+        drawn: whether the targets were made up for this output.
+        place: where the file makes the loss; None where somebody gave it.
     """
 
     loss: str = ""
@@ -105,4 +111,6 @@ class TrainingStep:
     unused: tuple[int, ...] = ()
     blind: float | None = None
     update: Update | None = None
+    drawn: bool = False
+    place: Location | None = None
     remarks: tuple[str, ...] = field(default=())

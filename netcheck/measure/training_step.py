@@ -23,12 +23,14 @@ from netcheck.figures.step import Targets, TrainingStep, Update
 from netcheck.load.held import changing_only_itself
 from netcheck.load.raised import describe
 from netcheck.load.randomness import seeded
+from netcheck.location import Location
 from netcheck.measure.scatter import chunk_sizes
 from netcheck.torch_versions import BatchNormalization
 from netcheck.trace import structure
 
 OWN = ""  # the name of a loss that the model computes itself
 OF_CLASSES = ("CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss")
+OF_PROBABILITIES = ("BCELoss", "binary_cross_entropy")  # which raise on what is none
 OF_TRUTH = ("BCEWithLogitsLoss", "BCELoss", "binary_cross_entropy_with_logits", "binary_cross_entropy")
 ALIKE = frozenset(
     "mse_loss l1_loss smooth_l1_loss huber_loss sub __sub__ rsub __rsub__ mul __mul__ add __add__ true_divide div __truediv__ "
@@ -83,6 +85,8 @@ def stepped(
     targets: Any = None,
     loss: Callable[..., Any] | None = None,
     optimizer: torch.optim.Optimizer | None = None,
+    draw: Callable[[Any], Any] | None = None,
+    places: tuple[Location | None, Location | None] = (None, None),
     seed: int = 0,
     devices: int | None = None,
 ) -> TrainingStep | None:
@@ -95,11 +99,13 @@ def stepped(
         targets: what the loss is given behind the output; None if it takes the output alone.
         loss: a module or a function of (output, targets); None where the model returns its loss.
         optimizer: of the model's parameters; None for none.
+        draw: makes up targets for an output, where nobody gave any; None from it means that there are none for that.
+        places: where the file makes the loss and the optimizer.
         seed: of the random numbers of both runs of the model.
         devices: over which the batch is split; None where nobody asks.
     """
     names = named(model, loss)
-    facts = None if optimizer is None else groups(names, model, optimizer)
+    facts = None if optimizer is None else replace(groups(names, model, optimizer), place=places[1])
     try:
         twin, criterion, own = copy.deepcopy((model, loss, optimizer))
     except Exception as error:
@@ -109,10 +115,12 @@ def stepped(
     with changing_only_itself(holder), torch.enable_grad():
         listener = Spreads()
         with listener, seeded(seed):
-            ran = run(twin, args, kwargs, targets, criterion)
-        found = replace(outcome(ran, targets, loss), broadcast=listener.shapes)
+            ran = run(twin, args, kwargs, targets, criterion, draw)
+        found = replace(outcome(ran, targets, loss), broadcast=listener.shapes, drawn=draw is not None, place=places[0])
+        if draw is not None and found.loss not in OF_PROBABILITIES:
+            found = replace(found, error="")  # what was made up need not be what it takes
         if own is not None and facts is not None:
-            again = lambda: run(twin, args, kwargs, targets, criterion).loss  # noqa: E731
+            again = lambda: run(twin, args, kwargs, targets, criterion, draw).loss  # noqa: E731
             found = replace(found, update=updated(facts, ran, holder, own, again, seed))
     if found.targets is not None and devices is not None:
         found = replace(found, targets=replace(found.targets, by_device=counted(targets, loss, devices)))
@@ -127,12 +135,23 @@ def counted(targets: torch.Tensor, loss: Any, devices: int) -> tuple[int, ...]:
     return tuple(int(share.sum()) for share in counts.split(chunk_sizes(len(targets), devices)))
 
 
-def run(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], targets: Any, loss: Any) -> Run:
+def run(
+    model: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    targets: Any,
+    loss: Any,
+    draw: Callable[[Any], Any] | None = None,
+) -> Run:
     """Call the model and its loss on copies of the inputs."""
     given_args, given_kwargs, given_targets = structure.rebuild((tuple(args), dict(kwargs), targets), torch.clone)
     output = model(*given_args, **given_kwargs)
     if loss is None:
         return Run(output, own_loss(output))
+    if draw is not None:
+        given_targets = targets = draw(output)
+        if targets is None:
+            return Run(output, None)
     try:
         value = loss(output) if targets is None else loss(output, given_targets)
     except Exception as error:

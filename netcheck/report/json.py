@@ -31,6 +31,7 @@ A model:
     network     the traced graph, or null if the model could not be traced
     cost        what one training step costs, or null if that could not be told
     batches     how a batch splits over devices, or null where nobody asked
+    step        what one training step showed, or null where neither the user nor the file has a loss or an optimizer
     findings    list of findings, worst first
     gradients   what the probe measured, or null if there was none; decades are log10
     suppressed  list of findings that comments in the source suppress; they do not count
@@ -144,6 +145,22 @@ Batches:
                    (relative differences), unused, by_rank (lists of str), losses, engine, failure, stalled (str), data_parallel:
                    null, or nn.DataParallel on real devices: engine, outputs, gradients, failure
     equal          bool or null; engine, str
+
+A step:
+
+    loss           str, the loss's class or function; "" where the model computes it. value (float or null), the first loss
+    error          str, what the loss raised; connected (bool), whether a gradient leads from it to a parameter
+    output         list of int, the shape of what it is given; given (str), "softmax", "log-softmax", "sigmoid", "rectifier" or ""
+                   also classes (int or null); unused, the outputs, by number, that it does not depend on
+    blind          float or null, the loss of a guess that knows nothing
+    targets        shape, dtype, low, high (float or null), ignored (float), by_device (list of int); null where nobody gave any
+    broadcast      list of two shapes that an operation of the loss spread over each other
+    drawn          bool, whether the targets were made up for this output: the file has the loss, and nobody gave any
+    place          where the file makes the loss, or null (as a location)
+    update         null without an optimizer, else: name, parameters, rate, decay, epsilon, precision, place (of the optimizer);
+                   missing, frozen, repeated, decayed, half (lists of names); foreign, replaced (int); before and after (float or
+                   null), the loss around one step; changed, moved (float or null)
+    remarks        list of str
 
 A finding:
 
@@ -281,6 +298,7 @@ def model_entry(report: Report) -> dict[str, Any]:
         "network": None if report.network is None else asdict(report.network),
         "cost": None if report.cost is None else cost_entry(report.cost),
         "batches": None if report.known_batches is None else batches_entry(report.known_batches),
+        "step": None if report.step is None else asdict(report.step),
         "findings": [finding_entry(finding) for finding in by_importance(report.findings)],
         "suppressed": [finding_entry(finding) for finding in report.suppressed],
         "known": [finding_entry(finding) for finding in report.known],

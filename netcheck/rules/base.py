@@ -249,7 +249,15 @@ class TrainingRule(Rule):
 
 
 class StepRule(Rule):
-    """A rule that reads what one training step showed, where a loss or an optimizer was given."""
+    """A rule that reads what one training step showed, where a loss or an optimizer was given, or its file has them.
+
+    Attributes:
+        of_numbers: whether what it says depends on the numbers of inputs and targets: information where targets were drawn.
+        said_by: codes of rules that say the same, seen by the file alone.
+    """
+
+    of_numbers: ClassVar[bool] = False
+    said_by: ClassVar[tuple[str, ...]] = ()
 
     def check(self, step: TrainingStep, graph: ModelGraph) -> Iterable[Finding]:
         """Yield what is wrong with the loss or the optimizer of `graph`'s model."""

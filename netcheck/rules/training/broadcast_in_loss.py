@@ -71,6 +71,6 @@ loss = nn.MSELoss()
                 f"the loss spreads {one} and {other} over each other: {count * count:,} differences of {count:,} numbers",
                 help="give both the same shape: output.squeeze(-1), or targets.unsqueeze(-1)",
                 evidence=Evidence(count, "times", f"{count:,} differences for each number of the output", limit=1),
-                places=[graph.built_at("")],
+                places=[step.place or graph.built_at("")],
                 verdict=Verdict.CONFIRMED,
             )

@@ -72,6 +72,6 @@ optimizer = torch.optim.AdamW([{'params': decay}, {'params': no_decay, 'weight_d
                 evidence=Evidence(
                     count, "parameters", f"{count} such parameters, among them {', '.join(update.decayed[:3])}", limit=0
                 ),
-                places=[graph.built_at("")],
+                places=[update.place or graph.built_at("")],
                 verdict=Verdict.CONFIRMED,
             )

@@ -70,6 +70,6 @@ optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
                 f"{update.name}'s eps={update.epsilon:g} is 0 in float16, in which {count} parameters are",
                 help="set eps=1e-4, or keep the weights in float32 and compute under torch.autocast",
                 evidence=Evidence(update.epsilon, "", f"smallest number of float16: {_SMALLEST:.2g}", limit=_SMALLEST),
-                places=[graph.built_at("")],
+                places=[update.place or graph.built_at("")],
                 verdict=Verdict.CONFIRMED,
             )

@@ -39,6 +39,8 @@ class FirstLoss(StepRule):
     name = "first-loss"
     severity = Severity.WARNING
     plain = "Before it has learned anything it is surer, and more often wrong, than one that guesses"
+    of_numbers = True
+    said_by = ("NC611",)
     explained_by = ("TS703", "TS705", "NC611")
     THRESHOLDS = (
         Threshold("times", 5.0, "blind guesses that the first loss may be"),
@@ -81,7 +83,7 @@ loss = nn.CrossEntropyLoss()
                 evidence=Evidence(
                     times, "times", f"first loss {step.value:.3g}, blind guess {step.blind:.2f}", limit=self.limit("times")
                 ),
-                places=[graph.built_at("")],
+                places=[step.place or graph.built_at("")],
                 severity=Severity.WARNING if much else Severity.INFO,
                 verdict=Verdict.CONFIRMED,
             )

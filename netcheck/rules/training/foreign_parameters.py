@@ -82,6 +82,6 @@ optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 
                     f"{update.name} has {count} parameters {what}",
                     help=help,
                     evidence=Evidence(count, "parameters", f"{count} parameters of the optimizer {what}", limit=0),
-                    places=[graph.built_at("")],
+                    places=[update.place or graph.built_at("")],
                     verdict=Verdict.CONFIRMED,
                 )

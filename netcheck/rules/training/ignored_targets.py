@@ -68,6 +68,6 @@ loss = nn.CrossEntropyLoss(ignore_index=0)
                 else "all ignored",
                 help="give an ignore_index that is no class, such as -100, or other targets",
                 evidence=Evidence(1.0, "share", "100 % of the targets are ignored", limit=1),
-                places=[graph.built_at("")],
+                places=[step.place or graph.built_at("")],
                 verdict=Verdict.CONFIRMED,
             )

@@ -64,6 +64,7 @@ class LossInput(StepRule):
     name = "loss-input"
     severity = Severity.WARNING
     plain = "It learns slowly: its last function does not fit what its errors are measured by"
+    said_by = ("NC107", "NC111")
     BAD = (
         Example(
             "softmax, then CrossEntropyLoss",
@@ -97,7 +98,7 @@ loss = nn.CrossEntropyLoss()
             f"{step.loss} is given {told}",
             help=help,
             evidence=Evidence(least, "nats", text, limit=0),
-            places=[graph.built_at("")],
+            places=[step.place or graph.built_at("")],
             severity=Severity.INFO if step.given == "log-softmax" else Severity.WARNING,
             verdict=Verdict.CONFIRMED,
         )

@@ -69,7 +69,7 @@ loss = nn.CrossEntropyLoss()
                 "no gradient leads from the loss to a parameter",
                 help="compute the loss of the output itself: no argmax, no .item(), no .detach(), no torch.no_grad()",
                 evidence=Evidence(0, "ways", "0 ways lead from the loss to a parameter", limit=1),
-                places=[graph.built_at("")],
+                places=[step.place or graph.built_at("")],
                 verdict=Verdict.CONFIRMED,
             )
         elif step.unused:
@@ -78,7 +78,7 @@ loss = nn.CrossEntropyLoss()
                 f"the loss does not depend on output {names}: what only leads there is not trained",
                 help="add its own loss, or leave it out of what the model returns in training",
                 evidence=Evidence(len(step.unused), "outputs", f"outputs without a part in the loss: {names}", limit=0),
-                places=[graph.built_at("")],
+                places=[step.place or graph.built_at("")],
                 severity=Severity.INFO,
                 verdict=Verdict.CONFIRMED,
             )

@@ -71,6 +71,6 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
                 evidence=Evidence(
                     len(update.repeated), "parameters", f"{len(update.repeated)} parameters take two steps at once", limit=0
                 ),
-                places=[graph.built_at("")],
+                places=[update.place or graph.built_at("")],
                 verdict=Verdict.CONFIRMED,
             )

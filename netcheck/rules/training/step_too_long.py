@@ -42,6 +42,7 @@ class StepTooLong(StepRule):
     name = "step-too-long"
     severity = Severity.WARNING
     plain = "Its first step makes it much worse: the step is too long"
+    of_numbers = True
     THRESHOLDS = (
         Threshold("info", 1.5, "times the loss after one step from which it is told"),
         Threshold("warning", 100.0, "times the loss after one step from which it is a warning"),
@@ -86,7 +87,7 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
             evidence=Evidence(
                 times, "times", f"loss {update.before:.3g} before, {update.after:.3g} after one step", limit=self.limit("warning")
             ),
-            places=[graph.built_at("")],
+            places=[update.place or graph.built_at("")],
             severity=Severity.WARNING if times > self.limit("warning") else Severity.INFO,
             verdict=Verdict.CONFIRMED,
         )

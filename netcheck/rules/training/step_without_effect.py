@@ -40,6 +40,7 @@ class StepWithoutEffect(StepRule):
     name = "step-without-effect"
     severity = Severity.WARNING
     plain = "Its steps are so short that they are lost in rounding"
+    of_numbers = True
     THRESHOLDS = (Threshold("share", 0.1, "of the numbers with a gradient that a step has to change"),)
     BAD = (
         Example(
@@ -78,6 +79,6 @@ optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
             evidence=Evidence(
                 update.changed, "share", f"{update.changed:.1%} of the numbers with a gradient change", limit=self.limit("share")
             ),
-            places=[graph.built_at("")],
+            places=[update.place or graph.built_at("")],
             verdict=Verdict.CONFIRMED,
         )

@@ -77,7 +77,7 @@ class TokensByRank(StepRule):
             evidence=Evidence(
                 off, "relative L2", f"mean of the devices' means off by {off:.2g} (relative L2, expected)", limit=0.0
             ),
-            places=[graph.built_at("")],
+            places=[step.place or graph.built_at("")],
             severity=Severity.ERROR if none else Severity.INFO,
             verdict=Verdict.CONFIRMED,
         )

@@ -73,6 +73,6 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
             f"{update.name} lacks {count} that ask for a gradient: {shown}{why}",
             help="build the optimizer after the model is complete, of all of model.parameters()",
             evidence=Evidence(len(update.missing), "parameters", f"{count} are in no group of the optimizer", limit=0),
-            places=[graph.built_at("")],
+            places=[update.place or graph.built_at("")],
             verdict=Verdict.CONFIRMED,
         )

@@ -39,6 +39,7 @@ class UpdateOutOfRange(StepRule):
     name = "update-out-of-range"
     severity = Severity.WARNING
     plain = "One step changes it by more than it is"
+    of_numbers = True
     explained_by = ("TS806",)
     THRESHOLDS = (Threshold("most", 1.0, "times their own norm that a step may move the weights"),)
     BAD = (
@@ -76,6 +77,6 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
                 evidence=Evidence(
                     update.moved, "times", f"change {update.moved:.2g} times the norm of the weights", limit=self.limit("most")
                 ),
-                places=[graph.built_at("")],
+                places=[update.place or graph.built_at("")],
                 verdict=Verdict.CONFIRMED,
             )

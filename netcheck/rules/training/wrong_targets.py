@@ -10,6 +10,7 @@ from netcheck.rules.base import Example, StepRule
 
 if TYPE_CHECKING:
     from netcheck.figures.step import TrainingStep
+    from netcheck.location import Location
     from netcheck.trace.graph import ModelGraph
 
 _TRUTH = ("BCEWithLogitsLoss", "BCELoss", "binary_cross_entropy_with_logits", "binary_cross_entropy")
@@ -64,7 +65,7 @@ loss = nn.CrossEntropyLoss()
 
     def check(self, step: TrainingStep, graph: ModelGraph) -> Iterable[Finding]:
         """One finding, for the first thing that is wrong."""
-        told = step.targets
+        told, place = step.targets, step.place or graph.built_at("")
         if told is not None and told.high is not None and told.low is not None:
             if step.classes and "float" not in told.dtype and not 0 <= told.low <= told.high < step.classes:
                 yield self.of(
@@ -73,7 +74,7 @@ loss = nn.CrossEntropyLoss()
                     Evidence(
                         told.high, "class", f"largest target {told.high:g} of {step.classes} classes", limit=step.classes - 1
                     ),
-                    graph,
+                    place,
                 )
                 return
             if step.loss in _TRUTH and not 0 <= told.low <= told.high <= 1:
@@ -81,7 +82,7 @@ loss = nn.CrossEntropyLoss()
                     f"{step.loss} takes targets from 0 to 1, and these go from {told.low:g} to {told.high:g}",
                     "divide them by their largest, or use a loss for numbers",
                     Evidence(told.high, "", f"targets from {told.low:g} to {told.high:g}", limit=1),
-                    graph,
+                    place,
                 )
                 return
         if step.error:
@@ -89,9 +90,9 @@ loss = nn.CrossEntropyLoss()
                 f"{step.loss} raises on this output and these targets",
                 f"make them what {step.loss} takes" + (f": targets are {told.dtype} {told.shape}" if told is not None else ""),
                 Evidence(1, "", step.error, limit=0),
-                graph,
+                place,
             )
 
-    def of(self, message: str, help: str, evidence: Evidence, graph: ModelGraph) -> Finding:
+    def of(self, message: str, help: str, evidence: Evidence, place: Location | None) -> Finding:
         """The finding for one thing that is wrong."""
-        return self.finding(message, help=help, evidence=evidence, places=[graph.built_at("")], verdict=Verdict.CONFIRMED)
+        return self.finding(message, help=help, evidence=evidence, places=[place], verdict=Verdict.CONFIRMED)
