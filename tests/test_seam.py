@@ -160,6 +160,19 @@ def test_what_can_be_read_off(parts: dict[str, str], loss: str, optimizer: str) 
         assert text in (f"{made.name}{made.args} {dict(made.kwargs)}" if made is not None else "None")
 
 
+def test_the_default_of_an_option_is_a_constant() -> None:
+    text = write(optimizer="torch.optim.SGD(net.parameters(), lr=args.lr)").replace(
+        "def main(loader, args):", "def main(loader):"
+    )
+    parsing = "    parser = argparse.ArgumentParser()\n    parser.add_argument('--lr', type=float, default=0.05)\n"
+    body = text.replace("    net = Net()\n", f"{parsing}    args = parser.parse_args()\n    net = Net()\n")
+    Path("train.py").write_text(f"import argparse\n{body}")
+    seam = seam_of(read("train.py"), "Net")
+    assert seam is not None
+    assert seam.optimizer is not None
+    assert seam.optimizer.kwargs == {"lr": 0.05}
+
+
 def test_groups() -> None:
     write(optimizer="torch.optim.SGD([{'params': net.body.parameters(), 'lr': 1}, {'params': net.parameters()}], lr=0.1)")
     seam = seam_of(read("train.py"), "Net")

@@ -6,17 +6,22 @@
         criterion(net(x), y).backward()      Seam(Made("torch.nn.CrossEntropyLoss"),
         optimizer.step()                          Made("torch.optim.SGD", kwargs={"lr": 0.1}), [Group("")])
 
-What is not a constant where it is made (`lr=args.lr`) is followed to one, or leaves its object out.
+What is not a constant where it is made (`lr=args.lr`) is followed to one, such as the option's default, or leaves its object out.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from netcheck.location import Location
+from netcheck.source.construction.evaluate import Evaluator
+from netcheck.source.construction.evaluation import Frame
+from netcheck.source.construction.project import project_of
+from netcheck.source.construction.values import is_plain
 from netcheck.source.locate import location
 from netcheck.source.training.events import Act, Event, TrainingFile
 from netcheck.source.training.steps import TrainingLoop, loss_name, training_loops
@@ -175,18 +180,20 @@ def options(value: Value) -> Iterator[tuple[str, Any]]:
 
 
 def constant(value: Value) -> Any:
-    """The plain data that an expression is.
+    """The plain data that an expression is, or leads to.
 
     Raises:
         NotConstant: it is none.
     """
     value = settled(value)
-    if value.node is None:
+    if value.node is None or value.scope is None:
         raise NotConstant
-    try:
+    with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return ast.literal_eval(value.node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
-        raise NotConstant from error
+    found = Evaluator(project_of(value.scope.file.path)).value(value.node, Frame(value.scope))
+    if not is_plain(found):
+        raise NotConstant
+    return found
 
 
 # ---- the optimizer ---------------------------------------------------------------------------------------------------------
