@@ -158,4 +158,4 @@ def source_lines(file: str, root: Path | None) -> list[str]:
     if not os.path.isfile(path):  # unlike Path.is_file, says no to a name that no file can have
         return linecache.getlines(file) if file in linecache.cache else []
     linecache.checkcache(str(path))
-    return linecache.getlines(str(path))
+    return linecache.getlines(str(path)) if os.path.getsize(path) else []  # of an empty file Python 3.13 has a line

@@ -79,6 +79,7 @@ def test_the_keys_are_the_documented_ones() -> None:
         "network",
         "cost",
         "batches",
+        "step",
         "findings",
         "suppressed",
         "known",
