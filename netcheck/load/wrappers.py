@@ -27,11 +27,10 @@ def layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The module itself, then for each wrapper that is taken off: what it is called, and what was inside."""
     yield "", module
     while True:
-        original = getattr(module, "_orig_mod", None)
         if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
             name, module = f"nn.{type(module).__name__}", module.module
-        elif type(module).__name__ == "OptimizedModule" and isinstance(original, nn.Module):
-            name, module = "torch.compile", original
+        elif type(module).__name__ == "OptimizedModule" and isinstance(getattr(module, "_orig_mod", None), nn.Module):
+            name, module = "torch.compile", module._orig_mod
         else:
             return
         yield name, module

@@ -50,6 +50,19 @@ class LeNet(nn.Module):
         return self.fc2(F.relu(self.fc1(x.view(-1, 16 * 5 * 5))))
 
 
+@model((2, 16, 28))
+class RowByRow(nn.Module):
+    """A state that is None: zeros."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.out = nn.LSTM(28, 64, batch_first=True), nn.Linear(64, 10)
+
+    def forward(self, x):
+        r_out, (h_n, h_c) = self.rnn(x, None)
+        return self.out(r_out[:, -1, :])
+
+
 @model((2, 1, 28, 28))
 class MnistNet(nn.Module):
     def __init__(self):

@@ -133,6 +133,8 @@ def not_found(search: Search) -> InputError:
     """What was tried, and where the best try ended."""
     best = search.furthest
     runs = f"{search.probe.runs} tries" if search.probe.runs != 1 else "one try"
+    if best is None and search.probe.last is not None:
+        return InputError(f"forward did not end on {search.probe.last} within the time allowed", help=WAYS_OUT)
     if best is None or best.error is None:
         return InputError(f"no inputs could be inferred within the time allowed ({runs})", help=WAYS_OUT)
     said = " ".join(str(best.error).split())[:200] or type(best.error).__name__

@@ -100,6 +100,7 @@ class Probe:
     def __init__(self, model: nn.Module, *, seconds: float) -> None:
         self.model = model
         self.runs = 0
+        self.last: Proposal | None = None
         self.calls = 0  # of torch functions, in all runs together
         self.furthest = 0  # calls that the longest run finished
         self.imagines = False
@@ -132,7 +133,7 @@ class Probe:
             OutOfTime: the deadline passed.
             TraceError: forward asked for something that it is not let do; no other inputs would help.
         """
-        self.runs += 1
+        self.runs, self.last = self.runs + 1, proposal
         recorder = Recorder(proposal, deadline=self.deadline, furthest=self.furthest, imagines=self.imagines)
         error: BaseException | None = None
         limit = MOST_REAL_ELEMENTS if isinstance(self.engine, RealEngine) else MOST_ELEMENTS

@@ -20,6 +20,8 @@ def asked_of_state(module: nn.Module, args: tuple[Any, ...], recorder: Follows) 
     if len(args) < 2 or not isinstance(args[0], Tensor) or not isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
         return
     x, state, by = args[0], args[1], type(module).__name__
+    if not any(isinstance(one, Tensor) for one in (state if isinstance(state, (tuple, list)) else [state])):
+        return  # None: zeros
     sizes = expected(module, x)
     first = recorder.origin(state[0] if isinstance(state, (tuple, list)) and state else state)
     follows = recorder.origin(x)
@@ -32,7 +34,7 @@ def asked_of_state(module: nn.Module, args: tuple[Any, ...], recorder: Follows) 
         return
     for tensor, size in zip(state if isinstance(state, (tuple, list)) else [state], sizes, strict=False):
         origin = recorder.origin(tensor)
-        if tuple(tensor.shape) == size:
+        if not isinstance(tensor, Tensor) or tuple(tensor.shape) == size:
             continue
         if origin is not None:
             yield Demand("state", origin, None, (size,), by=by)

@@ -67,6 +67,11 @@ def moments_of_norm(node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
     return torch.where(scale == 0, shift - _SAME, shift), scale  # a scale of 0 stays at the edge for good
 
 
+def is_pytorchs_draw(bias: torch.Tensor, fan_in: int) -> bool:
+    """Whether biases (n,) may be as `reset_parameters` draws them: uniform within ±1/√fan_in, so no two are equal."""
+    return bool((bias.abs() * fan_in**0.5 <= 1).all()) and bool(bias.unique().numel() == bias.numel())
+
+
 def moments_of_layer(node: Node, source: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Z = W x + b for x of the estimated mean m and mean square q: b (or b + m ΣW, if that is more), and |W|
     sqrt(q).
@@ -81,6 +86,8 @@ def moments_of_layer(node: Node, source: Node) -> tuple[torch.Tensor, torch.Tens
     bias, matrix = weight.bias.double(), weight.matrix
     if float(bias.median()) > _NEGATIVE or weight.is_constant:
         return None  # most units have no negative bias to speak of; that weights are equal is a fault of its own
+    if is_pytorchs_draw(bias, matrix.shape[1]):
+        return None  # of few units most are negative by chance; what is squeezed (an average over positions) hardly varies then
     given = diagnosis(node.graph).network.as_built.moments.get(source, Moments())
     spread = matrix.square().sum(1).double().sqrt() * given.q**0.5
     return bias + (given.m * matrix.sum(1)).clamp(min=0), spread

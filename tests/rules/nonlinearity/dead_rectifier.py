@@ -66,6 +66,26 @@ model = Net()
 
 GOOD = (
     Example(
+        "few units in front of a gate, whose input hardly varies: half of PyTorch's own biases are negative",
+        """
+class Gated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16)
+        self.squeeze, self.excite = nn.Conv2d(16, 2, 1), nn.Conv2d(2, 16, 1)
+        self.head = nn.Linear(16, 4)
+        nn.init.uniform_(self.squeeze.bias, -0.25, -0.1)
+
+    def forward(self, x):
+        x = self.norm(self.conv(x))
+        x = x * torch.sigmoid(self.excite(F.relu(self.squeeze(x.mean((2, 3), keepdim=True)))))
+        return self.head(F.relu(x).mean((2, 3)))
+
+model = Gated()
+""",
+        "4x3x32x32",
+    ),
+    Example(
         "a zero scale at the end of a residual branch, ReLU after the sum",
         """
 class Block(nn.Module):
