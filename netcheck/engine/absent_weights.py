@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 INITIALIZATION = "NC5"  # how the codes of rules on initial weights begin
+DETACHED = "NC905"
 PARAMETERS = {"weight", "bias"}
 SAID = "the weights that it loads are not here"
 
@@ -29,7 +30,7 @@ def with_weights_elsewhere(findings: Sequence[Finding], model: nn.Module) -> lis
 
     every = copies_weights(type(model))
     missing = {name for name, module in model.named_modules() if every or module in unloaded}
-    return [without(one) if missing and rests_on(one, missing) else one for one in findings]
+    return [without(one) if missing and (rests_on(one, missing) or is_kept(one, missing, model)) else one for one in findings]
 
 
 def copies_weights(kind: type) -> bool:
@@ -75,6 +76,14 @@ def rests_on(found: Finding, missing: set[str]) -> bool:
     of_values = found.code.startswith(INITIALIZATION) or isinstance(base.find(found.code), base.MeasuredRule)
     of_values = of_values or found.evidence.unit == "decades"
     return found.severity >= Severity.WARNING and of_values and (not found.modules or not missing.isdisjoint(found.modules))
+
+
+def is_kept(found: Finding, missing: set[str], model: nn.Module) -> bool:
+    """Whether a finding tells that layers get no gradient all of which have their weights from elsewhere: used, not trained."""
+    if found.code != DETACHED:
+        return False
+    layers = [name for name in found.modules if next(model.get_submodule(name).parameters(recurse=False), None) is not None]
+    return bool(layers) and missing.issuperset(layers)
 
 
 def without(found: Finding) -> Finding:

@@ -429,6 +429,34 @@ def test_of_weights_that_are_not_there_nothing_is_a_warning(tmp_path, monkeypatc
     assert any("the weights that it loads are not here" in one.evidence.text for one in trained)
 
 
+USED = """
+import torch
+from torch import nn
+
+class Features(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Sequential(nn.Linear(32, 32), nn.ReLU()), nn.Linear(32, 4)
+        {loads}
+
+    def forward(self, x):
+        with torch.no_grad():
+            x = self.body(x)
+        return self.head(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("loads", "severity"), [("self.body.load_state_dict(torch.load('absent.pth'))", "info"), ("pass", "warning")]
+)
+def test_what_has_its_weights_from_elsewhere_may_be_kept_from_training(tmp_path, monkeypatch, loads, severity):
+    (tmp_path / "m.py").write_text(USED.format(loads=loads))
+    monkeypatch.chdir(tmp_path)
+    (target,) = expand(["m.py"]).targets
+    (found,) = [one for one in check_target(target, Settings(probe=False)) if one.code == "NC905"]
+    assert found.severity == severity
+
+
 OPTIONAL = """
 import torch
 from torch import nn

@@ -28,7 +28,8 @@ class Detached(StaticRule):
     trains without that part. DistributedDataParallel stops with an error on parameters without gradients.
 
     ## When it is fine
-    In a network that is frozen on purpose: `requires_grad_(False)` says so, and spares it the optimizer. In
+    In a network that is frozen on purpose: `requires_grad_(False)` says so, and spares it the optimizer; layers
+    that load weights from elsewhere are information. In
     a model whose whole forward runs without gradients (information). Where the gradient takes another way:
     in a straight-through estimator, `x + (hard - x).detach()`, in a target branch that shares its weights.
     Where forward itself updates the weights (a moving average).
