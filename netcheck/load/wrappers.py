@@ -27,10 +27,12 @@ def layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The module itself, then for each wrapper that is taken off: what it is called, and what was inside."""
     yield "", module
     while True:
+        # of nothing else is the attribute asked: a `__getattr__` of the user's may do anything
+        original = getattr(module, "_orig_mod", None) if type(module).__name__ == "OptimizedModule" else None
         if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
             name, module = f"nn.{type(module).__name__}", module.module
-        elif type(module).__name__ == "OptimizedModule" and isinstance(getattr(module, "_orig_mod", None), nn.Module):
-            name, module = "torch.compile", module._orig_mod
+        elif isinstance(original, nn.Module):
+            name, module = "torch.compile", original
         else:
             return
         yield name, module
