@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from netcheck.findings import Finding, Report
-from netcheck.rules.helpers import depth_budget
+from netcheck.rules.helpers import advice, depth_budget
 from tests.calibration.features import GRADIENTS, checked
 from tests.calibration.networks import Config
 from tests.calibration.outcomes import TRAINED, best, entries
@@ -43,6 +43,8 @@ def first_advice(report: Report, config: Config) -> str | None:
     """What the report advises first, as a change of `netcheck.trace.budget.Cause`; None without a warning about gradients."""
     if not (found := about_gradients(report)):
         return None
+    if found[0].help.startswith(advice.STATES):
+        return "states"
     if report.gradients is not None and report.gradients.remedies:
         return depth_budget.first(report.gradients.remedies, found[0].code).change
     asked = ("no norm",) if found[0].help.startswith("normalize") else FIRST.get(found[0].code, ELSE)
@@ -54,7 +56,7 @@ def advised(config: Config, changes: str) -> Config:
     made = dict(config)
     for change in changes.split(" + "):
         match change:
-            case "init":
+            case "init" | "states":
                 made["init"] = "advised"
             case "saturation":
                 made |= {"activation": "relu", "init": "advised"}

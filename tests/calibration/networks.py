@@ -105,6 +105,9 @@ def initialize(module: nn.Module, config: Config) -> None:
         return
     if config["init"] == "default":
         return
+    if config["init"] == "advised" and config["family"] == "recurrent":
+        steps_as_advised(module)
+        return
     for weight in weights:
         INITIALIZERS[config["init"]](weight, config["activation"])
     if bias is not None:
@@ -123,6 +126,20 @@ def as_advised(weight: Tensor, activation: str) -> None:
         nn.init.xavier_uniform_(weight, behaviour.gain)
     else:
         spread(weight, behaviour.gain)
+
+
+def steps_as_advised(module: nn.Module) -> None:
+    """As netcheck's reports say for recurrent nets; of a cell by hand the square layers lead from state to state."""
+    for name, value in module.named_parameters():
+        if value.dim() < 2:
+            nn.init.zeros_(value)
+            if isinstance(module, nn.LSTM) and "ih" in name:
+                nn.init.ones_(value.data[module.hidden_size : 2 * module.hidden_size])
+        elif "hh" in name or (isinstance(module, nn.Linear) and value.shape[0] == value.shape[1]):
+            for gate in value.data.split(value.shape[1]):
+                nn.init.orthogonal_(gate)
+        else:
+            nn.init.xavier_uniform_(value)
 
 
 INITIALIZERS: dict[str, Callable[[Tensor, str], Any]] = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from netcheck.figures.decades import Decades
 from netcheck.findings import Evidence, Finding, Severity
 from netcheck.rules.base import Example, Fixable, StaticRule
-from netcheck.rules.helpers import depth_budget, patterns
+from netcheck.rules.helpers import advice, depth_budget, patterns
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReL
         diagnosis = graph.diagnosis
         at_fault = (layers_at_fault(diagnosis) or list(diagnosis.layers)) if diagnosis.cause == "init" else []
         if at_fault:
-            yield self.overrun(diagnosis, at_fault)
+            yield self.overrun(graph, diagnosis, at_fault)
         elif costly := self.costly(graph):
             yield costly
         elif diagnosis.cause is None:
@@ -136,7 +136,7 @@ model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReL
         return self.finding(
             f"weights start at std·√fan_in = {built:.2g} where {activation} needs {wanted:.2g}"
             + (f"; {fitting}" if main else f": {patterns.costs(cost, diagnosis.budget)}"),
-            help=f"initialize each layer with `{initializer}` and a zero bias",
+            help=advice.for_weights(graph, f"initialize each layer with `{initializer}` and a zero bias"),
             evidence=Evidence(
                 round(cost, 2),
                 patterns.SPENT,
@@ -148,17 +148,18 @@ model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReL
             belongs_to=main,
         )
 
-    def overrun(self, diagnosis: Diagnosis, at_fault: list[Node]) -> Finding:
+    def overrun(self, graph: ModelGraph, diagnosis: Diagnosis, at_fault: list[Node]) -> Finding:
         """All layers that lose (or amplify) as one finding."""
         masked = masked_shares(at_fault)
         if masked and abs(without_masks(diagnosis, masked)) <= diagnosis.budget:
             return self.masked(diagnosis, masked)
         built, wanted, activation, initializer = summary(at_fault, diagnosis)
+        instead = advice.for_weights(graph, f"initialize each layer with `{initializer}` and a zero bias")
         source = " (PyTorch's default)" if abs(built - _DEFAULT) < 0.02 else ""
         return self.finding(
             f"weights start at std·√fan_in = {built:.2g}{source} where {activation} needs {wanted:.2g}: "
             f"{depth_budget.fate(diagnosis)}",
-            help=f"initialize each layer with `{initializer}` and a zero bias{depth_budget.others(diagnosis)}",
+            help=instead + depth_budget.others(diagnosis),
             evidence=depth_budget.evidence(diagnosis),
             at=at_fault,
             severity=depth_budget.severity(diagnosis),

@@ -135,7 +135,7 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1), nn.Linear(
         value, unit, limit = (differing, "share", self.limit("warning")) if same else (rank, "effective rank", self.limit("rank"))
         yield self.finding(
             "the head sees the same for every sample" if same else "the head sees samples along few directions only",
-            help=advice.for_blocks(
+            help=advice.for_net(
                 graph, "initialize for the activations, lead identity skips around the layers, or normalize over the batch"
             ),
             evidence=Evidence(value or 0.0, unit, f"{', '.join(numbers)}", limit=limit),

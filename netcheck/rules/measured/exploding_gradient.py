@@ -91,7 +91,7 @@ model = nn.Sequential(*[layer() for _ in range(6)], nn.Linear(64, 4))
         yield self.finding(
             f"the gradient at the first activations is 10^{gain:.1f} times that at the head's input"
             + (f"; it grows most at {len(where)} of the weight layers" if where else ""),
-            help=advice.for_blocks(
+            help=advice.for_net(
                 graph, "initialize each layer for its activation, or normalize between layers; divide a sum of k branches by √k"
             ),
             evidence=Evidence(gain, "decades", profiles.gain_text(gradients), limit=depth_budget.BUDGET),

@@ -92,7 +92,7 @@ model = Net()
             f"it is unlikely to train: the risk is {risk}",
             help="begin with a small rate, or train with Adam"
             if has_all
-            else advice.for_blocks(
+            else advice.for_net(
                 graph, "lead identity skips around the layers, normalize between them, or initialize them for their activations"
             ),
             severity=Severity.INFO if has_all else None,

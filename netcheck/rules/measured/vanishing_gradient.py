@@ -118,7 +118,7 @@ nn.init.zeros_(model[2].weight)
         lost = f"{profiles.arrives(gain)} of the gradient at the head's input arrives at the first activations"
         yield self.finding(
             lost + (f"; most is lost at {len(where)} of the weight layers" if where else ""),
-            help=advice.for_blocks(
+            help=advice.for_net(
                 graph, "initialize each layer for its activation, normalize between layers, or lead identity skips around them"
             ),
             evidence=Evidence(gain, "decades", profiles.gain_text(gradients), limit=-depth_budget.BUDGET),
