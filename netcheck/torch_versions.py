@@ -89,6 +89,7 @@ try:
     )
     _seeds_of: dict[Any, Any] = {torch.cuda: torch.cuda._lazy_seed_tracker, torch.xpu: torch.xpu._lazy_seed_tracker}
     _default_device = torch._GLOBAL_DEVICE_CONTEXT
+    _register_options: Any = torch.library.register_fake.__kwdefaults__
     MODULE_HOOKS = [
         held for name, held in sorted(vars(_module).items()) if name.startswith("_global_") and isinstance(held, dict)
     ]
@@ -133,6 +134,7 @@ __all__ = [
     "gradients_kept_on",
     "group_store",
     "in_bad_fork",
+    "let_register_again",
     "in_kernel_invocation_manager",
     "lacking",
     "load_compiler",
@@ -197,6 +199,14 @@ NO_MEMORY = "Cannot access data pointer"  # what they raise then, in a RuntimeEr
 def overloads(operator: OpOverload) -> Any:
     """The operator of torch.ops that an overload belongs to."""
     return operator._overloadpacket
+
+
+def let_register_again() -> None:
+    """Have `torch.library.register_fake` replace what was registered for an operator, as newer versions do.
+
+    2.9 and 2.10 refuse that, also where the first call raised because there was no such operator.
+    """
+    _register_options["allow_override"] = True
 
 
 def address(tensor: torch.Tensor) -> int:

@@ -16,6 +16,7 @@ from torch.library import define
 
 from netcheck.load.fence.state import chain
 from netcheck.load.raised import describe
+from netcheck.torch_versions import let_register_again
 
 UNKNOWN = re.compile(r"operator (\w+::\w+)(?:\.\w+)? does not exist")
 ASKED = "custom C++ ops", "_OpNamespace"  # how a package and torch speak of what is not there
@@ -37,6 +38,7 @@ def declare(error: BaseException) -> str:
         if found is not None and package and package not in sys.modules and found[1] not in declared.get(package, ()):
             declared.setdefault(package, set()).add(found[1])
             define(found[1], "() -> ()")
+            let_register_again()
             forget(package)
             return package
     return ""
