@@ -119,6 +119,17 @@ def test_the_step_is_in_json_and_nothing_is_said_twice() -> None:
     assert (model["step"]["given"], model["step"]["update"]["name"]) == ("softmax", "SGD")
 
 
+@pytest.mark.parametrize(("call", "value"), [("net(x)[0].sum() * 2", False), ("net(x)", True)])
+def test_a_number_that_the_model_returns_is_its_loss_where_backward_starts_from_it(call: str, value: bool) -> None:
+    result = "(z := self.head(self.neck(self.body(x)))).mean() if True else z" if value else "(x, x.detach().mean())"
+    write(call=call, result=result, optimizer="torch.optim.SGD(net.parameters(), lr=0.1)")
+    report = check()
+    assert report.step is not None
+    assert report.step.update is not None
+    assert (report.step.value is not None) == value
+    assert "TS708" not in [each.code for each in report]
+
+
 def test_no_step_is_taken_without_the_probe() -> None:
     write(optimizer="torch.optim.SGD(net.parameters(), lr=1e5)")
     report = check(probe=False)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netcheck.engine.judging import finish, guarded
 from netcheck.engine.subjects import NOTHING_ASKED, Asked
@@ -59,7 +59,9 @@ def step_of_file(file: str, symbol: str, settings: Settings, model: nn.Module) -
     if found is None:
         return NOTHING_ASKED
     loss, optimizer = objects.loss_of(found), objects.optimizer_of(found, model)
-    draw = partial(objects.drawn, loss.draw, seed=settings.seed) if loss is not None else None
+    draw: Callable[[Any], Any] | None = objects.nothing_drawn if not found.own else None
+    if loss is not None:
+        draw = partial(objects.drawn, loss.draw, seed=settings.seed)
     places = found.loss.place if found.loss else None, found.optimizer.place if found.optimizer else None
     return Asked(None, loss and loss.function, optimizer, draw, places)
 

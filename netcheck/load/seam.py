@@ -92,6 +92,10 @@ def found(made: Made) -> Any:
     return reduce(getattr, made.name.split(".")[1:], torch)
 
 
+def nothing_drawn(output: Any) -> None:
+    """No targets: of a loss that is not known, nothing is computed."""
+
+
 def drawn(draw: Draw, output: Any, *, seed: int) -> torch.Tensor | None:
     """Targets for an output; None for what is no batch of numbers."""
     if not isinstance(output, torch.Tensor) or not output.is_floating_point() or output.dim() < 1 or not output.numel():

@@ -116,7 +116,9 @@ def stepped(
         listener = Spreads()
         with listener, seeded(seed):
             ran = run(twin, args, kwargs, targets, criterion, draw)
-        found = replace(outcome(ran, targets, loss), broadcast=listener.shapes, drawn=draw is not None, place=places[0])
+        found = replace(
+            outcome(ran, targets, loss), broadcast=listener.shapes, drawn=draw is not None and loss is not None, place=places[0]
+        )
         if draw is not None and found.loss not in OF_PROBABILITIES:
             found = replace(found, error="")  # what was made up need not be what it takes
         if own is not None and facts is not None:
@@ -146,12 +148,12 @@ def run(
     """Call the model and its loss on copies of the inputs."""
     given_args, given_kwargs, given_targets = structure.rebuild((tuple(args), dict(kwargs), targets), torch.clone)
     output = model(*given_args, **given_kwargs)
-    if loss is None:
-        return Run(output, own_loss(output))
     if draw is not None:
         given_targets = targets = draw(output)
         if targets is None:
             return Run(output, None)
+    if loss is None:
+        return Run(output, own_loss(output))
     try:
         value = loss(output) if targets is None else loss(output, given_targets)
     except Exception as error:

@@ -6,6 +6,7 @@
       |     +-- values           what a name holds there: an optimizer, a loss, a softmax of something
       +-- Course             the acts of one way through the file, in their order, with the loops and branches around them
             +-- steps.training_loops    the loops that step, with their acts
+            +-- seam.seam_of            the loss and the optimizer of a model, as constants say them
 
     for x, y in loader:                      Event(CLEAR, "optimizer")
         optimizer.zero_grad()                Event(FORWARD, "model")

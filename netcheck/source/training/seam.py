@@ -72,11 +72,13 @@ class Seam:
         loss: what the model's output goes into as it is; None where that is not so, or cannot be made again.
         optimizer: of the model's parameters; None likewise.
         groups: what it is given.
+        own: whether backward starts from what the model returns: forward computes the loss.
     """
 
     loss: Made | None = None
     optimizer: Made | None = None
     groups: tuple[Group, ...] = ()
+    own: bool = False
 
 
 def seam_of(training: TrainingFile, *names: str) -> Seam | None:
@@ -99,7 +101,8 @@ def of_loop(loop: TrainingLoop, training: TrainingFile, names: tuple[str, ...]) 
     losses = {id(made[0]): made for event in loop.all(Act.BACKWARD) if (made := loss_given(event, calls)) is not None}
     loss = next(iter(losses.values()))[1] if len(losses) == 1 and len(loop.all(Act.BACKWARD)) == 1 else None
     optimizer, groups = optimizer_of(loop, training, keys.pop())
-    return Seam(loss, optimizer, groups) if loss is not None or optimizer is not None else None
+    own = all(event.value is not None and id(settled(event.value).node) in calls for event in loop.all(Act.BACKWARD))
+    return Seam(loss, optimizer, groups, own) if loss is not None or optimizer is not None else None
 
 
 def called_in(event: Event) -> set[str]:
