@@ -23,6 +23,7 @@ from netcheck.trace import structure
 # and without, the farthest were 1.1e-12 apart in double precision, and 2.6e-2 in single: gradients of deep models in training
 # mode (`python -m tests.fix.rounding`). Faults that the tests know are 0.1 apart or more.
 ROUNDING = {torch.float64: 1e-6, torch.float32: 5e-2}
+TYPES = (torch.float32, torch.float64)
 # What is as near as this in single precision is not computed again in double, which takes convolutions six times as long.
 CLEARLY_SAME = 1e-4
 
@@ -40,7 +41,7 @@ def sameness(before: nn.Module, after: nn.Module, args: Sequence[Any], kwargs: M
     removed, added, renamed = names_of(before, after)
     failure = ""
     found: Sameness | None = None
-    for dtype in (torch.float32, torch.float64):
+    for dtype in TYPES:
         try:
             hand_over(before, after, renamed)
             given = (tuple(args), dict(kwargs))
