@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
+import netcheck
 from netcheck import worker
 from netcheck.findings import Report, Severity
 from netcheck.report.json import render
@@ -117,6 +120,14 @@ def test_the_step_is_in_json_and_nothing_is_said_twice() -> None:
     assert "TS703" not in codes
     (model,) = json.loads(render([report]))["models"]
     assert (model["step"]["given"], model["step"]["update"]["name"]) == ("softmax", "SGD")
+
+
+def test_of_a_loss_that_was_given_the_step_has_the_word() -> None:
+    model = nn.Sequential(nn.Linear(20, 10), nn.Softmax(dim=1))
+    report = netcheck.check(model, torch.randn(8, 20), targets=torch.arange(8), loss=nn.CrossEntropyLoss())
+    codes = [each.code for each in report]
+    assert "TS703" in codes
+    assert "NC107" not in codes
 
 
 @pytest.mark.parametrize(("call", "value"), [("net(x)[0].sum() * 2", False), ("net(x)", True)])

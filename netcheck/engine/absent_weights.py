@@ -30,7 +30,12 @@ def with_weights_elsewhere(findings: Sequence[Finding], model: nn.Module) -> lis
 
     every = copies_weights(type(model))
     missing = {name for name, module in model.named_modules() if every or module in unloaded}
-    return [without(one) if missing and (rests_on(one, missing) or is_kept(one, missing, model)) else one for one in findings]
+    return [
+        without(one)
+        if missing and one.severity >= Severity.WARNING and (rests_on(one, missing) or is_kept(one, missing, model))
+        else one
+        for one in findings
+    ]
 
 
 def copies_weights(kind: type) -> bool:
@@ -75,7 +80,7 @@ def rests_on(found: Finding, missing: set[str]) -> bool:
     """Whether a finding tells of the values of weights, some of which are those of modules that lack theirs."""
     of_values = found.code.startswith(INITIALIZATION) or isinstance(base.find(found.code), base.MeasuredRule)
     of_values = of_values or found.evidence.unit == "decades"
-    return found.severity >= Severity.WARNING and of_values and (not found.modules or not missing.isdisjoint(found.modules))
+    return of_values and (not found.modules or not missing.isdisjoint(found.modules))
 
 
 def is_kept(found: Finding, missing: set[str], model: nn.Module) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from netcheck import progress
 from netcheck.engine.absent_weights import with_weights_elsewhere
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from netcheck.figures.gradients import Gradients
     from netcheck.load.inputs import ExampleInputs
     from netcheck.trace.graph import ModelGraph
+
+R = TypeVar("R", bound=base.Rule)
 
 
 def judge(graph: ModelGraph, settings: Settings) -> Iterator[Finding]:
@@ -124,13 +126,17 @@ def judge_samples(
     """
     split = splits_batches(settings) or bool(batch_rules(settings))
     selected = [rule for rule in base.select(settings.chosen, settings.ignore) if isinstance(rule, base.BatchRule)]
-    said = {found.code for found in known if found.severity >= Severity.WARNING}
-    rules = [rule for rule in selected if rule.without_devices and not (split and rule.with_devices)]
-    rules = [rule for rule in rules if not said.intersection(rule.said_by)]
+    rules = unsaid([rule for rule in selected if rule.without_devices and not (split and rule.with_devices)], known)
     seen = looked_at(graph, example) if rules and settings.probe else None
     if seen is None or seen.batches is None:
         return [], seen is not None and seen.pure
     return [finding for rule in rules for finding in guarded(rule, rule.check, seen.batches, graph)], seen.pure
+
+
+def unsaid(rules: Sequence[R], known: Sequence[Finding]) -> list[R]:
+    """The rules that may say something new beside the findings that are known."""
+    said = {found.code for found in known if found.severity >= Severity.WARNING}
+    return [rule for rule in rules if not said.intersection(rule.said_by)]
 
 
 def judge_calls(
@@ -152,13 +158,11 @@ def judge_step(
 ) -> list[Finding]:
     """What the selected rules see in one step with the loss and the optimizer that were given, or that the file has.
 
-    What one of the `known` findings says already is not said again.
+    What one of the `known` findings says of the file already is not said again.
     """
     from netcheck.measure.training_step import stepped
 
-    said = {found.code for found in known}
-    selected = [rule for rule in base.select(settings.chosen, settings.ignore) if isinstance(rule, base.StepRule)]
-    rules = [rule for rule in selected if not said.intersection(rule.said_by)]
+    rules = [rule for rule in base.select(settings.chosen, settings.ignore) if isinstance(rule, base.StepRule)]
     asked = asked_of(graph.model) if rules else None
     if not asked:
         return []
@@ -168,6 +172,7 @@ def judge_step(
     if step is None:
         return []
     report.skipped += step.remarks
+    rules = unsaid(rules, known) if step.drawn else rules
     findings = [(rule, finding) for rule in rules for finding in guarded(rule, rule.check, step, graph)]
     return [on_drawn(found) if step.drawn and rule.of_numbers else found for rule, found in findings]
 

@@ -66,13 +66,12 @@ def loss_of(seam: Seam) -> Loss | None:
     if seam.loss is None or (draw := DRAWN.get(seam.loss.name.rpartition(".")[2])) is None:
         return None
     function = found(seam.loss)
+    if not isinstance(function, type):
+        return Loss(partial(function, **seam.loss.kwargs), draw)
     try:
-        made = function(*seam.loss.args, **seam.loss.kwargs) if isinstance(function, type) else function
+        return Loss(function(*seam.loss.args, **seam.loss.kwargs), draw)
     except Exception:  # arguments that it does not take: the user's code fails before netcheck could say anything of a step
         return None
-    if not isinstance(function, type) and seam.loss.kwargs:
-        made = partial(function, **seam.loss.kwargs)
-    return Loss(made, draw)
 
 
 def optimizer_of(seam: Seam, model: nn.Module) -> torch.optim.Optimizer | None:

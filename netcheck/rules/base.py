@@ -99,6 +99,8 @@ class Rule:
 
     `explained_by` names the rules whose confirmed findings are the cause of what this one sees: beside one of those,
     its own finding would say the same thing twice, and is dropped.
+
+    `said_by` names the rules beside whose findings it does not look, where nobody asked (gave devices, or a loss).
     """
 
     code: ClassVar[str]
@@ -107,6 +109,7 @@ class Rule:
     plain: ClassVar[str] = ""
     fixable: ClassVar[Fixable | None] = None
     explained_by: ClassVar[tuple[str, ...]] = ()
+    said_by: ClassVar[tuple[str, ...]] = ()
     scale_only: ClassVar[bool] = False  # what it finds is wrong in scale alone, which Adam forgives in part
     depends_on_size: ClassVar[bool] = False  # whether what it says may change with the size of images, signals and sequences
     THRESHOLDS: ClassVar[tuple[Threshold, ...]] = ()
@@ -220,12 +223,10 @@ class BatchRule(Rule):
     """A rule that reads how a batch splits over devices; it runs where somebody asks about devices.
 
     One `without_devices` also reads what a second batch size tells where nobody asks; one not `with_devices` reads that alone.
-    `said_by` names the rules beside whose findings it says nothing new, where nobody asks about devices.
     """
 
     without_devices: ClassVar[bool] = False
     with_devices: ClassVar[bool] = True
-    said_by: ClassVar[tuple[str, ...]] = ()
 
     def check(self, batches: Batches, graph: ModelGraph) -> Iterable[Finding]:
         """Yield what is wrong with the way in which a batch of `graph` splits."""
@@ -253,11 +254,9 @@ class StepRule(Rule):
 
     Attributes:
         of_numbers: whether what it says depends on the numbers of inputs and targets: information where targets were drawn.
-        said_by: codes of rules that say the same, seen by the file alone.
     """
 
     of_numbers: ClassVar[bool] = False
-    said_by: ClassVar[tuple[str, ...]] = ()
 
     def check(self, step: TrainingStep, graph: ModelGraph) -> Iterable[Finding]:
         """Yield what is wrong with the loss or the optimizer of `graph`'s model."""

@@ -20,10 +20,11 @@ def asked_of_state(module: nn.Module, args: tuple[Any, ...], recorder: Follows) 
     if len(args) < 2 or not isinstance(args[0], Tensor) or not isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
         return
     x, state, by = args[0], args[1], type(module).__name__
-    if not any(isinstance(one, Tensor) for one in (state if isinstance(state, (tuple, list)) else [state])):
+    states = state if isinstance(state, (tuple, list)) else [state]
+    if not any(isinstance(one, Tensor) for one in states):
         return  # None: zeros
     sizes = expected(module, x)
-    first = recorder.origin(state[0] if isinstance(state, (tuple, list)) and state else state)
+    first = recorder.origin(states[0])
     follows = recorder.origin(x)
     sequence_first = getattr(module, "batch_first", True) is False and x.dim() == 3
     is_known = follows is not None and first is not None and recorder.is_batch(first.axis(1))
@@ -32,7 +33,7 @@ def asked_of_state(module: nn.Module, args: tuple[Any, ...], recorder: Follows) 
     if isinstance(module, (nn.LSTM, nn.LSTMCell)) and first is not None and isinstance(state, Tensor):
         yield Demand("state", first, None, sizes, by=by)
         return
-    for tensor, size in zip(state if isinstance(state, (tuple, list)) else [state], sizes, strict=False):
+    for tensor, size in zip(states, sizes, strict=False):
         origin = recorder.origin(tensor)
         if not isinstance(tensor, Tensor) or tuple(tensor.shape) == size:
             continue

@@ -40,7 +40,6 @@ class FirstLoss(StepRule):
     severity = Severity.WARNING
     plain = "Before it has learned anything it is surer, and more often wrong, than one that guesses"
     of_numbers = True
-    said_by = ("NC611",)
     explained_by = ("TS703", "TS705", "NC611")
     THRESHOLDS = (
         Threshold("times", 5.0, "blind guesses that the first loss may be"),

@@ -98,10 +98,10 @@ def of_loop(loop: TrainingLoop, training: TrainingFile, names: tuple[str, ...]) 
     keys = {event.subject for event in calls.values()}
     if len(keys) != 1:
         return None
-    losses = {id(made[0]): made for event in loop.all(Act.BACKWARD) if (made := loss_given(event, calls)) is not None}
-    loss = next(iter(losses.values()))[1] if len(losses) == 1 and len(loop.all(Act.BACKWARD)) == 1 else None
+    backward = loop.all(Act.BACKWARD)
+    loss = loss_given(backward[0], calls) if len(backward) == 1 else None
     optimizer, groups = optimizer_of(loop, training, keys.pop())
-    own = all(event.value is not None and id(settled(event.value).node) in calls for event in loop.all(Act.BACKWARD))
+    own = all(event.value is not None and id(settled(event.value).node) in calls for event in backward)
     return Seam(loss, optimizer, groups, own) if loss is not None or optimizer is not None else None
 
 
@@ -115,19 +115,18 @@ def called_in(event: Event) -> set[str]:
 # ---- the loss --------------------------------------------------------------------------------------------------------------
 
 
-def loss_given(event: Event, calls: Mapping[int, Event]) -> tuple[ast.expr, Made | None] | None:
-    """The call that a backward goes back to, and the loss that it calls with a model's output as it is."""
+def loss_given(event: Event, calls: Mapping[int, Event]) -> Made | None:
+    """The loss that a backward goes back to, if that is called with a model's output as it is, and can be made again."""
     value = settled(event.value) if event.value is not None else None
     if value is None or not isinstance(value.node, ast.Call):
         return None
-    call = value.node
     first = value.argument(0, "input")
     if not loss_name(value) or first is None or id(settled(first).node) not in calls:
-        return call, None
+        return None
     try:
-        return call, function_given(value) if full_name(call.func, value.scope) else object_given(value)
+        return function_given(value) if full_name(value.node.func, value.scope) else object_given(value)
     except NotConstant:
-        return call, None
+        return None
 
 
 def function_given(value: Value) -> Made:
@@ -141,8 +140,7 @@ def function_given(value: Value) -> Made:
     assert scope is not None
     if len(call.args) > 2:
         raise NotConstant
-    kwargs = {name: one for name, one in options(value) if name not in ("input", "target")}
-    return Made(full_name(call.func, scope), location(call, scope), (), kwargs)
+    return Made(full_name(call.func, scope), location(call, scope), (), dict(options(value)))
 
 
 def object_given(value: Value) -> Made:
