@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from netcheck.figures.decades import held
 from netcheck.findings import Finding, Severity, Verdict
 from netcheck.rules import base
-from netcheck.rules.helpers import depth_budget, patterns
+from netcheck.rules.helpers import advice, depth_budget, patterns
 
 if TYPE_CHECKING:
     from netcheck.figures.gradients import Gradients, Remedy
@@ -62,6 +62,8 @@ def causes_of(found: Finding) -> tuple[str, ...]:
 
 def wants_remedy(found: Finding) -> bool:
     """Whether a finding says that a gradient, or what arrives at the head, is measured to be bad."""
+    if found.help.startswith(advice.BEFORE_ALL):
+        return False
     measured = found.verdict is Verdict.CONFIRMED or found.code == "NC610"  # a prediction, from measurements
     return found.code in MENDED and measured and found.severity >= Severity.WARNING
 
@@ -77,9 +79,9 @@ def with_remedies(found: Sequence[Finding], gradients: Gradients) -> list[Findin
     if worst is None or not gradients.remedies:
         return list(found)
     first = depth_budget.first(gradients.remedies, worst.code)
-    advice = depth_budget.advised(first.change, worst.code, worst.help.partition("\nor: ")[0])  # not what was only estimated
+    instead = depth_budget.advised(first.change, worst.code, worst.help.partition("\nor: ")[0])  # not what was only estimated
     tried = [as_built(gradients), *(with_change(one, gradients) for one in gradients.remedies)]
-    help = f"{advice}\ntried: {'; '.join(tried)}"
+    help = f"{instead}\ntried: {'; '.join(tried)}"
     return [replace(one, help=help) if one is worst else one for one in found]
 
 

@@ -43,8 +43,9 @@ def first_advice(report: Report, config: Config) -> str | None:
     """What the report advises first, as a change of `netcheck.trace.budget.Cause`; None without a warning about gradients."""
     if not (found := about_gradients(report)):
         return None
-    if found[0].help.startswith(advice.STATES):
-        return "states"
+    for form, change in ((advice.STATES, "states"), (advice.ATTENTION, "blocks"), (advice.IDENTITY, "identity")):
+        if any(one.help.startswith(form) for one in found):
+            return change
     if report.gradients is not None and report.gradients.remedies:
         return depth_budget.first(report.gradients.remedies, found[0].code).change
     asked = ("no norm",) if found[0].help.startswith("normalize") else FIRST.get(found[0].code, ELSE)
@@ -58,6 +59,10 @@ def advised(config: Config, changes: str) -> Config:
         match change:
             case "init" | "states":
                 made["init"] = "advised"
+            case "blocks":
+                made |= {"norm": "before", "skip": "add"}
+            case "identity":
+                made["skip"] = "after"
             case "saturation":
                 made |= {"activation": "relu", "init": "advised"}
             case "no norm" if made.get("cell") == "by hand":
@@ -114,9 +119,10 @@ def silent(outcomes: Path, target: Path) -> None:
 def pairs(lines: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """A silent network for each that was advised, of its family."""
     chosen = random.Random(0)
-    quiet = [one["name"] for one in lines if not one["codes"]]
+    first = [one for one in lines if not one.get("like")]
+    quiet = [one["name"] for one in first if not one["codes"]]
     chosen.shuffle(quiet)
-    for one in lines:
+    for one in first:
         if one["change"] is not None:
             family = one["name"].split()[0]
             name = next((name for name in quiet if name.split()[0] == family), None)

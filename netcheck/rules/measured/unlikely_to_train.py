@@ -81,13 +81,12 @@ model = Net()
     def check(self, gradients: Gradients, graph: ModelGraph) -> Iterable[Finding]:
         """The risk against its limit."""
         from netcheck.rules.measured import profiles
-        from netcheck.trace.paths import is_residual
 
         risk = gradients.risk
         if risk is None or risk.sgd < self.limit("risk"):
             return
         head = profiles.head_of(graph)
-        has_all = is_residual(graph) and advice.is_normalized(graph)
+        has_all = advice.has_skips_and_norms(graph)
         yield self.finding(
             f"it is unlikely to train: the risk is {risk}",
             help="begin with a small rate, or train with Adam"

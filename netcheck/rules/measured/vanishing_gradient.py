@@ -119,7 +119,9 @@ nn.init.zeros_(model[2].weight)
         yield self.finding(
             lost + (f"; most is lost at {len(where)} of the weight layers" if where else ""),
             help=advice.for_net(
-                graph, "initialize each layer for its activation, normalize between layers, or lead identity skips around them"
+                graph,
+                "initialize each layer for its activation, normalize between layers, or lead identity skips around them",
+                vanishes=True,
             ),
             evidence=Evidence(gain, "decades", profiles.gain_text(gradients), limit=-depth_budget.BUDGET),
             at=where,

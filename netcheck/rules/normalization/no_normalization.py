@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Finding, Severity
 from netcheck.rules.base import Example, Fixable, StaticRule
-from netcheck.rules.helpers import depth_budget, patterns
+from netcheck.rules.helpers import advice, depth_budget, patterns
 from netcheck.trace.kinds import Kind
 
 if TYPE_CHECKING:
@@ -109,10 +109,13 @@ model = nn.Sequential(*[Block() for _ in range(40)], nn.Linear(64, 10))
             yield from patterns.pattern(self, graph, Cause.NO_NORM, row, help=help, limit=self.limit("info"))
             return
         bare = [node for node in diagnosis.layers if not followed_by_norm(node)]
+        in_blocks = (
+            f"put `{norm_for(bare)}` into each block, before its weight layers, or start each branch at zero "
+            "(`nn.init.zeros_` on its last layer)"
+        )
         yield self.finding(
             f"{len(bare)} weight layers without normalization: {depth_budget.fate(diagnosis)}",
-            help=f"put `{norm_for(bare)}` into each block, before its weight layers, or start each branch at zero "
-            f"(`nn.init.zeros_` on its last layer){depth_budget.others(diagnosis)}",
+            help=advice.for_blocks(graph, in_blocks) + depth_budget.others(diagnosis),
             evidence=depth_budget.evidence(diagnosis),
             at=bare,
             severity=depth_budget.severity(diagnosis),

@@ -8,27 +8,12 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.thresholds import Threshold
-from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.skips import blocked, weakens
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import ModelGraph, Node
-    from netcheck.trace.residual import Residual
+    from netcheck.trace.graph import ModelGraph
 
 _WARN = 9  # blocks: there they take three times the steps of an identity
-
-# What may stand between one block's sum and the next block.
-_PLAIN = (
-    Kind.ACTIVATION,
-    Kind.NORM,
-    Kind.DROPOUT,
-    Kind.POOL,
-    Kind.SCALE,
-    Kind.SHIFT,
-    Kind.CAST,
-    Kind.IDENTITY,
-    Kind.RESHAPE,
-    Kind.PART,
-)
 
 
 class BlockedIdentity(StaticRule):
@@ -114,8 +99,7 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(8, 8, 1), Block(8, 16, 2), nn.Fl
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all blocked skips of a model."""
-        found = {each.node: nodes for each in blocks_of(graph) if (nodes := obstacles(each))}
-        if not found:
+        if not (found := blocked(graph)):
             return
         nodes = list(dict.fromkeys(node for each in found.values() for node in each))
         names = ", ".join(dict.fromkeys(node.target for node in nodes))
@@ -135,78 +119,3 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(8, 8, 1), Block(8, 16, 2), nn.Fl
             verdict=Verdict.CONFIRMED,
             count=len(found),
         )
-
-
-def blocks_of(graph: ModelGraph) -> list[Residual]:
-    """The residual sums that follow each other as blocks do: where one ends, another begins.
-
-    A sum of what the steps of a loop give out (TabNet) is none: each step begins at the state before, not at the sum.
-    """
-    following = {each: before(each.origin) for each in graph.residuals}
-    followed = {node for nodes in following.values() for node in nodes}
-    sums = {each.node for each in graph.residuals}
-    return [each for each, nodes in following.items() if each.node in followed or sums & nodes or len(sums) == 1]
-
-
-def before(node: Node) -> set[Node]:
-    """A node, and those that it is the plain continuation of."""
-    found = {node}
-    while node.kind in _PLAIN and (source := next((each for each in node.inputs if each.depends), None)) is not None:
-        found.add(source)
-        node = source
-    return found
-
-
-def obstacles(residual: Residual) -> list[Node]:
-    """What stands on the skip of a block and keeps it from being an identity."""
-    from netcheck.trace.residual import fixed_factor
-
-    if residual.spans_stages or not residual.branch.layers:
-        return []
-    if residual.projected:
-        return [node for node in residual.skip.way if node.kind is Kind.DROPOUT and drops(node)]
-    nonlinear = (Kind.ACTIVATION, Kind.SOFTMAX, Kind.ATTENTION, Kind.RECURRENT, Kind.MATMUL, Kind.GATE)
-    merged_later = not any(node.kind in nonlinear for node in residual.branch.nodes)
-    averaged = any(node.kind is Kind.SCALE for node in ends(residual.branch.operand))
-    found = [residual.node] if is_weighted(residual) else []
-    for node in residual.skip.way:
-        if node.kind is Kind.ACTIVATION or (node.kind is Kind.DROPOUT and drops(node)):
-            found.append(node)
-        elif node.kind is Kind.NORM or node.kind in (Kind.CONV, Kind.LINEAR):
-            found += [] if merged_later else [node]
-        elif node.kind is Kind.SCALE and not averaged and (factor := fixed_factor(node)) is not None and factor != 1:
-            found.append(node)
-    return found
-
-
-def weakens(node: Node) -> bool:
-    """Whether what stands on a skip lets less of it pass: dropout, a layer, a factor below one."""
-    from netcheck.trace.residual import fixed_factor
-
-    if node.kind is Kind.SCALE:
-        return abs(fixed_factor(node) or 0) < 1
-    return node.kind in (Kind.DROPOUT, Kind.CONV, Kind.LINEAR)
-
-
-def is_weighted(residual: Residual) -> bool:
-    """Whether the sum itself puts a factor on the skip: `torch.add(branch, x, alpha=2)`."""
-    second, alpha = residual.node.argument(1, "other"), residual.node.fx.kwargs.get("alpha", 1)
-    return isinstance(alpha, int | float) and alpha != 1 and second is residual.skip.operand
-
-
-def drops(node: Node) -> bool:
-    """Whether a dropout is at work in training."""
-    from netcheck.trace.residual import hand_on
-
-    return hand_on(node) is None
-
-
-def ends(node: Node) -> list[Node]:
-    """The last nodes of a branch: the operand, and what it hands on or thins out."""
-    from netcheck.trace.residual import hand_on
-
-    found = [node]
-    while hand_on(node) is not None or node.kind is Kind.DROPOUT:
-        node = next(source for source in node.inputs if source.depends)
-        found.append(node)
-    return found

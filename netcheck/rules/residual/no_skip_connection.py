@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, Fixable, StaticRule
-from netcheck.rules.helpers import depth_budget, patterns
+from netcheck.rules.helpers import advice, depth_budget, patterns
 from netcheck.rules.thresholds import Threshold
 from netcheck.trace.kinds import is_weight_layer
 
@@ -153,13 +153,15 @@ model = nn.Sequential(nn.Conv2d(3, 16, 3), *[Block() for _ in range(16)], nn.Fla
         most = self.limit("warning")
         if not overrun and not (len(plain) >= most and shatters(plain)):
             row = patterns.Row(patterns.each_once(plain), "weight layers in a row without a skip around them", _ROW)
-            yield from patterns.pattern(self, graph, Cause.NO_SKIP, row, help=_HELP, limit=self.limit("info"))
+            yield from patterns.pattern(
+                self, graph, Cause.NO_SKIP, row, help=advice.for_blocks(graph, _HELP), limit=self.limit("info")
+            )
             return
         text = f"{len(plain)} weight layers in a row on the way that has fewest, limit {most:g}"
         yield self.finding(
             f"{len(plain)} weight layers in a row have no skip connection around them"
             + (f", and {depth_budget.fate(diagnosis)}" if overrun else ""),
-            help=_HELP,
+            help=advice.for_blocks(graph, _HELP),
             evidence=depth_budget.evidence(diagnosis) if overrun else Evidence(len(plain), _PLAIN, text, limit=most),
             at=plain,
         )
