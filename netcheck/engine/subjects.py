@@ -20,7 +20,7 @@ from netcheck.errors import (
 from netcheck.figures.unchecked import Reason, Unchecked
 from netcheck.findings import Construction, Location, Report
 from netcheck.load.arguments import named, required
-from netcheck.load.raised import describe
+from netcheck.load.raised import describe, instead
 from netcheck.settings import Settings, models
 from netcheck.settings.patterns import matches_file
 
@@ -318,10 +318,9 @@ def farthest(module: nn.Module, error: InputError) -> NetcheckError:
         traced(module, error.best.args, error.best.kwargs)
     except TraceError as beyond:
         if error.is_fault:
-            missing = getattr(beyond.__cause__, "name", None)
-            beyond.help = f"define or import {missing}" if missing else "install or correct what forward imports"
+            beyond.help = instead(beyond.__cause__) or "install or correct what forward imports"
             return beyond
-        beyond.help = (
+        beyond.help = instead(beyond.__cause__) or (
             "make the shapes agree; or, if forward expects another input than "
             f"{error.best.description.removeprefix('inputs: ')}, "
             "give that: `--input 2x3x224x224`, or a function netcheck_inputs() beside the model that returns it"

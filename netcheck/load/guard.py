@@ -12,7 +12,7 @@ from netcheck.errors import LoadError, NetcheckError
 from netcheck.figures.unchecked import Reason
 from netcheck.findings import LeftOut, Location
 from netcheck.load import removed
-from netcheck.load.raised import describe, user_line
+from netcheck.load.raised import describe, instead, user_line
 from netcheck.source.spots import spot
 
 WITHOUT = (
@@ -126,4 +126,4 @@ def advice(error: BaseException) -> str:
         return "build a smaller model, or raise the memory limit"
     if isinstance(error, RecursionError):
         return "end the recursion: a function or class calls itself without a case that stops"
-    return "make the file run by itself first: `python` on it must not raise this"
+    return instead(error) or "make the file run by itself first: `python` on it must not raise this"

@@ -5,10 +5,13 @@ ValueError("size 3, not 4")  ->  "ValueError: size 3, not 4", Location("net.py",
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import sysconfig
 import traceback
 from functools import lru_cache
+from types import ModuleType
 
 from netcheck.findings import Location
 
@@ -16,6 +19,9 @@ INSTALLED = tuple(
     os.path.realpath(path) + os.sep
     for path in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     if path
+)
+FLOAT_SIZE = re.compile(
+    r"must be tuple of ints, ?(but|not) .*\bfloat|float' object cannot be interpreted as an integer|of type 'float'$"
 )
 OWN = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 
@@ -54,6 +60,19 @@ def user_line(error: BaseException) -> Location | None:
         if not path.startswith("<") and not is_installed(path):
             found = Location(path, line, function=frame.f_code.co_qualname.removesuffix("<module>"))
     return found
+
+
+def instead(error: BaseException | None) -> str:
+    """What to write where code names what is not there, or gives a float for a size; "" for other errors."""
+    if isinstance(error, TypeError) and FLOAT_SIZE.search(str(error)):
+        return "write `//` where a size is divided: in Python 3 `/` gives a float, of whole numbers, too"
+    holder = error.obj if isinstance(error, AttributeError) else None
+    if isinstance(holder, ModuleType) and error is not None:
+        name = str(getattr(error, "name", ""))
+        alike = {known.lower(): known for known in reversed(dir(holder))}
+        close = difflib.get_close_matches(name.lower(), alike, 1, 0.8)
+        return f"write {holder.__name__}.{alike[close[0]]}" if close else f"define or import {name}"
+    return f"define or import {error.name}" if isinstance(error, NameError) and error.name else ""
 
 
 @lru_cache(maxsize=8192)

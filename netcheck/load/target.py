@@ -260,6 +260,7 @@ def found_arguments(
         NeedsArguments: none were found.
     """
     from netcheck.load.construction.answer import constructed
+    from netcheck.load.inference.faults import is_fault
 
     def prepare(make: Callable[[], Any]) -> Any:
         around = own_command_line(target.file or target.module)
@@ -269,7 +270,9 @@ def found_arguments(
     answer = constructed(callee, defined, namespace, prepare)
     if answer.build is not None:
         return functools.partial(build, answer.build, target, place), answer.construction
-    if answer.failure is not None and (lack(answer.failure) is not None or removed.cause(answer.failure)):
+    if answer.failure is not None and (
+        lack(answer.failure) is not None or removed.cause(answer.failure) or is_fault(answer.failure)
+    ):
         raise load_error(f"building {target.symbol}", answer.failure, place.file, place.line)
     raise needs_arguments(callee, target.name, required(callee), place, answer.construction, answer.failure)
 

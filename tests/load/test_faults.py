@@ -38,6 +38,42 @@ FILES = {
                 return mix(self.layer(x))
         """,
     ),
+    "a layer that torch does not have, whatever the arguments": (
+        "NC001",
+        """
+        class Net(nn.Module):
+            def __init__(self, features, classes):
+                super().__init__()
+                self.layer = nn.linear(features, classes)
+
+            def forward(self, x):
+                return self.layer(x)
+        """,
+    ),
+    "a function that torch does not have": (
+        "NC003",
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = nn.Linear(5, 8)
+
+            def forward(self, x):
+                return torch.relux(self.layer(x))
+        """,
+    ),
+    "a size that is divided with a slash": (
+        "NC001",
+        """
+        class Net(nn.Module):
+            def __init__(self, scale=4):
+                super().__init__()
+                self.layer = nn.Linear(5, 64 / scale)
+
+            def forward(self, x):
+                return self.layer(x)
+        """,
+    ),
     "a mask of bytes": (
         "NC003",
         """
@@ -140,3 +176,16 @@ def test_netcheck_inputs_beside_a_factory(tmp_path: Path, monkeypatch: pytest.Mo
         "build",
     )
     assert report.inputs.startswith("float32 (7, 4), from netcheck_inputs()")
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("a layer that torch does not have, whatever the arguments", "write torch.nn.Linear"),
+        ("a function that torch does not have", "write torch.relu"),
+        ("a name that nothing defines", "define or import F"),
+        ("a size that is divided with a slash", "write `//`"),
+    ],
+)
+def test_what_to_write_instead(name: str, instead: str, tmp_path: Path) -> None:
+    assert instead in checked(tmp_path, FILES[name][1]).findings[0].help

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -58,14 +59,18 @@ def live(value: Any, namespace: ModuleType | None = None, path: str = "", ask: A
 
 
 def called(value: Made, namespace: ModuleType | None, path: str, ask: Ask) -> Any:
-    """What a call gives; unknown arguments are asked for by the names of its parameters."""
+    """What a call gives, with the attributes set that follow; unknown arguments are asked for by the names of its parameters."""
     callee = live(value.callee, namespace)
     names = positional_names(callee)
     args = [
         live(one, namespace, f"{path}.{names[number] if number < len(names) else number}", ask)
         for number, one in enumerate(value.args)
     ]
-    return callee(*args, **{name: live(one, namespace, f"{path}.{name}", ask) for name, one in value.kwargs.items()})
+    made = callee(*args, **{name: live(one, namespace, f"{path}.{name}", ask) for name, one in value.kwargs.items()})
+    for name, one in value.then.items():
+        with suppress(Impossible):  # perhaps nobody reads it
+            setattr(made, name, live(one, namespace))
+    return made
 
 
 def positional_names(callee: Any) -> list[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import linecache
 import re
+from types import ModuleType
 
 from netcheck.load.inference.expressions import frames_of
 from netcheck.load.inference.probe import Outcome
 from netcheck.load.inference.proposals import BATCH
+from netcheck.load.raised import is_installed
 from netcheck.load.without_gpu import lacks_gpu
 
 # fmt: off
@@ -26,6 +28,8 @@ def is_fault(error: BaseException | None) -> bool:
     """Whether an error is the model's own, whatever comes in."""
     if isinstance(error, ImportError) or BYTES.search(str(error)):  # no guess has bytes: forward made the mask
         return True
+    if isinstance(error, AttributeError):  # `nn.Conv2D`
+        return isinstance(error.obj, ModuleType) and is_installed(getattr(error.obj, "__file__", None) or "")
     if not isinstance(error, NameError) or isinstance(error, UnboundLocalError) or not error.name:
         return False
     frames = list(frames_of(error.__traceback__))

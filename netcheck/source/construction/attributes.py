@@ -9,7 +9,7 @@ from netcheck.source.builders import class_scope, family, file_index
 from netcheck.source.construction.bindings import bindings
 from netcheck.source.construction.evaluation import Evaluation, Frame
 from netcheck.source.construction.values import Made, Module, Named, Record, Unknown
-from netcheck.source.scopes import SELF, FunctionNode, Scope, index
+from netcheck.source.scopes import SELF, FunctionNode, Scope, index, is_super
 
 LAST = 10**9  # a line after all others
 
@@ -52,6 +52,8 @@ def attribute_of(evaluator: Evaluation, base: Any, name: str) -> Any:
 def of_class(evaluator: Evaluation, named: Named, made: Made, name: str) -> Any:
     """An attribute of an object of the project: an argument of a dataclass, a default, what `__init__` assigns."""
     files = index(named.file)
+    if name in made.then:
+        return made.then[name]
     for scope in (files.scopes.get(named.name, [])[-1:]) if files else ():
         for one in family(scope):
             initializer = file_index(one).scopes.get(f"{one.qualname}.__init__", [])[-1:]
@@ -59,6 +61,7 @@ def of_class(evaluator: Evaluation, named: Named, made: Made, name: str) -> Any:
                 given = bound_to(method, made)
                 if (found := evaluator.assigned(f"{SELF}.{name}", Frame(method, given), LAST)) is not None:
                     return found
+                made = handed_on(evaluator, made, Frame(method, given))
             if not initializer and name in made.kwargs:
                 return made.kwargs[name]
             if f"{one.qualname}.{name}" in file_index(one).scopes:
@@ -68,6 +71,20 @@ def of_class(evaluator: Evaluation, named: Named, made: Made, name: str) -> Any:
             if (found := evaluator.assigned(name, Frame(one), LAST)) is not None:
                 return field_default(found)
     return evaluator.looked_up((named.last, name))
+
+
+def handed_on(evaluator: Evaluation, made: Made, frame: Frame) -> Made:
+    """What a constructor gives to that of its base class: `super().__init__(...)`."""
+    for node in ast.walk(frame.scope.node):
+        if isinstance(node, ast.Call) and is_constructor_above(node.func):
+            args, kwargs = evaluator.arguments(node, frame)
+            return Made(made.callee, tuple(args), kwargs)
+    return Made(made.callee)
+
+
+def is_constructor_above(function: ast.expr) -> bool:
+    """Whether a call is that of the base class's constructor."""
+    return isinstance(function, ast.Attribute) and function.attr == "__init__" and is_super(function.value)
 
 
 def of_self(evaluator: Evaluation, key: str, frame: Frame, line: int) -> Any:

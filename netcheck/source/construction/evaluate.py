@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -252,11 +253,8 @@ class Evaluator:
         """A value and what is done to it before a line: `args.n = 3`, `cfg["n"] = 3`, `cfg.update(...)`, `widths.append(3)`."""
         changes = [one for one in bindings(frame.scope).get(key, []) if one.how in ("updated", "changed")]
         if isinstance(value, Record | dict):
-            parts = key.count(".") + 1
-            named = {name: all_ for name, all_ in bindings(frame.scope).items() if name.startswith(f"{key}.")}
-            changes += [all_[-1] for name, all_ in named.items() if name.count(".") == parts]
             found = dict(fields_of(value))
-            for one in sorted(changes, key=lambda one: one.line):
+            for one in sorted([*changes, *self.parts_assigned(key, frame)], key=lambda one: one.line):
                 if one.line < line and not self.refuted(one, frame):
                     changed = self.bound(one, frame)
                     if one.how == "updated":
@@ -266,9 +264,25 @@ class Evaluator:
             if isinstance(value, dict) and any(one.how == "changed" and one.key == key and one.line < line for one in changes):
                 return Unknown((key,))
             return Record(found, value.name or key) if isinstance(value, Record) else found
-        if any(one.line < line for one in changes) and not isinstance(value, Made | Named | Module):
+        if isinstance(value, Made):
+            return self.with_attributes(value, key, frame, line)
+        if any(one.line < line for one in changes) and not isinstance(value, Named | Module):
             return Unknown((key,))
         return value
+
+    def parts_assigned(self, key: str, frame: Frame) -> list[Binding]:
+        """The last assignment to each attribute or item of what a key stands for."""
+        parts = key.count(".") + 1
+        named = {name: all_ for name, all_ in bindings(frame.scope).items() if name.startswith(f"{key}.")}
+        return [all_[-1] for name, all_ in named.items() if name.count(".") == parts]
+
+    def with_attributes(self, made: Made, key: str, frame: Frame, line: int) -> Made:
+        """An object and the attributes that it is given before a line: `model.width = 64`."""
+        then = dict(made.then)
+        for one in self.parts_assigned(key, frame):
+            if one.how == "value" and one.line < line and not self.refuted(one, frame):
+                then[one.key.rpartition(".")[2]] = self.bound(one, frame)
+        return replace(made, then=then) if then != made.then else made
 
     def parameter(self, name: str, frame: Frame) -> Any:
         """What callers give for a parameter; else its option or its default."""

@@ -39,11 +39,12 @@ class Named:
 
 @dataclass(frozen=True)
 class Made:
-    """A call that is still to be made."""
+    """A call that is still to be made, and the attributes that its result is given afterwards."""
 
     callee: Named
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
+    then: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

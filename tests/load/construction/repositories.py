@@ -44,6 +44,69 @@ def notebook(*cells: str) -> str:
 
 
 REPOSITORIES = {
+    "attributes that a builder sets": repository(
+        {"models/detector.py:Detector": "Detector(backbone=Joined(Backbone('small'), 4), classes=7), as detector.py:14 does"},
+        {
+            "models/__init__.py": "",
+            "models/backbone.py": """
+            from torch import nn
+
+            class Base(nn.Module):
+                def __init__(self, body, channels):
+                    super().__init__()
+                    self.body, self.channels = body, channels
+
+                def forward(self, x):
+                    return self.body(x)
+
+            class Backbone(Base):
+                def __init__(self, name):
+                    channels = 8 if name in ("small", "tiny") else 16
+                    super().__init__(nn.Conv2d(3, channels, 3, padding=1), channels)
+
+            class Joined(nn.Sequential):
+                def __init__(self, backbone, stride):
+                    super().__init__(backbone, nn.MaxPool2d(stride))
+
+            def build_backbone(args):
+                backbone = Backbone(args.backbone)
+                model = Joined(backbone, args.stride)
+                model.channels = backbone.channels
+                return model
+            """,
+            "models/detector.py": """
+            from torch import nn
+            from .backbone import build_backbone
+
+            class Detector(nn.Module):
+                def __init__(self, backbone, classes):
+                    super().__init__()
+                    self.backbone, self.head = backbone, nn.Conv2d(backbone.channels, classes, 1)
+
+                def forward(self, images):
+                    return self.head(self.backbone(images))
+
+            def build(args):
+                backbone = build_backbone(args)
+                model = Detector(backbone, classes=args.classes)
+                return model
+            """,
+            "main.py": """
+            import argparse
+            from models.detector import build
+
+            def options():
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--backbone", default="small")
+                parser.add_argument("--stride", default=4, type=int)
+                parser.add_argument("--classes", default=7, type=int)
+                return parser
+
+            if __name__ == "__main__":
+                model = build(options().parse_args())
+            """,
+        },
+    ),
     "its own method": repository(
         {"net.py:Net": "Net.from_name(name='small'), as demo.py:3 does"},
         {
