@@ -304,6 +304,7 @@ class Report:
         unshown: why a part of it is missing where it is shown; "" in every report that is whole.
         left_out: lines that were not let write, send, start or train anything, in the order in which they were met.
         construction: how the model was built, where its class needs arguments that nobody gave.
+        holds: the user's classes of the modules that its forward runs, and their bases, as `file:Class`.
         wrapped: how the model was checked where something stood around it: "without torch.compile"; "" where nothing did.
         unchecked: why it was not checked; None where it was, and for a file without any model.
         gradients: what the probe measured; None without it.
@@ -330,6 +331,7 @@ class Report:
     unshown: str = ""
     construction: Construction | None = None
     unchecked: Unchecked | None = None
+    holds: tuple[str, ...] = ()
     wrapped: str = ""
 
     gradients: Gradients | None = None

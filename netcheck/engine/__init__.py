@@ -58,6 +58,7 @@ from netcheck.engine.subjects import (
     Source,
     alike,
     built_from,
+    classes_of,
     example_inputs,
     from_seed,
     in_training,
@@ -359,6 +360,7 @@ def prepared(
     graph.origin, graph.is_part = built.origin, source.is_part
     report.summary = contained(report, "telling the layers", graph.summary, Summary(len(getattr(graph, "nodes", ())), 0, 0, 0, 0))
     report.network = contained(report, "writing the graph down", graph.network, None)
+    report.holds = contained(report, "naming what it is made of", partial(classes_of, graph), ())
     report.skipped += unseen(graph)
     return example, graph
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from netcheck.errors import (
 from netcheck.figures.unchecked import Reason, Unchecked
 from netcheck.findings import Construction, Location, Report
 from netcheck.load.arguments import named, required
-from netcheck.load.raised import describe, instead
+from netcheck.load.raised import describe, instead, is_installed
 from netcheck.settings import Settings, models
 from netcheck.settings.patterns import matches_file
 
@@ -362,3 +363,15 @@ def traced(module: nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) -> Mo
     from netcheck.trace import trace
 
     return trace(module, tuple(args), dict(kwargs))
+
+
+def classes_of(graph: ModelGraph) -> tuple[str, ...]:
+    """The classes of the modules that forward runs and their bases, as `file:Class`; without those of installed packages."""
+    kinds = {kind for one in graph.submodules if one.called for kind in type(one.module).__mro__}
+    files = {kind: getattr(sys.modules.get(kind.__module__), "__file__", None) or "" for kind in kinds}
+    return tuple(sorted(f"{os.path.realpath(file)}:{kind.__qualname__}" for kind, file in files.items() if is_own(file)))
+
+
+def is_own(file: str) -> bool:
+    """Whether a file is the user's."""
+    return bool(file) and not is_installed(file)

@@ -152,7 +152,8 @@ def needs_arguments(
     """
     symbol = name.rpartition(":")[2]
     found = {one.name: one for one in tried.arguments}
-    raised = "" if failure is None else f": with the best guess it raised {describe(failure)}"
+    how = f"built as {tried.place} does" if tried.place and not tried.assumptions else "with the best guess"
+    raised = "" if failure is None else f": {how} it raised {describe(failure)}"
     error = NeedsArguments(f"{symbol} cannot be built without {named(missing)}{raised}", help="", location=place)
     parts = {name: [key for key in found if key.startswith(f"{name}.")] for name in (one.name for one in missing)}
     known = {p.name: found.get(p.name) or example_for(callee, p) for p in missing if not parts[p.name]}

@@ -253,7 +253,7 @@ def search_path(path: str, root: str) -> Iterator[None]:
     here = os.path.dirname(path)
     folders = dict.fromkeys([*project_roots(here), root, *([] if in_package(path) else [here])])
     forget_others(tuple(folders))
-    around.folders = folders_above(here)
+    around.folders, around.here = folders_above(here), here
     sys.meta_path[:] = [*(one for one in sys.meta_path if one is not around), around]
     kept = [entry for entry in sys.path if entry not in folders and entry not in added]
     position = first_installed(kept)
@@ -275,6 +275,7 @@ class Around:
 
     def __init__(self) -> None:
         self.folders: Sequence[str] = ()
+        self.here = ""
         self.named: dict[str, str] = {}  # folders by the name of the package that each is, for that of the folder is taken
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
@@ -283,13 +284,18 @@ class Around:
             return None
         if name in self.named:
             return package_at(name, self.named[name])
-        for folder in self.folders:
+        for folder in (*self.folders, *self.relative()):
             found = importlib.machinery.PathFinder.find_spec(name, [folder])
             if found is not None and found.origin is not None:
                 return found
             if found is not None and glob.glob(os.path.join(glob.escape(folder), name, "*.py")):
                 return package_at(name, os.path.join(folder, name))
         return None
+
+    def relative(self) -> list[str]:
+        """What code has added to the path from where it is meant to be run: `sys.path.append("utils")`."""
+        entries = [one for one in sys.path if one and not os.path.isabs(one)]
+        return [os.path.normpath(os.path.join(folder, one)) for one in entries for folder in (self.here, *self.folders)]
 
 
 def package_at(name: str, folder: str) -> importlib.machinery.ModuleSpec:

@@ -3,7 +3,7 @@ torch.
 
 read(path) -> bytes ----> parse(path) -> SourceFile(path, text lines, ast.Module)
                      |
-notebook.py <--------+    an .ipynb becomes Python text first
+notebook.py <--------+    an .ipynb becomes Python text first, and so does what stands in a README
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import warnings
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from netcheck.source import notebook, overlay
+from netcheck.source import markdown, notebook, overlay
 
 SIZE_LIMIT = 2 * 1024 * 1024  # bytes; an ast takes about a hundred times its source
 NOTEBOOK_LIMIT = 64 * 1024 * 1024  # with the pictures that are its output
@@ -109,7 +109,7 @@ def parse(path: str) -> SourceFile:
         Unreadable: there is no such file, or it is no Python: the reason, and the line of a syntax error.
     """
     try:
-        version = overlay.version(path)
+        version = overlay.version(markdown.file_of(path))
     except (OSError, ValueError) as error:
         raise Unreadable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     found = parse_version(path, *version)
@@ -162,6 +162,8 @@ def python_of(path: str, modified: int, size: int) -> bytes:
     Raises:
         Unreadable: it cannot be read, or is no notebook where its name says so.
     """
+    if (file := markdown.file_of(path)) != path:
+        return (markdown.part(path, text_of(file)) or "").encode()
     if not path.endswith(NOTEBOOK):
         return read(path)
     found = notebook_version(path, modified, size)
@@ -173,6 +175,15 @@ def python_of(path: str, modified: int, size: int) -> bytes:
             f"holds {len(raw) / 2**20:.1f} MiB of code, more than the {SIZE_LIMIT / 2**20:.0f} MiB that netcheck reads"
         )
     return raw
+
+
+def text_of(path: str) -> str:
+    """The text of a README.
+
+    Raises:
+        Unreadable: it cannot be read.
+    """
+    return read(path).decode("utf-8", "replace")
 
 
 def notebook_at(path: str) -> notebook.Notebook | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from netcheck.source.markdown import file_of
 from netcheck.source.notebook import Line
 from netcheck.source.parse import notebook_at
 
@@ -26,5 +27,5 @@ def spot(file: str, line: int) -> str:
 
 def spot_in(file: str, line: int) -> str:
     """The same with the file's name: "net.py:12", "study.ipynb, cell 3, line 9"."""
-    name, here = os.path.basename(file), cell_line(file, line)
+    name, here = os.path.basename(file_of(file)), cell_line(file, line)
     return f"{name}:{line}" if here is None else f"{name}, {spot(file, line)}"

@@ -15,7 +15,8 @@ ends with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Container, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -92,25 +93,33 @@ def trained(files: Sequence[str], settings: Settings) -> list[Report]:
 class Finished:
     """Tells of reports in their order, each when all before it are there; of what several say, the first in full.
 
-    That a variable holds no model waits for the end: its class may be checked by itself.
+    That something which netcheck found could not be checked waits for the end: it may be checked inside another model.
     """
 
     def __init__(self) -> None:
         """Begin with none told of."""
         self.earlier: list[Report] = []  # of targets that are done with
-        self.variables: set[str] = set()
+        self.found: set[str] = set()  # the names of targets that nobody named
+        self.waiting: list[Report] = []
         self.count = 0
         self.said: dict[tuple[str, Location | None], Report] = {}  # imports that failed
 
     def __call__(self, reports: Sequence[Report | None] = (), *, last: bool = False) -> None:
-        """Tell of those of `reports` that it has not told of, up to the first that is not there yet, or waits."""
+        """Tell of those of `reports` that it has not told of, up to the first that is not there yet; at last of what waits."""
         every = [*self.earlier, *reports]
         while self.count < len(every) and (report := every[self.count]) is not None:
-            if report.unchecked is not None and report.target in self.variables and not last:
-                return
             self.count += 1
-            self.shorten(report)
-            watching.finished(report, len(every))
+            if report.unchecked is not None and report.target in self.found:
+                self.waiting.append(report)
+            else:
+                self.tell(report, len(every))
+        for report in self.waiting if last else ():
+            self.tell(report, len(every))
+
+    def tell(self, report: Report, total: int) -> None:
+        """Tell of one of `total` reports."""
+        self.shorten(report)
+        watching.finished(report, total)
 
     def shorten(self, report: Report) -> None:
         """Say of an import that failed before only that it did."""
@@ -136,7 +145,7 @@ def with_parts(
         Interrupted: the run is to end now.
     """
     finished = Finished()
-    finished.variables = {target.name for target in targets if target.variable}
+    finished.found = {target.name for target in targets if target.discovered}
     wave, reports = targets, list[Report]()
     failed: dict[Target, Report] = {}
     sound: list[Target] = []
@@ -152,9 +161,10 @@ def with_parts(
                 failed[replace(target, part=False)] = report
             else:
                 sound.append(replace(target, part=False))
-        wave = [as_part(one, failed, parts) for one in untried(list(failed), sound, parts)]
-        finished.variables |= {target.name for target in wave if target.variable}
+        wave = [as_part(one, failed, parts) for one in untried(list(failed), sound, parts, held_by(reports))]
+        finished.found |= {target.name for target in wave if target.discovered}
     stood_for(failed, sound, parts)
+    stand_inside(failed, reports)
     finished(last=True)
     return reports
 
@@ -184,6 +194,18 @@ def stood_for(failed: Mapping[Target, Report], sound: Sequence[Target], parts: M
             report.findings.clear()
 
 
+def stand_inside(failed: Mapping[Target, Report], reports: Sequence[Report]) -> None:
+    """Take classes that could not be checked by themselves for checked where a model that was runs one of them."""
+    holders = held_by(reports)
+    for target, report in failed.items():
+        holder = holders.get(class_of(target)) if target.discovered else None
+        if holder is not None and report.unchecked is not None:
+            why = "; ".join(found.message for found in report.findings)
+            report.skipped.append(f"{target.symbol} is checked inside {holder.target}; by itself it could not be: {why}")
+            report.unchecked = None
+            report.findings.clear()
+
+
 def closure(targets: Sequence[Target], parts: Mapping[Target, Sequence[Target]]) -> set[Target]:
     """Some models and all that they are built from."""
     known, pending = set(targets), list(targets)
@@ -194,11 +216,23 @@ def closure(targets: Sequence[Target], parts: Mapping[Target, Sequence[Target]])
     return known
 
 
-def untried(failed: Sequence[Target], sound: Sequence[Target], parts: Mapping[Target, Sequence[Target]]) -> list[Target]:
+def untried(
+    failed: Sequence[Target], sound: Sequence[Target], parts: Mapping[Target, Sequence[Target]], held: Container[str]
+) -> list[Target]:
     """The parts of models that failed which stand in no sound one and were not tried themselves."""
     known = {*failed, *closure(sound, parts)}
     every = (one for target in failed if target.discovered for one in parts.get(target, ()))
-    return [one for one in dict.fromkeys(every) if one not in known]
+    return [one for one in dict.fromkeys(every) if one not in known and class_of(one) not in held]
+
+
+def held_by(reports: Sequence[Report]) -> dict[str, Report]:
+    """The classes that checked models run, each with the first of these models."""
+    return {held: report for report in reversed(reports) if report.summary is not None for held in report.holds}
+
+
+def class_of(target: Target) -> str:
+    """A class as `Report.holds` names it."""
+    return f"{os.path.realpath(target.file)}:{target.symbol}"
 
 
 def checked(

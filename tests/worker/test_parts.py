@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from netcheck import progress
 from netcheck.settings import Settings
 from netcheck.source.targets import Target
 from netcheck.worker import check_targets, untried
@@ -70,10 +71,73 @@ def test_parts_of_what_cannot_be_built_are_checked(tmp_path, monkeypatch):
 def test_rings_and_shared_parts_end():
     a, b, c, d = (Target("m.py", name, discovered=True) for name in "abcd")
     parts = {a: (b, c), b: (a, d), c: (d,), d: ()}
-    assert untried([a], [], parts) == [b, c]
-    assert untried([a, b], [c], parts) == []
-    assert untried([Target("m.py", "a")], [], {Target("m.py", "a"): (b,)}) == []
-    assert untried([], [a], parts) == []
+    assert untried([a], [], parts, {}) == [b, c]
+    assert untried([a, b], [c], parts, {}) == []
+    assert untried([Target("m.py", "a")], [], {Target("m.py", "a"): (b,)}, {}) == []
+    assert untried([], [a], parts, {}) == []
+
+
+INSIDE = {
+    "mixer.py": """
+from torch import nn
+
+class Base(nn.Module):
+    def forward(self, x, state):
+        if type(state).__name__ != "State":
+            raise TypeError("no state")
+        return self.layer(x) * state.factor, state
+
+class Mixer(Base):
+    def __init__(self, width):
+        super().__init__()
+        self.layer = nn.Linear(width, width)
+
+class Unused(Base):
+    def __init__(self, width):
+        super().__init__()
+        self.layer = nn.Linear(width, width)
+
+def build_mixer(width):
+    return Mixer(width)
+""",
+    "net.py": """
+from torch import nn
+from mixer import build_mixer
+
+class State:
+    factor = 2.0
+
+class Net(nn.Module):
+    def __init__(self, mixer):
+        super().__init__()
+        self.mixer, self.head = mixer, nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.mixer(x, State())[0])
+
+def build(width=8):
+    mixer = build_mixer(width)
+    return Net(mixer)
+""",
+}
+
+
+def test_what_takes_inputs_that_nobody_knows_is_checked_where_a_model_runs_it(tmp_path, monkeypatch):
+    for name, text in INSIDE.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    told: list[str] = []
+    with progress.reading(lambda report, total: told.append(report.target)):
+        every = check_targets(Settings(targets=(".",), probe=False, cache=False))
+    reports = {report.target.removeprefix("./"): report for report in every}
+    inside = reports["mixer.py:Mixer"]
+    assert inside.unchecked is None
+    assert not inside.findings
+    assert "Mixer is checked inside net.py:build" in inside.skipped[0]
+    assert reports["net.py:build"].summary is not None
+    assert reports["mixer.py:Unused"].unchecked is not None
+    assert sorted(told) == sorted(report.target for report in every)
+    assert told[0].endswith("net.py:build")
 
 
 SCRIPT = """

@@ -28,6 +28,7 @@ from netcheck.load.construction.given import ONES, Given, made, plain
 from netcheck.source.construction.uses import Uses
 
 WIDTH = 64
+NO_MODEL = "nn.Identity()"  # where a module is wanted, and nothing is known of it
 
 # fmt: off
 NAMES: tuple[tuple[Any, str], ...] = (  # the first with a pattern that fits the whole name in lower case
@@ -256,7 +257,7 @@ def callee(name: str, use: Uses, classes: dict[str, type], nested: Nested) -> Gi
     """A class or function that is called."""
     lower = name.lower()
     if NORMS.fullmatch(lower):
-        return made(lambda: nn.BatchNorm2d, "nn.BatchNorm2d") if use.made else made(nn.Identity, "nn.Identity()")
+        return made(lambda: nn.BatchNorm2d, "nn.BatchNorm2d") if use.made else made(nn.Identity, NO_MODEL)
     if ACTIVATIONS.fullmatch(lower):
         return made(lambda: nn.ReLU, "nn.ReLU") if use.called and not use.roles else made(nn.ReLU, "nn.ReLU()")
     own = classes.get(lower.replace("_", ""))
@@ -264,7 +265,7 @@ def callee(name: str, use: Uses, classes: dict[str, type], nested: Nested) -> Gi
         found = nested(own)
         if found is not None:
             return found
-    return made(nn.Identity, "nn.Identity()")
+    return made(nn.Identity, NO_MODEL)
 
 
 def module(name: str, kind: type, use: Uses, classes: dict[str, type], nested: Nested) -> Given | None:
@@ -279,7 +280,7 @@ def module(name: str, kind: type, use: Uses, classes: dict[str, type], nested: N
         return made(nn.ReLU, "nn.ReLU()")
     if LINEAR_PARTS & set(use.attributes):
         return made(lambda: nn.Linear(WIDTH, WIDTH), f"nn.Linear({WIDTH}, {WIDTH})")
-    return made(nn.Identity, "nn.Identity()")
+    return made(nn.Identity, NO_MODEL)
 
 
 def having(attributes: set[str], classes: dict[str, type]) -> type | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import ModuleType
@@ -19,10 +20,11 @@ from torch import nn
 from netcheck.load.arguments import annotation_of, config_class, required
 from netcheck.load.construction.configuration import Configuration, Missing, Trail
 from netcheck.load.construction.given import Given, made, plain
-from netcheck.load.construction.guesses import guessed
+from netcheck.load.construction.guesses import NO_MODEL, guessed
 from netcheck.load.construction.live import live
 from netcheck.source.construction.docstrings import documented
 from netcheck.source.construction.evaluate import Evaluator, project_of
+from netcheck.source.construction.others import models_elsewhere, ways_of_namesakes
 from netcheck.source.construction.uses import Uses, uses
 from netcheck.source.construction.values import Record, Unknown, is_plain, written
 from netcheck.source.construction.ways import Way, ways
@@ -86,7 +88,19 @@ class Subject:
         if said is not None and annotation is inspect.Parameter.empty and not use.attributes:
             annotation = said.kind
             use = replace(use, compared=[*use.compared, *said.words]) if said.kind is str else use
-        return guessed(last, annotation, use, self.classes, self.build_nested)
+        found = guessed(last, annotation, use, self.classes, self.build_nested)
+        if self.file and not head and (found is None or found.text == NO_MODEL):
+            return self.model_elsewhere(path) or found
+        return found
+
+    def model_elsewhere(self, parameter: str) -> Given | None:
+        """The first that can be built of what the project gives other classes for a parameter of this name."""
+        for value in models_elsewhere(self.file, self.qualname, parameter):
+            make = partial(live, value, self.namespace)
+            with suppress(Exception):  # of Impossible, and of what the user's classes raise
+                if isinstance(self.prepare(make), nn.Module):
+                    return made(make, written(value))
+        return None
 
 
 def is_model_class(value: Any) -> bool:
@@ -224,16 +238,20 @@ def shown_by(plan: Plan, path: str, value: Any, origin: str) -> Shown:
 
 
 def plans(subject: Subject) -> Iterator[Plan]:
-    """The plans to begin with: after each call of the project, then after none."""
+    """The plans to begin with: after each call of the project, or of a class of the same name, then after none."""
     for way in subject.ways:
         plan = Plan(subject, {}, place=way.place)
+        if follow(plan, way, way.place):
+            yield complete(plan)
+    for way in ways_of_namesakes(subject.file, subject.qualname) if subject.file and not subject.ways else ():
+        plan = Plan(subject, {})
         if follow(plan, way):
             yield complete(plan)
     yield complete(Plan(subject, {}))
 
 
-def follow(plan: Plan, way: Way) -> bool:
-    """Give what a call of the project gives; whether that fits the class."""
+def follow(plan: Plan, way: Way, origin: str = "") -> bool:
+    """Give what a call of the project gives, from this origin or assumed; whether that fits the class."""
     parameters = plan.subject.parameters
     try:
         arguments = inspect.signature(plan.subject.callee).bind_partial(*way.args, **way.kwargs).arguments
@@ -243,7 +261,7 @@ def follow(plan: Plan, way: Way) -> bool:
         kind = parameters[name].kind
         parts = {name: value} if kind is not inspect.Parameter.VAR_KEYWORD else value
         for path, one in parts.items():
-            given = given_by(plan, path, list(one) if kind is inspect.Parameter.VAR_POSITIONAL else one, way.place)
+            given = given_by(plan, path, list(one) if kind is inspect.Parameter.VAR_POSITIONAL else one, origin)
             if given is not None:
                 plan.arguments[path] = given
     return True

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 from netcheck.rules.thresholds import Threshold
-from netcheck.trace.questions.skips import blocked, weakens
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph
@@ -99,6 +98,8 @@ model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(8, 8, 1), Block(8, 16, 2), nn.Fl
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all blocked skips of a model."""
+        from netcheck.trace.questions.skips import blocked, weakens
+
         if not (found := blocked(graph)):
             return
         nodes = list(dict.fromkeys(node for each in found.values() for node in each))

@@ -4,17 +4,20 @@ pygcn/                 setup.py: here the project begins
   pygcn/models.py      class GCN
   pygcn/train.py       GCN(...)          Project("pygcn").calls("GCN")
   configs/cora.yaml    read where the code reads it
+  README.md            its examples are files, too
 """
 
 from __future__ import annotations
 
 import ast
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from netcheck.source import markdown
 from netcheck.source.imports import is_top
-from netcheck.source.parse import Unreadable, read
+from netcheck.source.parse import Unreadable, read, text_of
 from netcheck.source.scopes import FileIndex, FunctionNode, Scope, index
 from netcheck.source.walk import LEFT_OUT, python_files
 
@@ -84,14 +87,24 @@ class Project:
 
     @cached_property
     def texts(self) -> dict[str, bytes]:
-        """Each file's content."""
+        """Each file's content, and last the examples in the README at the top."""
         found = {}
         for file in self.files:
-            try:
+            with suppress(Unreadable):
                 found[file] = read(file)
-            except Unreadable:
-                continue
+        for file in self.readmes():
+            with suppress(Unreadable):
+                text = text_of(file)
+                found |= {part: (markdown.part(part, text) or "").encode() for part in markdown.parts_of(file, text)}
         return found
+
+    def readmes(self) -> list[str]:
+        """The README at the top, however its name is written."""
+        try:
+            names = sorted(os.listdir(self.top))
+        except OSError:
+            return []
+        return [os.path.join(self.top, name) for name in names if name.lower() == "readme.md"]
 
     @cached_property
     def settings(self) -> list[str]:

@@ -44,6 +44,163 @@ def notebook(*cells: str) -> str:
 
 
 REPOSITORIES = {
+    "what resembles what is built": repository(
+        {
+            "old/net.py:Net": "Net(width=6, depth=2), assumed",
+            "wrapped.py:Wrapper": "Wrapper(inner=Net(6, depth=2), steps=2), assumed",
+        },
+        {
+            "net.py": """
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, width, *, depth):
+                    super().__init__()
+                    assert width % 3 == 0
+                    self.width, self.layers = width, nn.Sequential(*(nn.Linear(width, width) for _ in range(depth)))
+
+                def forward(self, x):
+                    return self.layers(x)
+            """,
+            "old/net.py": """
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, width, *, depth):
+                    super().__init__()
+                    assert width % 3 == 0
+                    self.width, self.layers = width, nn.Sequential(*(nn.Linear(width, width) for _ in range(depth)))
+
+                def forward(self, x):
+                    return self.layers(x).relu()
+            """,
+            "wrapped.py": """
+            from torch import nn
+
+            class Wrapper(nn.Module):
+                def __init__(self, inner, steps):
+                    super().__init__()
+                    self.inner, self.steps = inner, steps
+                    self.head = nn.Linear(inner.width, 2)
+
+                def forward(self, x):
+                    for _ in range(self.steps):
+                        x = self.inner(x)
+                    return self.head(x)
+            """,
+            "train.py": """
+            from net import Net
+
+            class Trainer:
+                def __init__(self, inner, rate):
+                    self.inner, self.rate = inner, rate
+
+            trainer = Trainer(Net(6, depth=2), 0.1)
+            """,
+        },
+    ),
+    "a folder that is added from where the script is run": repository(
+        {"src/net.py:Net": "Net(width=6), as net.py:13 does"},
+        {
+            "src/utils/parts.py": """
+            from torch import nn
+
+            class Part(nn.Linear):
+                pass
+            """,
+            "src/net.py": """
+            import sys
+            from torch import nn
+            sys.path.append("utils")
+            from parts import Part
+
+            class Net(nn.Module):
+                def __init__(self, width):
+                    super().__init__()
+                    self.part = Part(width, width)
+
+                def forward(self, x):
+                    return self.part(x)
+            net = Net(6) if __name__ == "__main__" else None
+            """,
+        },
+    ),
+    "examples in the README": repository(
+        {
+            "nets/small.py:Net": "Net(width=6, classes=3), as README.md:7 does",
+            "nets/wrapped.py:Net": "Net(inner=Inner(9), steps=2), as README.md:30 does",
+        },
+        {
+            "README.md": """
+            # Nets
+
+            ```python
+            import torch
+            from nets.small import Net
+
+            net = Net(width = 6, classes = 3)
+            net(torch.rand(2, 6))
+            ```
+
+            ```bash
+            Net(width = 7)
+            ```
+
+            ```python
+            $ python train.py
+            ```
+
+            Around another:
+
+            ```python
+            from nets.wrapped import Inner, Net
+
+            inner = Inner(9)
+            ```
+
+            and then
+
+            ```py
+            >>> net = Net(inner, steps = 2)
+            >>> net(torch.rand(2, 9)).shape
+            (2, 9)
+            ```
+            """,
+            "nets/__init__.py": "",
+            "nets/small.py": """
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, *, width, classes):
+                    super().__init__()
+                    self.layer = nn.Linear(width, classes)
+
+                def forward(self, x):
+                    return self.layer(x)
+            """,
+            "nets/wrapped.py": """
+            from torch import nn
+
+            class Inner(nn.Module):
+                def __init__(self, width):
+                    super().__init__()
+                    self.layer = nn.Linear(width, width)
+
+                def forward(self, x):
+                    return self.layer(x)
+
+            class Net(nn.Module):
+                def __init__(self, inner, *, steps):
+                    super().__init__()
+                    self.inner, self.steps = inner, steps
+
+                def forward(self, x):
+                    for _ in range(self.steps):
+                        x = self.inner(x)
+                    return x
+            """,
+        },
+    ),
     "attributes that a builder sets": repository(
         {"models/detector.py:Detector": "Detector(backbone=Joined(Backbone('small'), 4), classes=7), as detector.py:14 does"},
         {
