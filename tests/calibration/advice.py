@@ -47,7 +47,8 @@ def first_advice(report: Report, config: Config) -> str | None:
         if any(one.help.startswith(form) for one in found):
             return change
     if report.gradients is not None and report.gradients.remedies:
-        return depth_budget.first(report.gradients.remedies, found[0].code).change
+        change = depth_budget.first(report.gradients.remedies, found[0].code).change
+        return f"{change} + no norm" if found[0].help.partition("\n")[0].endswith(f"and {advice.BLOCKS}") else change
     asked = ("no norm",) if found[0].help.startswith("normalize") else FIRST.get(found[0].code, ELSE)
     return next((change for change in asked if advised(config, change) != config), None)
 

@@ -126,3 +126,22 @@ def test_skips_that_carry_a_factor_are_told_to_lose_it() -> None:
     warned = netcheck.check(Doubles(2.0), x).at_least("warning")
     assert [one.code for one in warned if one.help == advice.IDENTITY]
     assert not netcheck.check(Doubles(1.0), x).at_least("warning")
+
+
+def test_residual_sigmoids_without_norms_are_told_norms_beside_rectifiers() -> None:
+    class Sigmoids(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.head = nn.Linear(8, 32), nn.Linear(32, 3)
+            self.branches = nn.ModuleList(nn.Linear(32, 32) for _ in range(9))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.stem(x)
+            for branch in self.branches:
+                x = torch.sigmoid(x + branch(x))
+            return self.head(x)
+
+    torch.manual_seed(0)
+    (found,) = (one for one in netcheck.check(Sigmoids(), torch.randn(32, 8)).at_least("warning") if one.code == "NC102")
+    assert "nn.ReLU()" in found.help
+    assert f"and {advice.BLOCKS}" in found.help

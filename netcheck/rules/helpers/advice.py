@@ -65,10 +65,21 @@ def for_weights(graph: ModelGraph, instead: str) -> str:
 
 def for_net(graph: ModelGraph, instead: str, *, vanishes: bool = False) -> str:
     """As `for_weights`, and what residual blocks need first: norms and, unless the gradient vanishes, skips without factors."""
-    from netcheck.trace.paths import is_residual
     from netcheck.trace.questions.skips import amplified
 
     if not vanishes and amplified(graph):
         return IDENTITY
     instead = for_weights(graph, instead)
-    return BLOCKS if instead != ATTENTION and is_residual(graph) and not is_normalized(graph) else instead
+    return BLOCKS if instead != ATTENTION and lacks_norms(graph) else instead
+
+
+def with_norms(graph: ModelGraph, instead: str) -> str:
+    """The advice that is given, and what residual blocks without norms need beside it."""
+    return f"{instead}, and {BLOCKS}" if lacks_norms(graph) else instead
+
+
+def lacks_norms(graph: ModelGraph) -> bool:
+    """Whether blocks are residual without a normalization in each."""
+    from netcheck.trace.paths import is_residual
+
+    return is_residual(graph) and not is_normalized(graph)

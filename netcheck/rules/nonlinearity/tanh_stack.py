@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netcheck.findings import Finding, Severity
 from netcheck.rules.base import Example, StaticRule
-from netcheck.rules.helpers import depth_budget, patterns
+from netcheck.rules.helpers import advice, depth_budget, patterns
 
 if TYPE_CHECKING:
     from netcheck.figures.gradients import Gradients
@@ -118,7 +118,7 @@ def saturation(rule: StaticRule, graph: ModelGraph, *, zero_centred: bool) -> Fi
     name = depth_budget.name_of(found)
     return rule.finding(
         f"{len(found)} {name} activations in a row: {depth_budget.fate(diagnosis)}",
-        help=f"{rectify(name)}{depth_budget.others(diagnosis)}",
+        help=f"{advice.with_norms(graph, rectify(name))}{depth_budget.others(diagnosis)}",
         evidence=depth_budget.evidence(diagnosis),
         at=found,
         severity=depth_budget.severity(diagnosis),
