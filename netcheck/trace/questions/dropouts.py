@@ -56,8 +56,8 @@ def is_mask(node: Node) -> bool:
     """Whether a node sets elements of the signal to zero by random numbers that the user's code draws."""
     if not node.random or not (node.kind is Kind.DROPOUT or node.function in _MASKING):
         return False
-    if node.function.endswith("dropout"):
-        return False  # of random numbers that were passed as p
+    if node.function.endswith("dropout") or chooses(node):
+        return False  # of random numbers that were passed as p, or of which of two values it is
     pending = [source for source in node.inputs if source.random and not source.depends]
     while pending:
         source = pending.pop()
@@ -73,3 +73,24 @@ def dropouts(graph: ModelGraph) -> list[tuple[Node, float]]:
     """
     found = [(node, rate(node)) for node in graph if node.kind is Kind.DROPOUT and node.live and node.depends]
     return [(node, p) for node, p in found if p and (node.module is not None or is_on(node))]
+
+
+def chooses(node: Node) -> bool:
+    """Whether `torch.where(mask, a, b)` takes one of two values that are both computed or trained: nothing is dropped."""
+    if node.function != "where":
+        return False
+    values = (node.argument(1, "input"), node.argument(2, "other"))
+    return all(value is not None and hasattr(value, "fx") and is_computed(value) for value in values)
+
+
+def is_computed(value: Node) -> bool:
+    """Whether a value comes of the input or of a tensor that the model holds, and is no constant that forward makes."""
+    if value.depends:
+        return True
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        if node.op == "get_attr":
+            return True
+        pending += [source for source in node.inputs if not source.depends]  # of what depends only the shape: `zeros_like`
+    return False

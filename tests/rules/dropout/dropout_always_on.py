@@ -90,6 +90,22 @@ model = Net()
 """,
         "8x16",
     ),
+    Example(
+        "a mask that chooses between the signal and zeros",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        x = F.relu(self.fc1(x))
+        return self.fc2(torch.where(torch.rand_like(x) > 0.25, x / 0.75, torch.zeros_like(x)))
+
+model = Net()
+""",
+        "8x16",
+    ),
 )
 
 GOOD = (
@@ -110,6 +126,24 @@ class Attention(nn.Module):
 model = Attention()
 """,
         "8x5x16",
+    ),
+    Example(
+        "conditions that give way to a trained one at random, as classifier-free guidance has them",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.nothing = nn.Embedding(10, 32), nn.Parameter(torch.randn(32))
+        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x, p=0.5):
+        condition = self.table(torch.arange(len(x)))
+        kept = torch.rand(len(x), 1) > p
+        return self.fc2(F.relu(self.fc1(x)) + torch.where(kept, condition, self.nothing.expand(len(x), -1)))
+
+model = Net()
+""",
+        "8x16",
     ),
     Example(
         "a mask drawn in training only",
