@@ -124,3 +124,13 @@ def test_what_ends_without_a_report_has_a_reason_too() -> None:
     report = report_of(Target("net.py", "Net"), ValueError("no"))
     assert report.unchecked is not None
     assert report.unchecked.reason is Reason.DEFECT
+
+
+def test_what_has_no_weights_and_was_not_named_fails_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    forward = FILES["inputs.py"].partition("    def forward")[2]
+    Path("losses.py").write_text(f"{HEAD}class Loss(nn.Module):\n    def forward{forward}")
+    Path("good.py").write_text(FILES["good.py"])
+    assert run(".").exit_code == 0
+    assert "info[NC004]" in run(".").output
+    assert run("losses.py:Loss", "good.py:model").exit_code == 1

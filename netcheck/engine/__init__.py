@@ -325,9 +325,16 @@ def examined(report: Report, source: Source, settings: Settings, harmless: tuple
         found = failure(error)
         if report.summary is None and not (isinstance(error, NotAModel) and isinstance(error, harmless)):
             report.unchecked = unchecked(error, report)
-        findings.append(replace(found, severity=Severity.INFO) if isinstance(error, harmless) else found)
+        # What netcheck came upon and has no weights, such as a loss or the decoding of boxes, is not what is trained.
+        mild = isinstance(error, harmless) or (bool(harmless) and isinstance(error, InputError) and not has_weights(built.model))
+        findings.append(replace(found, severity=Severity.INFO) if mild else found)
     report.seconds = time.perf_counter() - start
     return finish(report, findings, settings)
+
+
+def has_weights(model: nn.Module) -> bool:
+    """Whether a model has any parameters."""
+    return next(model.parameters(), None) is not None
 
 
 def prepared(

@@ -90,7 +90,8 @@ class NoInputs(Notice):
     """No example input was given, and none could be inferred.
 
     ## Why is this bad?
-    netcheck has to run forward once to see what the model does, and it does not know with what.
+    netcheck has to run forward once to see what the model does, and it does not know with what. Of a module without parameters
+    that nobody named, such as a loss or the decoding of boxes, it is information.
 
     ## What to do
     Give an input for each argument of forward: its sizes with the batch first (`--input 8x3x32x32`), its type

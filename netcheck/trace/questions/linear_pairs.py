@@ -115,6 +115,8 @@ def is_by_design(first: Node, second: Node) -> bool:
         groups(first) > 1
         or groups(second) > 1
         or are_separable(first, second)
+        or smooths(first)
+        or smooths(second)
         or upsamples(first)
         or interpolates(second)
         or enters_inverted_block(second)
@@ -142,6 +144,11 @@ def are_separable(first: Node, second: Node) -> bool:
         and len(one) == len(two)
         and all(min(a, b) == 1 for a, b in zip(one, two, strict=True))
     )
+
+
+def smooths(layer: Node) -> bool:
+    """Whether a convolution makes one channel of one: a filter, as between the stretches of a learned upsampling."""
+    return layer.kind is Kind.CONV and widths(layer) == (1, 1) and max(kernel_size(layer) or (1,)) > 1
 
 
 def enters_inverted_block(layer: Node) -> bool:

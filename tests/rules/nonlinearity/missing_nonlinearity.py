@@ -73,6 +73,25 @@ model = Net()
 
 GOOD = (
     Example(
+        "filters of one channel between the stretches of a learned upsampling",
+        """
+class Stretched(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.filters = nn.ModuleList(nn.Conv2d(1, 1, (1, 5), padding=(0, 2), bias=False) for _ in range(3))
+        self.enter, self.head = nn.Conv1d(8, 8, 3), nn.Conv1d(8, 4, 3)
+
+    def forward(self, x):
+        x = self.enter(x)[:, None]
+        for layer in self.filters:
+            x = layer(F.interpolate(x, scale_factor=(1, 2)))
+        return self.head(F.relu(x[:, 0]))
+
+model = Stretched()
+""",
+        "4x8x12",
+    ),
+    Example(
         "learned upsampling of scores",
         """
 model = nn.Sequential(
