@@ -195,3 +195,27 @@ def test_probabilities_that_a_policy_returns_go_to_no_loss(tmp_path, monkeypatch
                 return self.value(torch.sigmoid(self.fc(x)))
         """
     assert not [one for one in checked(tmp_path, monkeypatch, text).findings if one.code == "NC107"]
+
+
+DECODER = """
+import torch
+from torch import nn
+
+class Decoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = nn.Embedding(20, 8), nn.Linear(8, 20)
+
+    def decode(self, words: torch.Tensor):
+        with torch.no_grad():
+            scores = self.head(self.table(words))
+        return (scores + 0).argmax(-1).tolist()
+"""
+
+
+def test_a_method_that_decodes_is_not_held_to_what_training_needs(tmp_path, monkeypatch):
+    (tmp_path / "decoder.py").write_text(DECODER)
+    monkeypatch.chdir(tmp_path)
+    (report,) = (check_target(target, Settings(probe=False)) for target in expand(["decoder.py"]).targets)
+    assert "by decode" in report.inputs
+    assert not report.at_least("warning")

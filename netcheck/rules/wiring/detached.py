@@ -123,6 +123,8 @@ model = Net()
             )
 
     def severity_of(self, graph: ModelGraph, everything: bool) -> Severity:
-        """Only information for a model that is made for inference alone."""
+        """Only information for a model that is made for inference alone, or a method that is, in a class without forward."""
+        from netcheck.load.ways import is_entered
+
         runs_blind = not any(node.grad_enabled for node in graph if node.op.startswith("call") and node.depends)
-        return Severity.INFO if everything and (runs_blind or not graph.model.training) else Severity.WARNING
+        return Severity.INFO if everything and (runs_blind or not graph.model.training or is_entered(graph.model)) else Severity.WARNING

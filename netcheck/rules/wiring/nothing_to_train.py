@@ -16,7 +16,8 @@ class NothingToTrain(StaticRule):
     """Forward returns no tensor, or only integers and truth values, or there are no parameters: nothing can be trained.
 
     ## What it does
-    Looks at what forward returned and at what the model holds. A model without parameters is only noted.
+    Looks at what forward returned and at what the model holds. A model without parameters is only noted, and so is what another
+    method returns that stands for forward (`translate`).
 
     ## Why is this bad?
     A loss needs a floating-point tensor that depends on the parameters. A forgotten `return` gives None, and the error then
@@ -75,6 +76,8 @@ model = Net()
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding: for the output if that is wrong, else for missing parameters."""
+        from netcheck.load.ways import is_entered
+
         returned = graph.returned
         is_measure = next(graph.model.parameters(), None) is None and not graph.is_part  # such as of accuracy
         learnable = [node for node in returned if node.dtype and (node.dtype.is_floating_point or node.dtype.is_complex)]
@@ -88,7 +91,7 @@ model = Net()
                 evidence=Evidence(0, "tensors", f"0 floating-point tensors among {len(returned)} returned", limit=1),
                 at=returned or last_call(graph),
                 places=[graph.built_at("")],
-                severity=Severity.INFO if is_measure else Severity.WARNING,
+                severity=Severity.INFO if is_measure or graph.is_part or is_entered(graph.model) else Severity.WARNING,
                 verdict=Verdict.CONFIRMED,
             )
         elif is_measure and not graph.is_part:
