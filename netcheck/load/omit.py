@@ -25,7 +25,7 @@ from typing import TypeVar
 from torch import nn
 
 from netcheck.errors import TraceError
-from netcheck.load import fence
+from netcheck.load import fence, operators
 from netcheck.load.fence.state import Halted, chain, state, told
 from netcheck.load.guard import WITHOUT
 from netcheck.load.raised import is_installed, user_line
@@ -41,7 +41,8 @@ names: set[str] = set()  # that these would have bound
 
 
 def past_refusals(build: Callable[[], Built]) -> Built:
-    """What a function gives, if need be without the statements in what it calls that the fence refuses.
+    """What a function gives, if need be without the statements in what it calls that the fence refuses, and without compiled
+    operators.
 
     Raises:
         BaseException: what `build` raises, where that is not for a refusal or nothing can be left out.
@@ -50,9 +51,18 @@ def past_refusals(build: Callable[[], Built]) -> Built:
         try:
             return build()
         except BaseException as error:
-            if not is_consequence(error) or not omit(error):
+            if not declared(error) and (not is_consequence(error) or not omit(error)):
                 raise
     return build()
+
+
+def declared(error: BaseException) -> bool:
+    """Whether an import in a function failed for a compiled operator that is declared by now."""
+    package = operators.declare(error) if state.closed else ""
+    place = user_line(error)
+    if package and place is not None:
+        fence.note(place.file, place.line, operators.WITHOUT.format(package))
+    return bool(package)
 
 
 def is_consequence(error: BaseException) -> bool:

@@ -18,6 +18,7 @@ from netcheck.load.fence.state import chain
 from netcheck.load.raised import describe
 from netcheck.torch_versions import let_register_again
 
+WITHOUT = "{} without its compiled operators: they do not load on this torch"  # in a report, of the line that imports it
 UNKNOWN = re.compile(r"operator (\w+::\w+)(?:\.\w+)? does not exist")
 ASKED = "custom C++ ops", "_OpNamespace"  # how a package and torch speak of what is not there
 declared: dict[str, set[str]] = {}  # the operators by the package that describes them

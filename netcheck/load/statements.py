@@ -147,7 +147,7 @@ class Statements:
                     continue
                 if place is not None and state.closed and (package := operators.declare(error)):
                     line = line_in(error.__traceback__, self.namespace)
-                    fence.note(self.path, line, f"{package} without its compiled operators: they do not load on this torch")
+                    fence.note(self.path, line, operators.WITHOUT.format(package))
                     group, code = group[place:], None  # once more, with what its import asked for
                     continue
                 if isinstance(error, OverTime) and place is None and seconds:

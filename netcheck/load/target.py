@@ -133,8 +133,9 @@ def built_or_found(
     try:
         return factory(), factory, None
     except LoadError as error:
-        if (key := keyword_of(callee, error.__cause__)) is not None:
-            raise needs_arguments(callee, target.name, [key], place) from error
+        key = keyword_of(callee, error.__cause__)
+        if key is not None or (takes_any(callee) and is_call_without_all(error.__cause__)):
+            return found_for_any(callee, defined, namespace, target, place, key)
         own = isinstance(callee, type) and isinstance(error.__cause__, TypeError | AttributeError) and is_none_s(error.__cause__)
         if not own or not any(one.default is None for one in inspect.signature(callee).parameters.values()):
             raise
@@ -145,13 +146,46 @@ def built_or_found(
             raise error from None
 
 
+def found_for_any(
+    callee: Callable[..., Any],
+    defined: Definition,
+    namespace: ModuleType,
+    target: Target,
+    place: Location,
+    key: inspect.Parameter | None,
+) -> tuple[nn.Module, Callable[[], nn.Module], Construction]:
+    """The model of something with `**options` that needs some: `def net(**options): return Net(**options)`; `key` is one of them.
+
+    Raises:
+        LoadError: none were found.
+    """
+    try:
+        found, construction = found_arguments(callee, defined, namespace, target, place)
+        return found(), found, construction
+    except LoadError as error:
+        if key is None:
+            raise
+        raise needs_arguments(callee, target.name, [key], place) from error
+
+
 def keyword_of(callee: Callable[..., Any], error: BaseException | None) -> inspect.Parameter | None:
     """The keyword argument that something with `**options` reads of them and was not given, if its error says so."""
-    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in inspect.signature(callee).parameters.values())
-    key = error.args[0] if takes_any and isinstance(error, KeyError) and error.args else None
+    key = error.args[0] if takes_any(callee) and isinstance(error, KeyError) and error.args else None
     if not isinstance(key, str) or not key.isidentifier():
         return None
     return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY)
+
+
+def takes_any(callee: Callable[..., Any]) -> bool:
+    """Whether something has `**options`."""
+    return any(one.kind is inspect.Parameter.VAR_KEYWORD for one in inspect.signature(callee).parameters.values())
+
+
+def is_call_without_all(error: BaseException | None) -> bool:
+    """Whether an error says that a call lacks arguments."""
+    from netcheck.load.construction.repairs import MISSING
+
+    return isinstance(error, TypeError) and MISSING.search(str(error)) is not None
 
 
 def is_none_s(error: BaseException) -> bool:

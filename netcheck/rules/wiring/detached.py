@@ -127,4 +127,8 @@ model = Net()
         from netcheck.load.ways import is_entered
 
         runs_blind = not any(node.grad_enabled for node in graph if node.op.startswith("call") and node.depends)
-        return Severity.INFO if everything and (runs_blind or not graph.model.training or is_entered(graph.model)) else Severity.WARNING
+        return (
+            Severity.INFO
+            if everything and (runs_blind or not graph.model.training or is_entered(graph.model))
+            else Severity.WARNING
+        )

@@ -44,6 +44,25 @@ def notebook(*cells: str) -> str:
 
 
 REPOSITORIES = {
+    "factories of options": repository(
+        {
+            "net.py:small": "small(classes=10), assumed",
+            "net.py:sized": "sized(width=6, classes=3), as train.py:2 does",
+        },
+        {
+            "net.py": f"""{MODEL}
+def small(**options):
+    return Net(8, 4, **options)
+
+def sized(**options):
+    return Net(5, options.pop("width"), **options)
+""",
+            "train.py": """
+            from net import sized
+            net = sized(width=6, classes=3) if __name__ == "__main__" else None
+            """,
+        },
+    ),
     "what resembles what is built": repository(
         {
             "old/net.py:Net": "Net(width=6, depth=2), assumed",
