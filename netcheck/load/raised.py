@@ -66,6 +66,8 @@ def instead(error: BaseException | None) -> str:
     """What to write where code names what is not there, or gives a float for a size; "" for other errors."""
     if isinstance(error, TypeError) and FLOAT_SIZE.search(str(error)):
         return "write `//` where a size is divided: in Python 3 `/` gives a float, of whole numbers, too"
+    if isinstance(error, KeyError) and "module name can't contain" in str(error):
+        return "name the module without a dot: torch refuses dots in names since 0.4"
     holder = error.obj if isinstance(error, AttributeError) else None
     if isinstance(holder, ModuleType) and error is not None:
         name = str(getattr(error, "name", ""))

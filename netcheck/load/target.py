@@ -304,11 +304,12 @@ def found_arguments(
     answer = constructed(callee, defined, namespace, prepare)
     if answer.build is not None:
         return functools.partial(build, answer.build, target, place), answer.construction
+    missing = required(callee)
     if answer.failure is not None and (
-        lack(answer.failure) is not None or removed.cause(answer.failure) or is_fault(answer.failure)
+        not missing or lack(answer.failure) is not None or removed.cause(answer.failure) or is_fault(answer.failure)
     ):
         raise load_error(f"building {target.symbol}", answer.failure, place.file, place.line)
-    raise needs_arguments(callee, target.name, required(callee), place, answer.construction, answer.failure)
+    raise needs_arguments(callee, target.name, missing, place, answer.construction, answer.failure)
 
 
 def build(callee: Callable[[], Any], target: Target, place: Location) -> nn.Module:

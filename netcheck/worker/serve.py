@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from netcheck import progress
 from netcheck.errors import UsageError
 from netcheck.findings import LeftOut, Report
+from netcheck.load import allocations
 from netcheck.source.targets import Target
 from netcheck.worker import outcome, processes
 from netcheck.worker.frames import Command, receive, send, send_bytes
@@ -159,7 +160,7 @@ def run_child(pipes: Pipes, command: Command, check: Check) -> None:
         processes.die_with_parent(signal.SIGKILL)
         os.close(pipes.commands)
         os.close(pipes.control)
-        limit_memory(command.memory)
+        allocations.limit(command.memory)
         data = pickled(checked(pipes, command, check, alone=True))
         if os.getpid() == own:  # else: a process that the file forked, and that came back to us
             send_bytes(pipes.results, data)
@@ -189,10 +190,10 @@ def checked(pipes: Pipes, command: Command, check: Check, *, alone: bool) -> Rep
             report = check(command.target, command.settings)
             report.become_plain()
         except BaseException as error:
-            free_memory()
+            allocations.lift()
             report = outcome.completed(latest, outcome.report_of(command.target, error, clock() - started))
         report.left_out = notes()
-    free_memory()
+    allocations.lift()
     report.target = report.target or command.target.name
     report.seconds = report.seconds or clock() - started
     return report
@@ -239,25 +240,6 @@ def pickled(report: Report) -> bytes:
     except Exception as error:
         target = Target("", report.target or report.model)
         return dumps(("report", outcome.report_of(target, error)))
-
-
-def limit_memory(memory: int) -> None:
-    """Have large allocations fail at once, at the line that asks for them, until `free_memory`.
-
-    Only private writable memory counts, so what torch maps of its libraries does not. Drivers of accelerators
-    reserve far more than they use: beside one, the parent's watch over resident memory is the only limit.
-    """
-    if not processes.LINUX or os.path.exists("/dev/nvidiactl") or os.path.exists("/dev/kfd"):
-        return
-    with contextlib.suppress(OSError, ValueError), open("/proc/self/status") as file:
-        data = next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmData:"))
-        resource.setrlimit(resource.RLIMIT_DATA, (memory + data, resource.RLIM_INFINITY))
-
-
-def free_memory() -> None:
-    """Lift the limit on allocations: the report must fit even where the file has taken all there was."""
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def moved(fd: int) -> int:

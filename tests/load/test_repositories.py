@@ -495,8 +495,20 @@ def test_where_defaults_do_not_run_a_model_is_built_as_its_project_does(tmp_path
     assert "absent" in next(iter(reports["Fails"])).message
 
 
-def test_a_factory_that_reads_its_options_needs_arguments(tmp_path, monkeypatch):
+def test_a_factory_that_reads_its_options_gets_them(tmp_path, monkeypatch):
     text = "from torch import nn\n\ndef make(**options) -> nn.Module:\n    return nn.Linear(options['width'], 2)\n"
+    (tmp_path / "m.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    (report,) = (check_target(target, Settings(probe=False)) for target in expand(["m.py"]).targets)
+    assert str(report.construction) == "make(width=64), assumed"
+    assert not report.at_least("warning")
+
+
+def test_options_that_nobody_guesses_are_named(tmp_path, monkeypatch):
+    text = (
+        "from torch import nn\n\ndef make(**options) -> nn.Module:\n"
+        "    if options['width'] is not Ellipsis:\n        raise ValueError\n    return nn.Linear(2, 2)\n"
+    )
     (tmp_path / "m.py").write_text(text)
     monkeypatch.chdir(tmp_path)
     (report,) = (check_target(target, Settings(probe=False)) for target in expand(["m.py"]).targets)

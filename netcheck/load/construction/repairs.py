@@ -81,10 +81,13 @@ def without_placeholders(plan: Plan) -> Iterator[Plan]:
 
 
 def with_missing(error: BaseException, plan: Plan) -> Iterator[Plan]:
-    """The plan with what a constructor misses that `**kwargs` are handed on to."""
+    """The plan with what a constructor misses that `**kwargs` are handed on to, or what is read of them: `kwargs["width"]`."""
+    if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in plan.subject.parameters.values()):
+        return
     missing = MISSING.search(str(error)) if isinstance(error, TypeError) else None
-    variadic = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in plan.subject.parameters.values())
-    names = re.findall(r"'(\w+)'", missing[1]) if missing and variadic else []
+    names = re.findall(r"'(\w+)'", missing[1]) if missing else []
+    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and error.args[0].isidentifier():
+        names = [error.args[0]]
     guesses = {name: plan.subject.guess(name) for name in names if name not in plan.arguments}
     changed = plan
     for name, guess in guesses.items():

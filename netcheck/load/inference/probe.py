@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -22,7 +23,9 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 
+from netcheck.load.allocations import bounded
 from netcheck.load.deadline import Deadline, OutOfTime
+from netcheck.load.fence.state import state
 from netcheck.load.held import swapped, take_census
 from netcheck.load.inference.calls import Call
 from netcheck.load.inference.demands import Demand
@@ -38,6 +41,7 @@ MOST_ELEMENTS = 2**27  # in one input that is not allocated
 MOST_REAL_ELEMENTS = 2**22  # in one that is computed with
 FEWEST_RUNS = 8  # until then, and once one has ended, a slow or busy machine may take longer
 PATIENCE = 3.0  # so many times as long
+MOST_MEMORY = 4 * 2**30  # bytes, that a run allocates on inputs that are computed with
 LARGEST_REAL = 100_000_000  # elements in parameters and buffers that are copied when values matter
 
 NOT_FOR_FAKES = (NO_MEMORY, ".numpy() is not supported", "_apply(): Couldn't swap")
@@ -71,6 +75,12 @@ class Outcome:
             return 0, ()
         lines = frames_of(self.error.__traceback__) if self.error is not None else ()
         return self.recorder.calls, tuple(line for _, line in lines)
+
+    def let_go(self) -> None:
+        """Forget the tensors of the run, which may be many and large; what was read of them stays."""
+        self.recorder.forget()
+        for cause in causes(self.error):
+            traceback.clear_frames(cause.__traceback__)
 
     @property
     def consumers(self) -> dict[str, Consumer]:
@@ -144,6 +154,7 @@ class Probe:
                 untouched(),
                 swapped(self.census, lambda tensor: self._stand_in(tensor, recorder)),
                 self.engine.mode(),
+                self._memory(),
                 torch.enable_grad(),
                 watched(recorder),
             ):
@@ -162,6 +173,11 @@ class Probe:
         failed = recorder.failed
         call = failed[0] if failed and any(failed[1] is cause for cause in chain) else None
         return Outcome(proposal, error, call, recorder, needs_values=any(needs_values(cause) for cause in chain))
+
+    def _memory(self) -> contextlib.AbstractContextManager[None]:
+        """A bound on what a try computes with, in netcheck's own processes."""
+        is_own = state.closed > 0 and state.thread is None
+        return bounded(MOST_MEMORY) if is_own and isinstance(self.engine, RealEngine) else contextlib.nullcontext()
 
     def runs_on(self, proposal: Proposal, values: Mapping[str, Any]) -> bool:
         """Whether forward runs on these values of its slots; True where nobody can tell."""

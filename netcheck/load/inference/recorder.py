@@ -109,6 +109,10 @@ class Recorder(TorchFunctionMode):
         known = self._origins.get(id(tensor))
         return known[1] if known else None
 
+    def forget(self) -> None:
+        """Let go of the tensors of the run."""
+        self._origins.clear()
+
     def followed(self) -> list[tuple[Tensor, Origin]]:
         """Every tensor that depends on an input, the newest first."""
         return list(self._origins.values())[::-1]

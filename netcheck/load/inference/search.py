@@ -91,6 +91,7 @@ class Search:
                 self.outcomes.clear()
                 outcome = self.probe.run(proposal)
             outcome.demands = read(outcome)
+            outcome.let_go()
             self.outcomes[proposal] = outcome
             if self.natural is None and outcome.error is not None and is_natural_failure(outcome):
                 self.natural = outcome

@@ -107,7 +107,7 @@ def as_described(proposal: Proposal, model: nn.Module) -> Proposal:
     lengths: list[str] = []
     for argument in proposal.arguments:
         slot, axes = argument.value, said.get(argument.name)
-        if axes is None or not isinstance(slot, Slot) or slot.dims is None or slot.fill != "random":
+        if axes is None or not isinstance(slot, Slot) or slot.dims is None or slot.fill not in ("random", "length"):
             arguments.append(argument)
             continue
         dims = tuple(symbol_of(axis, number, axes, slot, lengths) for number, axis in enumerate(axes))

@@ -25,6 +25,34 @@ def repository(called: dict[str, str], **files: str) -> Repository:
 
 
 REPOSITORIES = {
+    "a decoder of captions, whose docstring says which column the lengths are": repository(
+        {"decoder.py:Decoder": "features float32 (2, 8, 8, 12), captions int64 (2, 16), caption_lengths int64 (2, 1)"},
+        decoder__py="""
+        class Decoder(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.words, self.start = nn.Embedding(40, 6), nn.Linear(12, 8)
+                self.step, self.tell = nn.LSTMCell(6 + 12, 8), nn.Linear(8, 40)
+
+            def forward(self, features, captions, caption_lengths):
+                \"\"\"
+                :param features: a tensor of dimension (batch_size, image_size, image_size, feature_dim)
+                :param captions: a tensor of dimension (batch_size, max_caption_length)
+                :param caption_lengths: a tensor of dimension (batch_size, 1)
+                \"\"\"
+                features = features.view(len(features), -1, features.size(-1))
+                caption_lengths, order = caption_lengths.squeeze(1).sort(dim=0, descending=True)
+                features, words = features[order], self.words(captions[order])
+                h = c = self.start(features.mean(1))
+                lengths = (caption_lengths - 1).tolist()
+                scores = torch.zeros(len(features), max(lengths), 40)
+                for step in range(max(lengths)):
+                    on = sum(length > step for length in lengths)
+                    h, c = self.step(torch.cat([words[:on, step], features[:on].mean(1)], 1), (h[:on], c[:on]))
+                    scores[:on, step] = self.tell(h)
+                return scores, lengths
+        """,
+    ),
     "numbers that stand in the file": repository(
         {"reader.py:reader": "words int64 (1, 6)", "taker.py:taker": "x float32 (2, 3, 4)"},
         reader__py="""
