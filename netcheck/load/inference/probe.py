@@ -42,7 +42,7 @@ MOST_REAL_ELEMENTS = 2**22  # in one that is computed with
 FEWEST_RUNS = 8  # until then, and once one has ended, a slow or busy machine may take longer
 PATIENCE = 3.0  # so many times as long
 MOST_MEMORY = 4 * 2**30  # bytes, that a run allocates on inputs that are computed with
-LARGEST_REAL = 100_000_000  # elements in parameters and buffers that are copied when values matter
+LARGEST_REAL = 250_000_000  # elements in parameters and buffers that are copied when values matter
 
 NOT_FOR_FAKES = (NO_MEMORY, ".numpy() is not supported", "_apply(): Couldn't swap")
 

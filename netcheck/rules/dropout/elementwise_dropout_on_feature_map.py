@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netcheck.findings import Evidence, Finding, Severity
 from netcheck.rules.base import Example, Fixable, StaticRule
 from netcheck.trace.kinds import Kind
+from netcheck.trace.questions.channels import kernel_size
 from netcheck.trace.questions.neighbours import next_weight_layers, weight_layers_after
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class ElementwiseDropoutOnFeatureMap(StaticRule):
 
     ## When it is fine
     Before flattening or global pooling, and after; on attention probabilities and token sequences; with p = 0; right before the
-    one or two convolutions of a fully convolutional classifier.
+    one or two convolutions of a fully convolutional classifier; where all convolutions that follow are 1×1, which read no
+    neighbours.
 
     ## Evidence
     At a correlation of 0.8 between neighbours a linear read-out recovers 72 % of a dropped pixel's variance. Whole-channel
@@ -124,10 +126,17 @@ def is_on_feature_map(node: Node) -> bool:
     shape = node.shape or ()
     if not 3 <= len(shape) <= 5 or math.prod(shape[2:]) <= 1 or not comes_from_convolution(node):
         return False
-    if not any(layer.kind is Kind.CONV for layer in next_weight_layers(node)):
-        return False  # a Linear reads each position by its own weights
+    if not any(layer.kind is Kind.CONV for layer in next_weight_layers(node)) or not any(
+        map(mixes, node.graph.nodes[node.index :])
+    ):
+        return False  # a Linear reads each position by its own weights, and so does a convolution of 1×1
     after = weight_layers_after(node, most=_HEAD)
     return not (after and len(after) <= _HEAD and all(layer.kind == "conv" for layer in after))
+
+
+def mixes(layer: Node) -> bool:
+    """Whether a convolution reads positions beside each other."""
+    return layer.kind is Kind.CONV and max(kernel_size(layer) or (1,)) > 1
 
 
 def comes_from_convolution(node: Node) -> bool:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
 from netcheck.trace.questions.cuts import cut_off, group_by_place, layers_text, trainable
 
 if TYPE_CHECKING:
-    from netcheck.trace.graph import ModelGraph
+    from netcheck.trace.graph import ModelGraph, Node
+
+_OFF = ("no_grad", "inference_mode")
 
 
 class Detached(StaticRule):
@@ -28,10 +34,10 @@ class Detached(StaticRule):
     trains without that part. DistributedDataParallel stops with an error on parameters without gradients.
 
     ## When it is fine
-    In a network that is frozen on purpose: `requires_grad_(False)` says so, and spares it the optimizer; layers
-    that load weights from elsewhere are information. In
-    a model whose whole forward runs without gradients (information). Where the gradient takes another way:
-    in a straight-through estimator, `x + (hard - x).detach()`, in a target branch that shares its weights.
+    In a network that is frozen on purpose: `requires_grad_(False)` says so, and spares it the optimizer; layers that load weights
+    from elsewhere are information, and so are those that a switch freezes (`with (torch.no_grad if freeze else nullcontext)():`).
+    In a model whose whole forward runs without gradients (information). Where the gradient takes another way: in a
+    straight-through estimator, `x + (hard - x).detach()`, in a target branch that shares its weights.
     Where forward itself updates the weights (a moving average).
 
     ## Evidence
@@ -117,7 +123,7 @@ model = Net()
                     limit=0,
                 ),
                 at=[*cut.stops, *(layer for layer in cut.layers if layer not in cut.stops)],
-                severity=self.severity_of(graph, size == total),
+                severity=Severity.INFO if is_switched_off(graph, cut.stops[0]) else self.severity_of(graph, size == total),
                 verdict=Verdict.CONFIRMED,
                 count=len(cut.stops),
             )
@@ -132,3 +138,34 @@ model = Net()
             if everything and (runs_blind or not graph.model.training or is_entered(graph.model))
             else Severity.WARNING
         )
+
+
+def is_switched_off(graph: ModelGraph, node: Node) -> bool:
+    """Whether a module around an operation turns gradients off by a switch that somebody set: weights are frozen on purpose.
+
+    with (torch.no_grad if freeze else nullcontext)(): ...      if self.frozen: with torch.no_grad(): ...
+    """
+    from netcheck.torch_versions import forward_of
+
+    if node.grad_enabled:
+        return False
+    parts = node.path.split(".") if node.path else []
+    around = {".".join(parts[:length]) for length in range(len(parts) + 1)}
+    return any(has_switch(forward_of(type(one.module))) for one in graph.submodules if one.path in around)
+
+
+@lru_cache(maxsize=512)
+def has_switch(forward: Callable[..., Any]) -> bool:
+    """Whether forward turns gradients off, and each time only under a condition."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(forward)))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return False
+    conditional = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If | ast.IfExp) for inner in ast.walk(node)}
+    mentions = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name) and name_of(node) in _OFF]
+    return bool(mentions) and all(id(node) in conditional for node in mentions)
+
+
+def name_of(node: ast.Attribute | ast.Name) -> str:
+    """The last part of a name."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id

@@ -63,6 +63,16 @@ model = Net()
 
 GOOD = (
     Example(
+        "between convolutions of 1×1, which are linear layers at each position",
+        """
+model = nn.Sequential(
+    nn.Conv2d(3, 32, 4, stride=4), nn.Conv2d(32, 64, 1), nn.GELU(), nn.Dropout(0.1), nn.Conv2d(64, 32, 1), nn.Dropout(0.1),
+    nn.Conv2d(32, 64, 1), nn.GELU(), nn.Conv2d(64, 32, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
+)
+""",
+        "4x3x16x16",
+    ),
+    Example(
         "before flattening: a linear layer comes next",
         """
 model = nn.Sequential(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -437,3 +438,35 @@ def test_what_a_closed_way_uses_is_information_and_what_a_part_ignores_is_not() 
     (ignored,) = found("NC903", Closed(ignores, open=True), X, X)
     assert ignored.severity == "warning"
     assert found("NC903", Closed(Run(lambda self, x, state: x + state), open=True), X, X) == []
+
+
+class Switched(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head, self.freeze = nn.Linear(8, 8), nn.Linear(8, 2), True
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with (torch.no_grad if self.freeze else contextlib.nullcontext)():
+            x = self.body(x)
+        return self.head(x)
+
+
+class Branched(Switched):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.freeze:
+            with torch.no_grad():
+                return self.head(self.body(x))
+        return self.head(self.body(x).relu())
+
+
+class Always(Switched):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            x = self.body(x)
+        return self.head(x) if self.freeze else x
+
+
+@pytest.mark.parametrize(("kind", "severity"), [(Switched, "info"), (Branched, "info"), (Always, "warning")])
+def test_what_a_switch_freezes_is_frozen_on_purpose(kind: type[Switched], severity: str) -> None:
+    found = [one for one in netcheck.check(kind(), torch.randn(4, 8), probe=False) if one.code == "NC905"]
+    assert [str(one.severity) for one in found] == [severity]
