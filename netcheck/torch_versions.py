@@ -411,7 +411,8 @@ def global_hooks() -> list[Any]:
 
 @contextmanager
 def gradients_kept_on(function: Callable[..., Any]) -> Iterator[None]:
-    """Let what the function itself switches off stay on; what it calls may switch.
+    """Let what the function itself switches off stay on; what it calls may switch, unless it turns gradients on elsewhere to make
+    up for that (`backward_pass` of a reversible block).
 
     `torch.no_grad` and `torch.set_grad_enabled` look `torch._C._set_grad_enabled` up at each use.
     """
@@ -421,8 +422,12 @@ def gradients_kept_on(function: Callable[..., Any]) -> Iterator[None]:
         frame = sys._getframe(1)
         while frame.f_back is not None and frame.f_globals.get("__name__") == torch.autograd.grad_mode.__name__:
             frame = frame.f_back
-        if frame.f_code is not code:
+        if frame.f_code is not code and not makes_up(frame.f_locals.get("self")):
             set_gradients(on)
+
+    def makes_up(owner: object) -> bool:
+        methods = vars(type(owner)).values() if isinstance(owner, nn.Module) else ()
+        return any(inspect.isfunction(one) and "enable_grad" in one.__code__.co_names for one in methods)
 
     with _in_place(torch._C, "_set_grad_enabled", switch):
         yield

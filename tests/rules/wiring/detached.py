@@ -120,6 +120,51 @@ model = Net()
 
 GOOD = (
     Example(
+        "reversible blocks, which run without gradients and make up for that backward",
+        """
+class Reversible(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.f = nn.Linear(8, 8)
+
+    def forward(self, x):
+        with torch.no_grad():
+            return x + self.f(x)
+
+    def backward_pass(self, x, dy):
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            torch.autograd.backward(x + self.f(x), dy)
+        return x.grad
+
+class Through(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, blocks):
+        ctx.blocks, ctx.inputs = blocks, []
+        for block in blocks:
+            ctx.inputs.append(x)
+            x = block(x)
+        return x
+
+    @staticmethod
+    def backward(ctx, dy):
+        for block, x in zip(reversed(ctx.blocks), reversed(ctx.inputs)):
+            dy = block.backward_pass(x, dy)
+        return dy, None
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks, self.head = nn.ModuleList(Reversible() for _ in range(3)), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(Through.apply(x, self.blocks))
+
+model = Net()
+""",
+        "4x8",
+    ),
+    Example(
         "a straight-through estimator",
         """
 class Net(nn.Module):
