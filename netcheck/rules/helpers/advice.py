@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _BETWEEN = 3  # weight layers between normalizations: the two of a gate stand beside a block's own
 # Of 16 blocks without norms neither other weights nor further skips help: what the blocks add up grows, and they with it.
 BLOCKS = "normalize what each block gets: `x = x + block(norm(x))`"
-# Of 18 small nets with a warning all train then; with what can be tried (other weights, norms, skips) 12 of them.
+# Of 14 small transformers with a warning all train then, 11 with the best of what can be tried (weights, norms, skips).
 ATTENTION = (
     "normalize what each block of attention and each block behind it gets, and lead an identity around it: "
     "`x = x + block(norm(x))`"

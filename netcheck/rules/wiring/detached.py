@@ -6,7 +6,6 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
@@ -154,7 +153,6 @@ def is_switched_off(graph: ModelGraph, node: Node) -> bool:
     return any(has_switch(forward_of(type(one.module))) for one in graph.submodules if one.path in around)
 
 
-@lru_cache(maxsize=512)
 def has_switch(forward: Callable[..., Any]) -> bool:
     """Whether forward turns gradients off, and each time only under a condition."""
     try:
