@@ -56,6 +56,7 @@ class Diagnosis:
         cause: what the first sufficient change repairs (if none suffices, the one that comes closest); None inside the budget.
         layers: the weight layers on the way from the head to the input, in order.
         beyond: what every way passes that the estimate does not model; then it is no more than a hint.
+        zeros: norms and scales on every way that multiply by zero to begin with: nothing passes them until a step moves them.
     """
 
     gain: float
@@ -65,6 +66,7 @@ class Diagnosis:
     layers: tuple[Node, ...]
     network: Network
     beyond: tuple[Node, ...] = ()
+    zeros: tuple[Node, ...] = ()
 
     @property
     def remedy(self) -> float:
@@ -86,18 +88,20 @@ def diagnose(graph: Nodes) -> Diagnosis:
     filled = {node: recommended(node) for node, value in constant.items() if value}
     network.stats.update(filled)
     estimate = network.estimate()
-    if abs(estimate.gain) > _NOTHING_PASSES:
+    zeros = unavoidable(graph, lambda node: network.scales.get(node, (1.0, 0.0, 0.0))[0] == 0)
+    if abs(estimate.gain) > _NOTHING_PASSES:  # what starts at zero does not stay there
         network.stats.update({node: recommended(node) for node in constant})
+        network.scales.update({node: (1.0, *network.scales[node][1:]) for node in zeros})
         estimate = network.estimate()
     layers = tuple(node for node in network.layers if node is not network.head)
     beyond = tuple(unavoidable(graph, is_beyond))
     budget = WARN + (RESIDUAL_SLACK if is_residual(graph) else 0.0)
     if abs(estimate.gain) <= budget:
-        return Diagnosis(estimate.gain, budget, {}, None, layers, network, beyond)
+        return Diagnosis(estimate.gain, budget, {}, None, layers, network, beyond, tuple(zeros))
     remedies = with_each_change(network)
     sufficient = [cause for cause, gain in remedies.items() if abs(gain) <= WARN]
     cause = sufficient[0] if sufficient else min(remedies, key=lambda cause: abs(remedies[cause]), default=None)
-    return Diagnosis(estimate.gain, budget, remedies, cause, layers, network, beyond)
+    return Diagnosis(estimate.gain, budget, remedies, cause, layers, network, beyond, tuple(zeros))
 
 
 def is_beyond(node: Node) -> bool:

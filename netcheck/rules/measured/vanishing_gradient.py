@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
@@ -11,7 +12,7 @@ from netcheck.rules.helpers import advice, depth_budget
 
 if TYPE_CHECKING:
     from netcheck.figures.gradients import Gradients
-    from netcheck.trace.graph import ModelGraph
+    from netcheck.trace.graph import ModelGraph, Node
 
 
 class VanishingGradient(MeasuredRule):
@@ -29,7 +30,8 @@ class VanishingGradient(MeasuredRule):
 
     ## When it is fine
     Adam divides a gradient's scale out, and rescues part of such nets: with `--optimizer adam` this is one level lower. A
-    head whose weights start at zero does no harm: the gain is taken at its input. In recurrent nets what the last step passes
+    head whose weights start at zero does no harm: the gain is taken at its input. A norm or a scale on the only way that starts
+    at zero lets nothing pass until the first step has moved it, which is information. In recurrent nets what the last step passes
     back fades with the number of steps, and they train: up to the error's limit it is information.
 
     ## Evidence
@@ -112,6 +114,10 @@ nn.init.zeros_(model[2].weight)
         gain = gradients.held_gain
         if not gain < -depth_budget.BUDGET:
             return
+        zeros = graph.diagnosis.zeros if math.isinf(gain) else ()
+        if zeros:
+            yield self.until_moved(gain, zeros)
+            return
         # What the last step passes on to all steps before it fades with their number, in nets that train, too.
         recurrent = gradients.recurrent and abs(gain) <= self.limit("error")
         where = profiles.steepest(gradients, graph, falling=True)
@@ -126,5 +132,19 @@ nn.init.zeros_(model[2].weight)
             evidence=Evidence(gain, "decades", profiles.gain_text(gradients), limit=-depth_budget.BUDGET),
             at=where,
             severity=depth_budget.severity_of(gain, self.limit("error")) if not recurrent else Severity.INFO,
+            verdict=Verdict.CONFIRMED,
+        )
+
+    def until_moved(self, gain: float, zeros: Sequence[Node]) -> Finding:
+        """What is lost to numbers that start at zero, until a step has moved them."""
+        name = zeros[-1].path or zeros[-1].target
+        return self.finding(
+            f"nothing arrives at the first activations until a step has moved `{name}`, which multiplies by zero",
+            help="start it at a small number, or lead an identity around it",
+            evidence=Evidence(
+                gain, "decades", f"measured gain −∞ decades, budget ±{depth_budget.BUDGET:g}", limit=-depth_budget.BUDGET
+            ),
+            at=zeros,
+            severity=Severity.INFO,
             verdict=Verdict.CONFIRMED,
         )
