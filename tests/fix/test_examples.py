@@ -29,7 +29,10 @@ BY_HAND = {
         "attention of each sample with itself, normalized over the batch": "yours to say",
     },
     "NC201": {"a mask written out by hand, on a signal": "arithmetic of its own"},
-    "NC202": {"a mask drawn in every mode": "`if self.training:`"},
+    "NC202": {
+        "a mask drawn in every mode": "`if self.training:`",
+        "a mask that chooses between the signal and zeros": "`if self.training:`",
+    },
     "NC302": {
         "instance normalization, with functions": "no line of the source was found",
         "a bias added by hand": "no line of the source was found",
