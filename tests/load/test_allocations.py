@@ -16,10 +16,10 @@ SCRIPT = """
 import torch
 from netcheck.load.allocations import bounded
 
-with bounded(2**28):
+with bounded(2**31):
     torch.ones(2**24)
     try:
-        torch.ones(2**28)
+        torch.ones(2**30)
     except RuntimeError as error:
         print("too much" if "allocate" in str(error) else error)
 print(torch.ones(2**27).numel() == 2**27)
