@@ -6,14 +6,13 @@ vgg16(weights="DEFAULT").features     nothing is downloaded: how a fresh VGG-16 
 from __future__ import annotations
 
 import ast
-import inspect
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netcheck.findings import Finding, Severity, Verdict
 from netcheck.rules import base
+from netcheck.source.syntax import syntax_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,10 +45,9 @@ def copies_weights(kind: type) -> bool:
 
 def syntax(kind: type) -> Iterator[ast.AST]:
     """The code of a class, node by node; nothing if it stands in no file."""
-    try:
-        yield from ast.walk(ast.parse(textwrap.dedent(inspect.getsource(kind))))
-    except (OSError, TypeError, SyntaxError):
-        return
+    tree = syntax_of(kind)
+    if tree is not None:
+        yield from ast.walk(tree)
 
 
 def is_copy(node: ast.AST) -> bool:

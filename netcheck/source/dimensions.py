@@ -9,10 +9,10 @@ batch_dimension(forward, "x") -> 0
 from __future__ import annotations
 
 import ast
-import inspect
-import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from netcheck.source.syntax import syntax_of
 
 BATCH_NAMES = frozenset((
     "b", "bs", "bsz", "bsize", "batch", "batches", "batch_size", "batchsize", "batch_len", "nbatch", "n_batch", "num_batch",
@@ -28,9 +28,8 @@ def batch_dimension(function: Callable[..., Any], argument: str) -> int | None:
 
 def named_dimensions(function: Callable[..., Any], argument: str) -> Iterator[tuple[int, str]]:
     """Each name that the code gives to the size of one dimension of `argument`: (dimension, name)."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError, ValueError):  # no source, or none that stands by itself
+    tree = syntax_of(function)
+    if tree is None:
         return
     for statement in ast.walk(tree):
         if isinstance(statement, ast.Assign):

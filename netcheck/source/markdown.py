@@ -19,8 +19,8 @@ import re
 import textwrap
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 
-ENDING = ".md"
 PART = re.compile(r"(?P<file>.+\.md)\[(?P<number>\d+)\]")
 FENCE = re.compile(r"\s*(?P<marks>`{3,}|~{3,})\s*\{?\.?(?P<language>[\w+-]*)")
 LANGUAGES = ("", "python", "py", "python3", "pycon", "ipython")
@@ -41,13 +41,14 @@ def parts_of(path: str, text: str) -> list[str]:
 def part(path: str, text: str) -> str | None:
     """The Python of a part, by its name; None where the path names none."""
     found = PART.fullmatch(path)
-    parts = python_parts(text) if found else []
+    parts = python_parts(text) if found else ()
     number = int(found["number"]) if found else 0
     return parts[number - 1] if 0 < number <= len(parts) else None
 
 
-def python_parts(text: str) -> list[str]:
-    """The Python of each part, with as many lines as the text."""
+@lru_cache(maxsize=8)
+def python_parts(text: str) -> tuple[str, ...]:
+    """The Python of each part, with as many lines as the text: parsed once, however many parts are asked for."""
     lines = text.splitlines()
     found: list[list[str]] = []
     for start, block in blocks(lines):
@@ -58,7 +59,7 @@ def python_parts(text: str) -> list[str]:
         if not found or any(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body):
             found.append([""] * len(lines))
         found[-1][start : start + len(block)] = code.split("\n")
-    return ["\n".join(one) for one in found]
+    return tuple("\n".join(one) for one in found)
 
 
 def blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:

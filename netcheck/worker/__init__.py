@@ -188,10 +188,7 @@ def stood_for(failed: Mapping[Target, Report], sound: Sequence[Target], parts: M
         kind = model_of(target, parts) if target.variable else None
         if kind in known and report.unchecked is not None and report.unchecked.reason in NOT_BUILT:
             assert kind is not None
-            why = "; ".join(found.message for found in report.findings)
-            report.skipped.append(f"{kind.symbol} is checked in its place, for {why}")
-            report.unchecked = None
-            report.findings.clear()
+            take_as_checked(report, f"{kind.symbol} is checked in its place, for")
 
 
 def stand_inside(failed: Mapping[Target, Report], reports: Sequence[Report]) -> None:
@@ -200,10 +197,15 @@ def stand_inside(failed: Mapping[Target, Report], reports: Sequence[Report]) -> 
     for target, report in failed.items():
         holder = holders.get(class_of(target)) if target.discovered else None
         if holder is not None and report.unchecked is not None:
-            why = "; ".join(found.message for found in report.findings)
-            report.skipped.append(f"{target.symbol} is checked inside {holder.target}; by itself it could not be: {why}")
-            report.unchecked = None
-            report.findings.clear()
+            take_as_checked(report, f"{target.symbol} is checked inside {holder.target}; by itself it could not be:")
+
+
+def take_as_checked(report: Report, instead: str) -> None:
+    """Say where a model is checked instead, before why it could not be by itself, and nothing else of it."""
+    why = "; ".join(found.message for found in report.findings)
+    report.skipped.append(f"{instead} {why}")
+    report.unchecked = None
+    report.findings.clear()
 
 
 def closure(targets: Sequence[Target], parts: Mapping[Target, Sequence[Target]]) -> set[Target]:

@@ -29,7 +29,7 @@ from netcheck.atomic import replace_file
 from netcheck.findings import Finding, Report
 from netcheck.load.raised import is_installed
 from netcheck.settings import OPTIONS, Settings
-from netcheck.source.construction.ways import evidence
+from netcheck.source.construction.evidence import evidence
 from netcheck.source.dependencies import dependencies, place_of_package
 from netcheck.source.targets import Target
 from netcheck.worker.frames import PlainUnpickler

@@ -9,7 +9,6 @@ import ast
 import dataclasses
 import inspect
 import re
-import textwrap
 import types
 import typing
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from netcheck.load.inference.proposals import BATCH, HEIGHT, LENGTH, SAMPLES, WIDTH, Argument, Proposal, Slot
+from netcheck.source.syntax import syntax_of
 from netcheck.torch_versions import forward_of
 
 TIME = r"(t|ts|time|times|time_?steps?|time_?stamps?|diffusion_step|noise_(level|labels?)|sigmas?|log_snr)"
@@ -75,9 +75,8 @@ def propose(model: nn.Module, float_dtype: torch.dtype) -> Proposal:
 def names_gathered(model: nn.Module) -> list[str]:
     """What forward calls the parts of its `*inputs`: by `x, y = inputs`, or as many as it reads by `inputs[0]`."""
     gathering = next((p.name for p in parameters_of(model) if p.kind is p.VAR_POSITIONAL), "")
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(model.forward)))
-    except (OSError, TypeError, SyntaxError):
+    tree = syntax_of(model.forward)
+    if tree is None:
         return []
     read = -1
     for node in ast.walk(tree):

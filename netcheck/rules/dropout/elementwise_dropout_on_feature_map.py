@@ -126,10 +126,10 @@ def is_on_feature_map(node: Node) -> bool:
     shape = node.shape or ()
     if not 3 <= len(shape) <= 5 or math.prod(shape[2:]) <= 1 or not comes_from_convolution(node):
         return False
-    if not any(layer.kind is Kind.CONV for layer in next_weight_layers(node)) or not any(
-        map(mixes, node.graph.nodes[node.index :])
-    ):
-        return False  # a Linear reads each position by its own weights, and so does a convolution of 1×1
+    if not any(layer.kind is Kind.CONV for layer in next_weight_layers(node)):
+        return False  # a Linear reads each position by its own weights
+    if not any(map(mixes, node.graph.nodes[node.index :])):
+        return False  # and a convolution of 1×1 reads each position by itself
     after = weight_layers_after(node, most=_HEAD)
     return not (after and len(after) <= _HEAD and all(layer.kind == "conv" for layer in after))
 

@@ -116,7 +116,7 @@ nn.init.zeros_(model[2].weight)
             return
         zeros = graph.diagnosis.zeros if math.isinf(gain) else ()
         if zeros:
-            yield self.until_moved(gain, zeros)
+            yield self.until_moved(gradients, zeros)
             return
         # What the last step passes on to all steps before it fades with their number, in nets that train, too.
         recurrent = gradients.recurrent and abs(gain) <= self.limit("error")
@@ -135,15 +135,15 @@ nn.init.zeros_(model[2].weight)
             verdict=Verdict.CONFIRMED,
         )
 
-    def until_moved(self, gain: float, zeros: Sequence[Node]) -> Finding:
+    def until_moved(self, gradients: Gradients, zeros: Sequence[Node]) -> Finding:
         """What is lost to numbers that start at zero, until a step has moved them."""
+        from netcheck.rules.measured import profiles
+
         name = zeros[-1].path or zeros[-1].target
         return self.finding(
             f"nothing arrives at the first activations until a step has moved `{name}`, which multiplies by zero",
             help="start it at a small number, or lead an identity around it",
-            evidence=Evidence(
-                gain, "decades", f"measured gain −∞ decades, budget ±{depth_budget.BUDGET:g}", limit=-depth_budget.BUDGET
-            ),
+            evidence=Evidence(gradients.held_gain, "decades", profiles.gain_text(gradients), limit=-depth_budget.BUDGET),
             at=zeros,
             severity=Severity.INFO,
             verdict=Verdict.CONFIRMED,

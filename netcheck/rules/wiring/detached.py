@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import inspect
-import textwrap
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, StaticRule
+from netcheck.source.builders import dotted
+from netcheck.source.syntax import syntax_of
 from netcheck.trace.questions.cuts import cut_off, group_by_place, layers_text, trainable
 
 if TYPE_CHECKING:
@@ -122,21 +122,18 @@ model = Net()
                     limit=0,
                 ),
                 at=[*cut.stops, *(layer for layer in cut.layers if layer not in cut.stops)],
-                severity=Severity.INFO if is_switched_off(graph, cut.stops[0]) else self.severity_of(graph, size == total),
+                severity=self.severity_of(graph, cut.stops[0], size == total),
                 verdict=Verdict.CONFIRMED,
                 count=len(cut.stops),
             )
 
-    def severity_of(self, graph: ModelGraph, everything: bool) -> Severity:
-        """Only information for a model that is made for inference alone, or a method that is, in a class without forward."""
+    def severity_of(self, graph: ModelGraph, stop: Node, everything: bool) -> Severity:
+        """Only information for weights that a switch freezes, a model that is made for inference alone, or a method that is."""
         from netcheck.load.ways import is_entered
 
         runs_blind = not any(node.grad_enabled for node in graph if node.op.startswith("call") and node.depends)
-        return (
-            Severity.INFO
-            if everything and (runs_blind or not graph.model.training or is_entered(graph.model))
-            else Severity.WARNING
-        )
+        infers = runs_blind or not graph.model.training or is_entered(graph.model)
+        return Severity.INFO if is_switched_off(graph, stop) or (everything and infers) else Severity.WARNING
 
 
 def is_switched_off(graph: ModelGraph, node: Node) -> bool:
@@ -155,15 +152,9 @@ def is_switched_off(graph: ModelGraph, node: Node) -> bool:
 
 def has_switch(forward: Callable[..., Any]) -> bool:
     """Whether forward turns gradients off, and each time only under a condition."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(forward)))
-    except (OSError, TypeError, SyntaxError, ValueError):
+    tree = syntax_of(forward)
+    if tree is None:
         return False
     conditional = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If | ast.IfExp) for inner in ast.walk(node)}
-    mentions = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name) and name_of(node) in _OFF]
+    mentions = [node for node in ast.walk(tree) if isinstance(node, ast.expr) and dotted(node).rpartition(".")[2] in _OFF]
     return bool(mentions) and all(id(node) in conditional for node in mentions)
-
-
-def name_of(node: ast.Attribute | ast.Name) -> str:
-    """The last part of a name."""
-    return node.attr if isinstance(node, ast.Attribute) else node.id

@@ -9,6 +9,7 @@ from netcheck.source.builders import class_scope, family, file_index
 from netcheck.source.construction.bindings import bindings
 from netcheck.source.construction.evaluation import Evaluation, Frame
 from netcheck.source.construction.values import Made, Module, Named, Record, Unknown
+from netcheck.source.construction.way import Way
 from netcheck.source.scopes import SELF, FunctionNode, Scope, index, is_super
 
 LAST = 10**9  # a line after all others
@@ -123,11 +124,11 @@ def subscript(evaluator: Evaluation, node: ast.Subscript, frame: Frame) -> Any:
     return base[at] if isinstance(base, list | tuple | dict | str) else Unknown()
 
 
-def bound_to(method: Scope, made: Made) -> dict[str, Any]:
-    """The arguments of a call that is to be made, by the names that the constructor has for them."""
+def bound_to(method: Scope, call: Made | Way) -> dict[str, Any]:
+    """The arguments of a call, by the names that the constructor has for them."""
     assert isinstance(method.node, FunctionNode)
     names = [argument.arg for argument in (*method.node.args.posonlyargs, *method.node.args.args)][1:]
-    return {**dict(zip(names, made.args, strict=False)), **made.kwargs}
+    return {**dict(zip(names, call.args, strict=False)), **call.kwargs}
 
 
 def field_number(scope: Scope, name: str) -> int | None:

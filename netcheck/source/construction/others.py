@@ -12,13 +12,14 @@ from functools import lru_cache
 from typing import Any
 
 from netcheck.source.builders import file_index
+from netcheck.source.construction.attributes import bound_to
 from netcheck.source.construction.evaluate import Evaluator
 from netcheck.source.construction.project import Project, project_of
 from netcheck.source.construction.values import Made, is_known
 from netcheck.source.construction.way import Way
-from netcheck.source.construction.ways import is_package, rank, way_of, ways
+from netcheck.source.construction.ways import is_package, rank, scope_of, way_of, ways
 from netcheck.source.imports import definitions
-from netcheck.source.scopes import FunctionNode, Scope, index
+from netcheck.source.scopes import Scope, index
 
 MOST_FILES = 40  # in which a parameter is looked for
 MOST_CLASSES = 8  # whose calls are looked at
@@ -32,8 +33,7 @@ def ways_of_namesakes(file: str, qualname: str) -> tuple[Way, ...]:
         file: the absolute path of its file.
         qualname: its qualified name there.
     """
-    files = index(file) if not is_package(file) else None
-    scope = next(iter(files.scopes.get(qualname, ())), None) if files else None
+    scope = scope_of(file, qualname)
     if scope is None or not isinstance(scope.node, ast.ClassDef):
         return ()
     project, name = project_of(file), scope.node.name
@@ -79,7 +79,4 @@ def classes_with(project: Project, parameter: str) -> Iterator[Scope]:
 
 def argument(way: Way, scope: Scope, parameter: str) -> Any:
     """What a call gives for a parameter of a class's constructor; None where it does not."""
-    method = file_index(scope).scopes[f"{scope.qualname}.__init__"][-1]
-    assert isinstance(method.node, FunctionNode)
-    names = [one.arg for one in (*method.node.args.posonlyargs, *method.node.args.args)][1:]
-    return {**dict(zip(names, way.args, strict=False)), **way.kwargs}.get(parameter)
+    return bound_to(file_index(scope).scopes[f"{scope.qualname}.__init__"][-1], way).get(parameter)

@@ -8,22 +8,18 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 
-from netcheck.source.builders import dotted, family, file_index
+from netcheck.source.builders import dotted
 from netcheck.source.construction.callers import calls_of
-from netcheck.source.construction.evaluate import Evaluator, options_of
+from netcheck.source.construction.evaluate import Evaluator
 from netcheck.source.construction.evaluation import Frame
 from netcheck.source.construction.names import named_ways
 from netcheck.source.construction.project import Project, Site, calls_in, project_of
-from netcheck.source.construction.values import Made, Module, Named, Record
+from netcheck.source.construction.values import Module, Named, Record
 from netcheck.source.construction.way import Way
-from netcheck.source.models import required_arguments
-from netcheck.source.parse import Unreadable, read
-from netcheck.source.scopes import FunctionNode, Scope, index
+from netcheck.source.scopes import Scope, index
 
 MOST = 8  # ways that are handed on
 
@@ -36,13 +32,12 @@ def ways(file: str, qualname: str) -> tuple[Way, ...]:
         file: the absolute path of its file.
         qualname: its qualified name there.
     """
-    files = index(file) if not is_package(file) else None
-    scopes = files.scopes.get(qualname, []) if files else []
-    if not scopes:
+    scope = scope_of(file, qualname)
+    if scope is None:
         return ()
     project = project_of(file)
-    found = [way_of(evaluator, site) for site, evaluator in sites_of(project, scopes[-1])]
-    found += named_ways(project, scopes[-1])
+    found = [way_of(evaluator, site) for site, evaluator in sites_of(project, scope)]
+    found += named_ways(project, scope)
     return tuple(sorted(unique(found), key=lambda way: rank(way, file))[:MOST])
 
 
@@ -51,45 +46,10 @@ def is_package(file: str) -> bool:
     return not {"site-packages", "dist-packages"}.isdisjoint(file.split(os.sep))
 
 
-def evidence(file: str, qualname: str) -> tuple[str, ...]:
-    """All that a class which needs arguments is built from, beside its own file: calls, options, configuration files."""
+def scope_of(file: str, qualname: str) -> Scope | None:
+    """A class or function of a file of the project's; None where there is none, or the file is an installed package's."""
     files = index(file) if not is_package(file) else None
-    scopes = files.scopes.get(qualname, []) if files else []
-    if not scopes or not lacks_arguments(scopes[-1]):
-        return ()
-    project = project_of(file)
-    stamps = [f"{one}:{os.stat(one).st_size}:{os.stat(one).st_mtime_ns}" for one in project.settings if os.path.isfile(one)]
-    found = ways(file, qualname)
-    return (repr(found), repr(options_of(project)), *stamps, *content_of(found))
-
-
-def content_of(found: tuple[Way, ...]) -> Iterator[str]:
-    """The text of the files whose classes and functions ways name."""
-    pending: list[Any] = [value for way in found for value in (*way.args, *way.kwargs.values())]
-    files = set()
-    while pending:
-        value = pending.pop()
-        if isinstance(value, Named):
-            files.add(value.file)
-        elif isinstance(value, Made):
-            pending += [value.callee, *value.args, *value.kwargs.values()]
-        elif isinstance(value, list | tuple | set):
-            pending += value
-        elif isinstance(value, dict | Record):
-            pending += (value.fields if isinstance(value, Record) else value).values()
-    for file in sorted(files - {""}):
-        with suppress(Unreadable):
-            yield sha256(read(file)).hexdigest()
-
-
-def lacks_arguments(scope: Scope) -> bool:
-    """Whether a class or function cannot be called as it is."""
-    if isinstance(scope.node, FunctionNode):
-        return required_arguments(scope.node) > 0
-    for one in family(scope):
-        for method in file_index(one).scopes.get(f"{one.qualname}.__init__", [])[-1:]:
-            return isinstance(method.node, FunctionNode) and required_arguments(method.node) > 1
-    return isinstance(scope.node, ast.ClassDef) and bool(scope.node.decorator_list)  # a dataclass
+    return next(iter(files.scopes.get(qualname, [])[-1:]), None) if files else None
 
 
 def unique(found: list[Way]) -> list[Way]:

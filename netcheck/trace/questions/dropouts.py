@@ -77,20 +77,24 @@ def dropouts(graph: ModelGraph) -> list[tuple[Node, float]]:
 
 def chooses(node: Node) -> bool:
     """Whether `torch.where(mask, a, b)` takes one of two values that are both computed or trained: nothing is dropped."""
+    from netcheck.trace.node import Node
+
     if node.function != "where":
         return False
     values = (node.argument(1, "input"), node.argument(2, "other"))
-    return all(value is not None and hasattr(value, "fx") and is_computed(value) for value in values)
+    return all(isinstance(value, Node) and is_computed(value) for value in values)
 
 
 def is_computed(value: Node) -> bool:
     """Whether a value comes of the input or of a tensor that the model holds, and is no constant that forward makes."""
     if value.depends:
         return True
-    pending = [value]
+    pending, seen = [value], {value}
     while pending:
         node = pending.pop()
         if node.op == "get_attr":
             return True
-        pending += [source for source in node.inputs if not source.depends]  # of what depends only the shape: `zeros_like`
+        fresh = [source for source in node.inputs if not source.depends and source not in seen]  # of others only the shape
+        seen.update(fresh)
+        pending += fresh
     return False

@@ -32,6 +32,20 @@ class Net(nn.Module):
 """
 
 
+BY_THREES = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width, *, depth):
+        super().__init__()
+        assert width % 3 == 0
+        self.width, self.layers = width, nn.Sequential(*(nn.Linear(width, width) for _ in range(depth)))
+
+    def forward(self, x):
+        return self.layers(x)
+"""
+
+
 def repository(built: dict[str, str], files: dict[str, str]) -> Repository:
     """A repository; its files may be indented, and begin after a line break."""
     return Repository({name: textwrap.dedent(text).lstrip("\n") for name, text in files.items()}, built)
@@ -69,30 +83,8 @@ def sized(**options):
             "wrapped.py:Wrapper": "Wrapper(inner=Net(6, depth=2), steps=2), assumed",
         },
         {
-            "net.py": """
-            from torch import nn
-
-            class Net(nn.Module):
-                def __init__(self, width, *, depth):
-                    super().__init__()
-                    assert width % 3 == 0
-                    self.width, self.layers = width, nn.Sequential(*(nn.Linear(width, width) for _ in range(depth)))
-
-                def forward(self, x):
-                    return self.layers(x)
-            """,
-            "old/net.py": """
-            from torch import nn
-
-            class Net(nn.Module):
-                def __init__(self, width, *, depth):
-                    super().__init__()
-                    assert width % 3 == 0
-                    self.width, self.layers = width, nn.Sequential(*(nn.Linear(width, width) for _ in range(depth)))
-
-                def forward(self, x):
-                    return self.layers(x).relu()
-            """,
+            "net.py": BY_THREES,
+            "old/net.py": BY_THREES.replace("self.layers(x)", "self.layers(x).relu()"),
             "wrapped.py": """
             from torch import nn
 
