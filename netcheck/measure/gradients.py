@@ -13,10 +13,8 @@ The cotangent v is put in at the head's input: nets that start their head at zer
 
 from __future__ import annotations
 
-import gc
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +27,7 @@ from netcheck.figures.gradients import Gradients, Pass
 from netcheck.load.raised import by_netcheck, describe, place_text
 from netcheck.load.wrappers import unwrapped
 from netcheck.measure import plan as planning
+from netcheck.measure.collector import rarely_collected
 from netcheck.measure.failing import explained
 from netcheck.measure.influence import reaches_all
 from netcheck.measure.inputs import Example, with_low_frequencies
@@ -131,21 +130,6 @@ def tried(experiment: Experiment) -> Ran | Failure:
         if by_netcheck(error) and not short:
             return Failure(Defect(f"the real pass {why}, which is no fault of the model", help=REPORT_IT))
         return Failure(ProbeError(f"the real pass {why}", help=CHECK_BACKWARD), short)
-
-
-@contextmanager
-def rarely_collected() -> Iterator[None]:
-    """Have Python look through its oldest objects a hundred times more rarely.
-
-    They are the model and its graph, which stay, and the passes make as many again for each operation: of 16,000 operations
-    a fifth of the time would go there.
-    """
-    youngest, middle, oldest = gc.get_threshold()
-    gc.set_threshold(youngest, middle, 100 * oldest)
-    try:
-        yield
-    finally:
-        gc.set_threshold(youngest, middle, oldest)
 
 
 @dataclass(frozen=True)

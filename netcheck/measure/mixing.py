@@ -41,8 +41,9 @@ WHOLE, PART = 6, 3  # samples: parts of an odd size, so that x[::2] is seen to d
 _TOLERANCE = {torch.float64: 1e-9, torch.complex128: 1e-9}
 COSTLY = frozenset((
     Kind.LINEAR, Kind.CONV, Kind.RECURRENT, Kind.ATTENTION, Kind.MATMUL, Kind.NORM, Kind.ACTIVATION, Kind.SOFTMAX, Kind.POOL,
-    Kind.ADD, Kind.GATE, Kind.SCALE, Kind.SHIFT, Kind.POINTWISE,
+    Kind.ADD, Kind.GATE, Kind.SCALE, Kind.SHIFT, Kind.POINTWISE, Kind.DROPOUT, Kind.RESHAPE,
 ))  # fmt: skip
+BY_ROWS = {nn.Linear: 1, nn.Conv1d: 2, nn.Conv2d: 3, nn.Conv3d: 4}  # and how many of their last dimensions are one row
 _ROUGH = 1e-4  # for what is computed in less than double precision
 
 
@@ -184,7 +185,7 @@ class _Judge:
         """Run an operation, or one like it, on the whole batch and on the parts; False if it mixes samples."""
         if self.known is None or node.kind not in COSTLY:
             return self._judge(node, twin)
-        key = self._key(node)
+        key = self._key(node, twin)
         if key not in self.known:
             independent = self._judge(node, twin)
             self.known[key] = self.values[node], self.layouts[node], independent
@@ -192,23 +193,29 @@ class _Judge:
         self.values[node], self.layouts[node], independent = self.known[key]
         return independent
 
-    def _key(self, node: Node) -> Any:
-        """What layers that are alike have in common."""
+    def _key(self, node: Node, twin: Node) -> Any:
+        """What operations that are alike have in common, on the whole batch and on a part: `x / 6` is not `x / x.size(0)`."""
         values = {source.fx: self.values[source] for source in node.inputs}
-        given = described((evaluated(node.fx.args, values), evaluated(node.fx.kwargs, values)), {})
+        parts = dict.fromkeys(source.fx for source in twin.inputs)
+        given = described(tuple(evaluated(each, values) for each in (node.fx.args, node.fx.kwargs)), {})
+        of_part = described(tuple(evaluated(each, parts) for each in (twin.fx.args, twin.fx.kwargs)), {})
         layouts = tuple(tuple(self.layouts[source] or ("lost",)) for source in node.inputs)
-        return (node.op, node.fx.target) if node.module is None else alike(node.module), given, layouts
+        return (node.op, node.fx.target) if node.module is None else alike(node.module), given, of_part, layouts
 
     def _judge(self, node: Node, twin: Node) -> bool:
         """Run an operation on the whole batch and on the parts; False if it mixes samples."""
         known = all(self.layouts[source] is not None for source in node.inputs)
-        results = [self._on_part(node, twin, which) for which in (0, 1)] if known else None
+        kept = self._kept_by_weights(node) if known else None
+        results = [self._on_part(node, twin, which) for which in (0, 1)] if known and kept is None else None
         values = {source.fx: self.values[source] for source in node.inputs}
         try:
             value = callee(node)(*evaluated(node.fx.args, values), **evaluated(node.fx.kwargs, values))
         except Exception as error:
             raise UnjudgedError(f"{node.target} raised {type(error).__name__}: {error}") from error
         self.values[node] = value
+        if kept is not None:
+            self.layouts[node] = [kept]
+            return True
         if node.fx.target is after and known:  # its parts were cut before the mutation that it stands for
             self.layouts[node] = self.layouts[node.inputs[0]]
             return True
@@ -222,6 +229,18 @@ class _Judge:
         if self.layouts[node] is None:
             self.layouts[node] = self._recovered(node, twin)
         return independent
+
+    def _kept_by_weights(self, node: Node) -> Cut | None:
+        """Where the batch is behind a layer that cannot mix it, as torch defines it, and that takes most of the time."""
+        module, layouts = node.module, [layout for source in node.inputs for layout in self.layouts[source] or ()]
+        if self.known is None or module is None or type(module) not in BY_ROWS:
+            return None
+        if module._forward_hooks or module._forward_pre_hooks:
+            return None
+        if len(layouts) != 1 or not isinstance(layouts[0], Cut) or node.fx.args != (node.inputs[0].fx,) or node.fx.kwargs:
+            return None
+        rank = self.values[node.inputs[0]].dim()
+        return layouts[0] if layouts[0].dim < rank - BY_ROWS[type(module)] else None
 
     def _on_part(self, node: Node, twin: Node, which: int) -> Any:
         """What the operation gives for one part, with the settings of a batch of that size; or the exception."""

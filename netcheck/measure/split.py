@@ -23,6 +23,7 @@ import torch
 from netcheck.errors import TraceError
 from netcheck.figures.batches import Batches, Comparison, Operation, Shard
 from netcheck.measure.axes import BatchAxes, retraced
+from netcheck.measure.collector import rarely_collected
 from netcheck.measure.distributed import Ranks
 from netcheck.measure.gather import gathered
 from netcheck.measure.hard_coded import find_hard_coded, recorded_until
@@ -83,6 +84,7 @@ def split(
     return on_samples(graph, axes, found, seed, ranks)
 
 
+@rarely_collected()
 def on_paper(graph: ModelGraph, axes: BatchAxes, devices: int, samples: int) -> Batches:
     """What shapes alone tell."""
     ranks = sampler_shares(samples, devices)
@@ -141,6 +143,7 @@ def shard_of(device: int, given: tuple[Any, Any], axes: BatchAxes) -> Shard:
     return Shard(device, next((shape[0] for shape in shapes if shape), 0), tuple(shapes))
 
 
+@rarely_collected()
 def on_samples(graph: ModelGraph, axes: BatchAxes, found: Batches, seed: int, ranks: Ranks | None) -> Batches:
     """What running the model tells: whole batches where a CPU can bear it, else smaller inputs, else operation by operation."""
     size = Size.of(graph, axes.batch)
