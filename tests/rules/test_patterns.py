@@ -17,9 +17,10 @@ from netcheck.figures.decades import Decades
 from netcheck.findings import Report, Severity, Verdict
 from netcheck.report.text import render
 from netcheck.rules.helpers import patterns
+from tests.rules import strangers
 from tests.rules.checking import net
 
-Build = Callable[[], tuple[nn.Module, tuple[int, ...]]]
+Build = Callable[[], tuple[nn.Module, tuple[int, ...] | Tensor]]
 
 
 def stack(count: int, activation: Callable[[], nn.Module], *, gain: float = 0.0, between: Callable[[], nn.Module] | None = None):
@@ -84,6 +85,11 @@ def blocks(count: int, activation: Callable[[], nn.Module]):
     return nn.Sequential(*[Residual(activation()) for _ in range(count)], nn.Linear(64, 10)), (8, 64)
 
 
+def words(length: int) -> Tensor:
+    """Eight sequences of word numbers."""
+    return torch.randint(0, 300, (8, length))
+
+
 NAMED: dict[str, tuple[str, Build]] = {
     "twenty tanh modules": ("NC101", lambda: stack(20, nn.Tanh)),
     "six tanh modules": ("NC101", lambda: stack(6, nn.Tanh)),
@@ -115,6 +121,25 @@ NAMED: dict[str, tuple[str, Build]] = {
     "six layers of standard deviation 0.1": ("NC501", lambda: stack(6, nn.ReLU, gain=0.8)),
     "six layers that are too large": ("NC501", lambda: stack(6, nn.ReLU, gain=3.0)),
     "six GELU convolutions over time": ("NC501", lambda: sequence(6, F.gelu)),
+    "Regressor": ("NC101", lambda: (strangers.Regressor(), (8, 13))),
+    "FieldNet": ("NC101", lambda: (strangers.FieldNet(), (8, 2))),
+    "LeNetDeep": ("NC101", lambda: (strangers.LeNetDeep(), (4, 1, 28, 28))),
+    "Sigmoids": ("NC102", lambda: (strangers.Sigmoids(), (8, 1, 28, 28))),
+    "SigmoidCNN": ("NC102", lambda: (strangers.SigmoidCNN(), (4, 3, 32, 32))),
+    "Autoencoder": ("NC102", lambda: (strangers.Autoencoder(), (8, 784))),
+    "TextSigmoid": ("NC102", lambda: (strangers.TextSigmoid(), words(20))),
+    "VGG": ("NC301", lambda: (strangers.VGG(), (4, 3, 32, 32))),
+    "DeepQ": ("NC301", lambda: (strangers.DeepQ(), (8, 8))),
+    "Wave": ("NC301", lambda: (strangers.Wave(), (4, 1, 200))),
+    "Tagger": ("NC301", lambda: (strangers.Tagger(), words(12))),
+    "PlainDeep": ("NC401", lambda: (strangers.PlainDeep(), (4, 3, 16, 16))),
+    "LayerNormed": ("NC401", lambda: (strangers.LayerNormed(), (8, 64))),
+    "TemporalNormed": ("NC401", lambda: (strangers.TemporalNormed(), (4, 9, 50))),
+    "GroupNormed": ("NC401", lambda: (strangers.GroupNormed(), (2, 1, 6, 6, 6))),
+    "SmallWeights": ("NC501", lambda: (strangers.SmallWeights(), (8, 20))),
+    "LargeWeights": ("NC501", lambda: (strangers.LargeWeights(), (8, 30))),
+    "UniformConvs": ("NC501", lambda: (strangers.UniformConvs(), (4, 3, 16, 16))),
+    "SmallConv1d": ("NC501", lambda: (strangers.SmallConv1d(), (4, 4, 30))),
 }
 
 HEALTHY: dict[str, Build] = {
@@ -128,6 +153,12 @@ HEALTHY: dict[str, Build] = {
     "thirty SELU layers at their own gain": lambda: stack(30, nn.SELU, gain=1.0),
     "four tanh layers at their own gain": lambda: stack(4, nn.Tanh, gain=5 / 3),
     "nine ReLU layers with norms": lambda: stack(9, nn.ReLU, between=lambda: nn.BatchNorm1d(64)),
+    "PolicyTanh": lambda: (strangers.PolicyTanh(), (8, 17)),
+    "Gated": lambda: (strangers.Gated(), (8, 32)),
+    "SmallResNet": lambda: (strangers.SmallResNet(), (4, 3, 16, 16)),
+    "BinaryClassifier": lambda: (strangers.BinaryClassifier(), (8, 10)),
+    "HeMLP": lambda: (strangers.HeMLP(), (8, 40)),
+    "WordCNN": lambda: (strangers.WordCNN(), words(20)),
 }
 
 
@@ -139,8 +170,8 @@ def _seeded() -> Iterator[None]:
 
 
 def checked(build: Build, **options: Any) -> Report:
-    model, shape = build()
-    return netcheck.check(model, torch.randn(shape), **options)
+    model, given = build()
+    return netcheck.check(model, given if isinstance(given, Tensor) else torch.randn(given), **options)
 
 
 @pytest.mark.parametrize("name", NAMED)
