@@ -101,6 +101,8 @@ class BatchAxes:
     def drawn(self, samples: int, *, seed: int = 0, rows: bool = False, dtype: torch.dtype | None = None) -> Arguments:
         """Arguments for so many samples, of numbers that the example has; with `rows`, of whole samples in turn.
 
+        Samples of random numbers differ in more than the draw (see `scattered`).
+
         Args:
             samples: how many.
             seed: of the draw.
@@ -118,7 +120,7 @@ class BatchAxes:
                 elif rows:
                     tensor = tensor.index_select(axis, torch.arange(samples) % tensor.shape[axis])
                 else:
-                    tensor = tensor.flatten()[torch.randint(tensor.numel(), shape, generator=generator)]
+                    tensor = scattered(tensor.flatten(), shape, axis, generator)
             return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor.clone()
 
         return self._rebuilt(draw)
@@ -160,6 +162,20 @@ class BatchAxes:
                 shape = tuple(samples if d == axis else int(size) for d, size in enumerate(tensor.shape))
                 found.append(Input(name + "".join(map(_written, path)), shape, axis))
         return found
+
+
+def scattered(numbers: torch.Tensor, shape: tuple[int, ...], axis: int, generator: torch.Generator) -> torch.Tensor:
+    """Some of these numbers in a tensor of `shape`, whose samples stand along `axis`.
+
+    Of floating-point numbers the second sample of three gets larger and the third smaller ones: samples that differ by the draw
+    alone have the same mean over many positions, and what mixes their means would not be seen.
+    """
+    one = numbers[torch.randint(len(numbers), shape, generator=generator)]
+    if not numbers.is_floating_point():
+        return one
+    other = numbers[torch.randint(len(numbers), shape, generator=generator)]
+    which = (torch.arange(shape[axis]) % 3).view(-1, *(1 for _ in shape[axis + 1 :]))
+    return torch.where(which == 1, torch.maximum(one, other), torch.where(which == 2, torch.minimum(one, other), one))
 
 
 def retraced(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> ModelGraph:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from netcheck.figures.gradients import ENOUGH_FOR_RANK, Gradients, NodeProfile, ParameterProfile, Pass, Slope
 from netcheck.measure.passes import Stage
-from netcheck.measure.precision import coarsest, real
+from netcheck.measure.precision import coarsest
 from netcheck.measure.watch import parameter_names
 from netcheck.trace.gain import forgiven
-from netcheck.trace.kinds import Kind, is_weight_layer
+from netcheck.trace.kinds import is_weight_layer
+from netcheck.trace.questions import trained_scales
 from netcheck.trace.questions.recurrence import is_recurrent
 
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
 NO_NOISE = 1e-12  # share of the mean square below which samples differ by rounding alone
-NEARLY_SHUT = 0.1  # a scale below which a branch adds a hundredth of the variance of an unscaled one, or less
 
 
 def summarized(graph: ModelGraph, stage: Stage, passes: Sequence[Pass], broken: tuple[str, str], *, rebuilds: bool) -> Gradients:
@@ -117,37 +117,11 @@ def matrix_names(graph: ModelGraph) -> set[str]:
 
 
 def held_back(graph: ModelGraph) -> set[str]:
-    """The names of the parameters in residual branches that a trained scale of less than `NEARLY_SHUT` multiplies.
+    """The names of the parameters that a trained scale which starts small holds back: in residual and dense branches.
 
     As in a branch that starts at zero, the scale learns first, and lets their gradient through when it has grown.
     """
-    return {
-        name
-        for residual in graph.residuals
-        if any(0 < trained_scale(node) < NEARLY_SHUT for node in residual.branch.nodes)
-        for node in residual.branch.nodes
-        for name in parameter_names(node)
-    }
-
-
-def trained_scale(node: Node) -> float:
-    """The rms of the parameter that an operation scales its input by; 1 for any other."""
-    if node.function != "mul":
-        return 1.0
-    scales = [parameter_behind(source) for source in node.inputs if source.kind is Kind.PARAMETER]
-    return min((rms_of(scale) for scale in scales if isinstance(scale, torch.Tensor)), default=1.0)
-
-
-def parameter_behind(node: Node) -> Any:
-    """The parameter that a node reads, or reads a view of; None if it is made of several."""
-    while node.op != "get_attr" and len(node.inputs) == 1:
-        node = node.inputs[0]
-    return node.graph.recording.attributes.get(str(node.fx.target))
-
-
-def rms_of(tensor: torch.Tensor) -> float:
-    """Of a parameter, on whatever device."""
-    return float(real(tensor.detach()).double().square().mean().sqrt())
+    return {name for node in trained_scales.behind(graph) for name in parameter_names(node)}
 
 
 def layer_norms(profile: Sequence[NodeProfile]) -> list[float]:

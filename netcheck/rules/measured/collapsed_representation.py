@@ -119,10 +119,14 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1), nn.Linear(
     def check(self, gradients: Gradients, graph: ModelGraph) -> Iterable[Finding]:
         """Variance between samples, and rank, against their limits."""
         from netcheck.rules.measured import profiles
+        from netcheck.trace.questions import trained_scales
 
         differing, rank = gradients.between_sample_variance, gradients.effective_rank
         head = profiles.head_of(graph)
-        same = differing is not None and differing < self.limit("warning")
+        grown = 10.0 ** (
+            -2 * trained_scales.lost(graph)[0]
+        )  # what scales that start small add to the variance when they have grown
+        same = differing is not None and differing * grown < self.limit("warning")
         few = rank is not None and (rank < self.limit("line") or (rank < self.limit("rank") and self.second_symptom(gradients)))
         few = few and not gradients.recurrent
         if not (same or few):

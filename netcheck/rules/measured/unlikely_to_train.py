@@ -23,7 +23,8 @@ class UnlikelyToTrain(MeasuredRule):
     Puts five measurements into one probability: the gain, the effective rank of what the head sees, the share of it that
     differs between samples, how far a small step turns the gradient, and how far |g|/|w| is spread over the weights. It warns
     where that is 0.8 or more for SGD, and no other finding about gradients says why. It is a prediction, not a fact; where the
-    net has skips around most of its depth, and is normalized all along, there is nothing to advise, and it is information.
+    net has skips around most of its depth, and is normalized all along, there is nothing to advise, and it is information. Of
+    nets in which every way passes a trained scale that starts small it says nothing: none of these is among the networks below.
 
     ## Why is this bad?
     A gradient that has lost a little of its size, in a net whose samples lie along few directions and whose gradient turns
@@ -81,9 +82,10 @@ model = Net()
     def check(self, gradients: Gradients, graph: ModelGraph) -> Iterable[Finding]:
         """The risk against its limit."""
         from netcheck.rules.measured import profiles
+        from netcheck.trace.questions import trained_scales
 
         risk = gradients.risk
-        if risk is None or risk.sgd < self.limit("risk"):
+        if risk is None or risk.sgd < self.limit("risk") or trained_scales.lost(graph)[1] is not None:
             return
         head = profiles.head_of(graph)
         has_all = advice.has_skips_and_norms(graph)

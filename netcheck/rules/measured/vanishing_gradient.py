@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from netcheck.figures.decades import Decades
 from netcheck.findings import Evidence, Finding, Severity, Verdict
 from netcheck.rules.base import Example, MeasuredRule
 from netcheck.rules.helpers import advice, depth_budget
@@ -31,8 +32,9 @@ class VanishingGradient(MeasuredRule):
     ## When it is fine
     Adam divides a gradient's scale out, and rescues part of such nets: with `--optimizer adam` this is one level lower. A
     head whose weights start at zero does no harm: the gain is taken at its input. A norm or a scale on the only way that starts
-    at zero lets nothing pass until the first step has moved it, which is information. In recurrent nets what the last step passes
-    back fades with the number of steps, and they train: up to the error's limit it is information.
+    at zero lets nothing pass until the first step has moved it, and trained scales that start small (LayerScale) let little pass
+    until they have grown: that is information. In recurrent nets what the last step passes back fades with the number of steps,
+    and they train: up to the error's limit it is information.
 
     ## Evidence
     On 560 small nets, |gain| > 3 had precision 1.00 and recall 0.66 for "does not train with SGD at any of three rates".
@@ -110,6 +112,7 @@ nn.init.zeros_(model[2].weight)
     def check(self, gradients: Gradients, graph: ModelGraph) -> Iterable[Finding]:
         """The gain against its budget."""
         from netcheck.rules.measured import profiles
+        from netcheck.trace.questions import trained_scales
 
         gain = gradients.held_gain
         if not gain < -depth_budget.BUDGET:
@@ -117,6 +120,10 @@ nn.init.zeros_(model[2].weight)
         zeros = graph.diagnosis.zeros if math.isinf(gain) else ()
         if zeros:
             yield self.until_moved(gradients, zeros)
+            return
+        scaled, scale = trained_scales.lost(graph)
+        if scale is not None and gain - scaled >= -depth_budget.BUDGET:
+            yield self.until_grown(gradients, scaled, scale)
             return
         # What the last step passes on to all steps before it fades with their number, in nets that train, too.
         recurrent = gradients.recurrent and abs(gain) <= self.limit("error")
@@ -145,6 +152,26 @@ nn.init.zeros_(model[2].weight)
             help="start it at a small number, or lead an identity around it",
             evidence=Evidence(gradients.held_gain, "decades", profiles.gain_text(gradients), limit=-depth_budget.BUDGET),
             at=zeros,
+            severity=Severity.INFO,
+            verdict=Verdict.CONFIRMED,
+        )
+
+    def until_grown(self, gradients: Gradients, lost: float, scale: Node) -> Finding:
+        """What is lost to trained scales that start small, until they have grown."""
+        from netcheck.rules.measured import profiles
+
+        name = scale.path or scale.target
+        return self.finding(
+            f"{profiles.arrives(gradients.held_gain)} of the gradient at the head's input arrives at the first activations until "
+            f"trained scales have grown, which let 10^{Decades(lost)} through (the last in `{name}`)",
+            help="start the scales at 0.1, or train with Adam or a similar optimizer, which makes small numbers grow at once",
+            evidence=Evidence(
+                gradients.held_gain,
+                "decades",
+                f"{profiles.gain_text(gradients)}; {Decades(lost)} of it are trained scales",
+                limit=-depth_budget.BUDGET,
+            ),
+            at=[scale],
             severity=Severity.INFO,
             verdict=Verdict.CONFIRMED,
         )

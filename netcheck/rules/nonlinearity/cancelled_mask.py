@@ -13,8 +13,6 @@ from netcheck.trace.questions import softmax_dimension
 if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
-_THROUGH = frozenset((Kind.RESHAPE, Kind.CAST, Kind.SCALE, Kind.SHIFT, Kind.IDENTITY, Kind.POINTWISE, Kind.INDEX))
-
 
 def attention(mask: str) -> str:
     """A self-attention over tokens in which the padding is masked by this view of `tokens == 0`."""
@@ -66,12 +64,14 @@ class CancelledMask(StaticRule):
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all such masks."""
+        from netcheck.trace.questions.masks import MULTIPLYING, extent, masks_before
+
         found = [
             (node, step, mask)
             for node in graph
             if node.kind is Kind.SOFTMAX and node.live and (softmax_dimension.size(node) or 0) > 1
             for step, mask in masks_before(node)
-            if extent(mask, node) == 1
+            if step.function not in MULTIPLYING and extent(mask, node) == 1
         ]
         found += [(node, node, mask) for node in graph if (mask := narrow_mask(node)) is not None]
         if not found:
@@ -100,37 +100,3 @@ def keys(attention: Node) -> int:
     """How many keys an attention on queries, keys and values has."""
     shape = getattr(attention.argument(1, "key"), "shape", None)
     return shape[-2] if shape and len(shape) > 1 else 0
-
-
-def masks_before(softmax: Node) -> Iterable[tuple[Node, Node]]:
-    """What is filled in or added to the scores right before a softmax: (the operation, the mask)."""
-    node = softmax.inputs[0] if softmax.inputs else None
-    while node is not None and node.shape == softmax.shape:
-        masks = [source for source in node.inputs if is_mask(source)]
-        if node.function in ("masked_fill", "where") or node.kind in (Kind.ADD, Kind.SHIFT):
-            yield from ((node, mask) for mask in masks)
-        elif node.kind not in (Kind.SCALE, Kind.CAST, Kind.DROPOUT):
-            return
-        node = next((source for source in node.inputs if source not in masks and source.shape == node.shape), None)
-
-
-def is_mask(node: Node) -> bool:
-    """Whether a value comes of truth values or whole numbers alone, in another shape or scale."""
-    for _ in range(20):
-        if node.dtype is not None and not node.dtype.is_floating_point:
-            return True
-        sources = [source for source in node.inputs if source.shape is not None]
-        if node.kind not in _THROUGH or len(sources) != 1:
-            return False
-        node = sources[0]
-    return False
-
-
-def extent(mask: Node, softmax: Node) -> int | None:
-    """How many entries a mask has along the dimension of a softmax; None if it does not stand along it by itself."""
-    dim, rank = softmax_dimension.dimension(softmax), len(softmax.shape or ())
-    if dim is None or not mask.shape:
-        return None
-    position = dim - rank + len(mask.shape)
-    varies = any(size > 1 for size in mask.shape)
-    return mask.shape[position] if position >= 0 and varies else None

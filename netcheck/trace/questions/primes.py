@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph
 
 _PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 127, 131, 227, 257)
+_ALONE = 4  # dimensions that are tried by themselves, the last first
 Sizes = Mapping[tuple[int, int], int]  # (number of the tensor, dimension) -> its size
 
 
@@ -48,7 +49,7 @@ def at_primes(graph: ModelGraph) -> ModelGraph | None:
 
 
 def resizings(tensors: list[torch.Tensor]) -> Iterator[Sizes]:
-    """Prime sizes for the free dimensions of the inputs: for all, for those beside the batch, for the batch alone."""
+    """Prime sizes for the free dimensions of the inputs: for all, for those beside the batch, for one of them, for the batch."""
     batch = next((int(tensor.shape[0]) for tensor in tensors if tensor.dim()), 0)
     for larger in (True, False):
         primes = distinct_primes([batch, *(size for tensor in tensors for size in map(int, tensor.shape))], larger=larger)
@@ -62,7 +63,10 @@ def resizings(tensors: list[torch.Tensor]) -> Iterator[Sizes]:
         yield free
         if beside and len(beside) < len(free):
             yield beside
-        yield {place: prime for place, prime in free.items() if place not in beside}
+        batches = {place: prime for place, prime in free.items() if place not in beside}
+        for place in list(reversed(beside))[:_ALONE]:  # height may be given where width is free
+            yield {**batches, place: beside[place]}
+        yield batches
 
 
 def distinct_primes(sizes: list[int], *, larger: bool) -> dict[int, int]:

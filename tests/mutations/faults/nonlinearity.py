@@ -201,6 +201,41 @@ def masked_steps(subject: Subject) -> None:
     subject.replace(path, MaskedSteps(subject[path]))
 
 
+class WeaklyMaskedChunks(MaskedQueries):
+    """The same attention, in which the mask of empty chunks, along the keys, fills in a small number."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C) -> what the head gives."""
+        h = x.unflatten(1, (-1, CHUNK))
+        empty = (h == 0).all(-1)
+        scores = self.query(h) @ self.key(h).transpose(1, 2) / CHUNK**0.5
+        return self.head((h + scores.masked_fill(empty[:, None, :], -1e-9).softmax(-1) @ h).flatten(1))
+
+
+class WeaklyMaskedSteps(MaskedSteps):
+    """Self-attention over the steps after a layer, in which a triangle multiplies the scores."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, T, C) -> (N, T, D)."""
+        y = self.layer(x)
+        seen = torch.ones(y.shape[1], y.shape[1]).tril()
+        return y + F.softmax(y @ y.transpose(1, 2) * y.shape[2] ** -0.5 * seen, dim=-1) @ y
+
+
+@fault("NC113", "an attention before the head, whose mask fills in a small number")
+def weakly_masked_chunks(subject: Subject) -> None:
+    head = subject.head
+    if len(head.inputs[0].shape or ()) != 2:
+        raise NoPlace
+    subject.replace(head.path, WeaklyMaskedChunks(subject[head.path]))
+
+
+@fault("NC113", "an attention after a layer, whose scores are multiplied by their mask")
+def weakly_masked_steps(subject: Subject) -> None:
+    path = subject.pick(Kind.LINEAR, Kind.NORM, where=is_sequence).path
+    subject.replace(path, WeaklyMaskedSteps(subject[path]))
+
+
 @fault("NC112", "a LeakyReLU of slope 2 before the head")
 def steep_below(subject: Subject) -> None:
     in_narrow(subject, nn.LeakyReLU(2.0))

@@ -1,4 +1,4 @@
-"""NC909, NC910, NC911: axes and steps that are taken for others."""
+"""NC909, NC910, NC911, NC917: axes, steps and samples that are taken for others."""
 
 from __future__ import annotations
 
@@ -127,3 +127,26 @@ for cell, batch_first in ((nn.LSTM, True), (nn.GRU, False)):
         if len(head.inputs[0].shape or ()) != 2 or width(subject) % 2:
             raise NoPlace
         subject.replace(head.path, LastOfBoth(width(subject), subject[head.path], cell, batch_first))
+
+
+class SplitMaps(nn.Module):
+    """Convolutions before a head, whose maps are viewed as one row each."""
+
+    def __init__(self, n: int, head: nn.Module, depth: int) -> None:
+        super().__init__()
+        layers = [nn.Conv1d(1 if i == 0 else 3, 3, 3, padding=1) for i in range(depth)]
+        self.n, self.maps, self.head = n, nn.Sequential(*layers, nn.ReLU()), head
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C) -> what the head gives, for each of the maps."""
+        return self.head(self.maps(x[:, None]).view(-1, self.n))
+
+
+for depth in (1, 2):
+
+    @fault("NC917", f"maps of {depth} convolutions before the head, a row each")
+    def split_maps(subject: Subject, depth: int = depth) -> None:
+        head = subject.head
+        if len(head.inputs[0].shape or ()) != 2:
+            raise NoPlace
+        subject.replace(head.path, SplitMaps(width(subject), subject[head.path], depth))

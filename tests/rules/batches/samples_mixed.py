@@ -9,6 +9,22 @@ BAD = (
     Example("similarities between samples", net("torch.softmax(h @ h.T, 1) @ h"), "4x8", devices=2, batch_size=8),
     Example("scaled by the batch size", net("h / h.size(0)"), "4x8", devices=2, batch_size=8),
     Example(
+        "a gate for all samples, from the mean of large images",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.gate, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 8), nn.Linear(8, 4)
+
+    def forward(self, x):
+        h = F.relu(self.conv(x))
+        return self.head((h * torch.sigmoid(self.gate(h.mean((0, 2, 3))))[:, None, None]).mean((2, 3)))
+
+model = Net()
+""",
+        "4x3x96x96",
+    ),
+    Example(
         "time taken for the batch",
         """
 class Net(nn.Module):

@@ -29,6 +29,18 @@ class Net(nn.Module):
 
 model = Net()
 """
+COLUMNS = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.rnn = nn.Conv2d(1, 8, 3, 2, 1), nn.GRU(8 * 8, 6, batch_first=True)
+
+    def forward(self, x):  # (N, 1, 16, W)
+        n, c, height, width = (h := self.conv(x)).shape
+        return self.rnn(h.view(n, width, c * height))[0]
+
+model = Net()
+"""
 SHIFT = """
 class Net(nn.Module):
     def __init__(self):
@@ -65,6 +77,7 @@ BAD = (
     Example("one detection of a cell, by a view", MAPS.format(expression="h.view(len(x), 7, 6, 2, 5)"), "2x3x9x8"),
     Example("rows of a map with as many channels", MAPS.format(expression="h.view(len(x), h.shape[2], -1)"), "2x3x12x12"),
     Example("batch and steps", net("h.reshape(t, n, 8)[-1]"), "tokens=long:3x16"),
+    Example("columns of a map whose height is given", COLUMNS, "3x1x16x32"),
 )
 GOOD = (
     Example("relative positions, shifted and cut", SHIFT_AND_CUT, "tokens=long:3x5"),
