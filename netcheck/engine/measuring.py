@@ -129,13 +129,16 @@ def costed(report: Report, graph: ModelGraph, example: ExampleInputs, settings: 
 def looked_at(graph: ModelGraph, example: ExampleInputs) -> Seen | None:
     """What a second batch size tells; None where nobody says that the inputs hold a batch.
 
-    Of inputs that were given, something is said also if nothing tells what their first dimension is.
+    Of inputs that were given, and of a single table of rows, something is said also if nothing tells what their first
+    dimension is.
     """
     from netcheck.measure.said import says_batch
     from netcheck.measure.samples import look
+    from netcheck.trace import structure
 
     certain = bool(example.batches) or bool(says_batch(graph))
-    if not certain and INFERRED in example.description:
+    ranks = [tensor.dim() for _, tensor in structure.tensors((example.args, example.kwargs))]
+    if not certain and INFERRED in example.description and ranks != [2]:
         return None
     progress.phase("samples")
     seen = look(graph, example.args, example.kwargs)

@@ -39,6 +39,12 @@ ALIKE = frozenset(
 NORMS = (nn.LayerNorm, nn.GroupNorm, BatchNormalization, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 UNDECAYED = (nn.Embedding, nn.EmbeddingBag, *NORMS)
 NEAR = 1e-3  # how far from 1 probabilities may sum up, in half precision
+MADE_BY = {
+    "SigmoidBackward": "sigmoid",
+    "SoftmaxBackward": "softmax",
+    "LogSoftmaxBackward": "log-softmax",
+    "ReluBackward": "rectifier",
+}
 FEWEST = 16  # numbers from which the range of an output says what it is
 
 
@@ -222,7 +228,10 @@ def blind(name: str, classes: int | None, loss: Any) -> float | None:
 
 
 def kind_of(output: torch.Tensor) -> str:
-    """What the numbers of an output are: those of a softmax sum up to 1, those of a rectifier are 0 or more."""
+    """What made an output, or what its numbers are: those of a softmax sum up to 1, those of a rectifier are 0 or more."""
+    made_by = output.grad_fn.name().rstrip("0123456789") if output.grad_fn is not None else ""
+    if made_by in MADE_BY:
+        return MADE_BY[made_by]
     numbers = output.detach().double()
     if numbers.numel() < FEWEST or not bool(numbers.isfinite().all()):
         return ""

@@ -11,7 +11,7 @@ import copy
 import inspect
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
@@ -91,6 +91,23 @@ def attempt_real(
     return recorder
 
 
+def newly_registered(model: nn.Module, recorder: Recorder) -> set[int]:
+    """The modules that forward has registered."""
+    return {id(module) for module in model.modules()} - recorder.recording.census.registered
+
+
+def kept_by_another_call(
+    model: nn.Module, found: set[int], args: Sequence[Any], kwargs: Mapping[str, Any], modes: Sequence[Any]
+) -> set[int]:
+    """Those of some modules that the model still has when it is called again: built once, and not in every call."""
+    with suppress(Exception), torch.no_grad(), ExitStack() as stack:
+        for mode in modes:
+            stack.enter_context(mode)
+        model(*args, **kwargs)
+        return found & {id(module) for module in model.modules()}
+    return set()
+
+
 def run_recorded(
     model: nn.Module,
     recorder: Recorder,
@@ -118,6 +135,8 @@ def run_recorded(
             if isinstance(result, Iterator):  # a forward with `yield`: it has not run yet
                 result = list(result)
             recorder.output(result)
+        if found := newly_registered(model, recorder):
+            recorder.recording.adopted = kept_by_another_call(model, found, args, kwargs, modes)
     except (Exception, SystemExit) as error:
         raise cannot_run(model, error, recorder.failure) from error
     return result

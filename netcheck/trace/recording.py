@@ -41,6 +41,7 @@ class Recording:
         entered: ids of the modules whose forward ran.
         sized: nodes whose shape, type or device forward looked at.
         written: nodes that wrote into a tensor of the model (a buffer that is updated).
+        adopted: ids of the modules that forward built and registered, to use them from then on.
         kept: nodes whose values forward left behind in an attribute of the model.
         frozen: why the graph's module would compute something else than the model, a sentence each; none if it does not.
         transforms: calls of what torch.func made; what their functions do, the graph does not show.
@@ -56,6 +57,7 @@ class Recording:
     reads: list[fx.Node] = field(default_factory=list)
     lost: list[fx.Node] = field(default_factory=list)
     entered: set[int] = field(default_factory=set)
+    adopted: set[int] = field(default_factory=set)
     sized: set[fx.Node] = field(default_factory=set)
     written: list[fx.Node] = field(default_factory=list)
     kept: list[fx.Node] = field(default_factory=list)

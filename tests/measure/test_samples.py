@@ -144,6 +144,17 @@ def test_nothing_is_said_of_inputs_that_netcheck_chose_if_nothing_tells_what_the
     assert looked_at(trace(model, (x,)), described((x,), {}, "inferred")) is None
 
 
+def test_of_rows_that_netcheck_chose_something_is_said() -> None:
+    from netcheck.engine.measuring import looked_at
+
+    model, x = module(lambda self, x: nn.functional.normalize(self.layer(x), dim=0), layer=nn.Linear(6, 6)), torch.randn(4, 6)
+    seen = looked_at(trace(model, (x,)), described((x,), {}, "inferred"))
+    assert seen is not None
+    assert seen.batches is not None
+    assert [each.target for each in seen.batches.mixing] == ["F.normalize"]
+    assert seen.batches.doubtful
+
+
 def test_a_batch_normalization_is_meant_to_mix_samples_in_training() -> None:
     layers = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)]
     assert codes(nn.Sequential(*layers), torch.randn(MAP)) == {}

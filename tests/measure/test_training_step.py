@@ -166,6 +166,12 @@ def activated(host: Callable[[], SetUp], *more: nn.Module) -> SetUp:
     return set_up
 
 
+def few(set_up: SetUp) -> SetUp:
+    """With the first sample alone, whose numbers say little by their range."""
+    set_up.inputs, set_up.targets = set_up.inputs[:1], set_up.targets[:1]
+    return set_up
+
+
 def changed(host: Callable[[], SetUp], **fields: Any) -> SetUp:
     """A set-up with other targets, or another loss or optimizer: what they are made of is called with the set-up."""
     set_up = host()
@@ -206,6 +212,7 @@ FAULTS: list[tuple[str, str, Callable[[], SetUp]]] = [
     ("TS703", "softmax of pixels", lambda: activated(language, nn.Softmax(1))),
     ("TS703", "rectifier before cross-entropy", lambda: activated(images, nn.ReLU())),
     ("TS703", "sigmoid before cross-entropy", lambda: activated(classifier, nn.Sigmoid())),
+    ("TS703", "sigmoid of few numbers", lambda: few(activated(classifier, nn.Sigmoid()))),
     ("TS703", "sigmoid twice", lambda: activated(truth, nn.Sigmoid())),
     ("TS703", "softmax before a likelihood", lambda: changed(likelihood, model=lambda s: nn.Sequential(*s.model[:-1], nn.Softmax(1)))),
     ("TS704", "(N, 1) against (N)", lambda: changed(numbers, targets=lambda s: s.targets.squeeze(1))),

@@ -87,7 +87,7 @@ class WeakMask(StaticRule):
         weight = weight_of(value)
         how = "multiplies hidden scores to 0" if step.function in MULTIPLYING else f"fills in {value:g} for hidden scores"
         yield self.finding(
-            f"{step.target} {how}: a softmax still gives them the weight of e^{value:g} = {weight:.3g}",
+            f"{step.target} {how}: a softmax still gives hidden ones the weight of e^{value:g} = {weight:.3g}",
             help="hide them with scores.masked_fill(hidden, float('-inf')) before the softmax, or with a boolean `attn_mask` for "
             "F.scaled_dot_product_attention",
             evidence=Evidence(weight, "of the weight of an average score", f"{weight:.3g} for a score of {value:g}", limit=limit),

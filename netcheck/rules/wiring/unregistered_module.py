@@ -36,7 +36,8 @@ class UnregisteredModule(StaticRule):
     ## When it is fine
     For a frozen network that is hidden on purpose, so that it is not saved (a teacher, a perceptual loss):
     set `requires_grad_(False)`, and netcheck only mentions it. For modules without parameters, buffers and
-    modes (`nn.ReLU`). For lists of modules that are registered elsewhere too.
+    modes (`nn.ReLU`). For lists of modules that are registered elsewhere too. What the first call of forward
+    builds and registers, and further calls use, is information.
 
     ## Evidence
     The number of parameters that forward uses and that `model.parameters()` does not list.
@@ -105,7 +106,7 @@ model = Net()
             size = sum(hidden.size for hidden in group)
             yield self.finding(
                 message(group),
-                help=f"{cure(group[0].top.path)}; if it is frozen on purpose, `requires_grad_(False)` says so",
+                help=cure(group[0]),
                 evidence=Evidence(size, "elements", f"{size:,} weights that forward uses are not the model's own", limit=0),
                 at=[hidden.top for hidden in group],
                 severity=severity,
@@ -122,6 +123,7 @@ class Hidden:
         size: all elements of parameters and buffers that no registered module holds too.
         has_mode: whether anything in it is in training mode, and acts otherwise in eval mode.
         frozen: whether forward runs it without gradients only.
+        adopted: whether the first call of forward builds and registers it.
     """
 
     top: Submodule
@@ -129,12 +131,13 @@ class Hidden:
     size: int
     has_mode: bool
     frozen: bool
+    adopted: bool
 
     @property
     def severity(self) -> Severity | None:
         """None if nothing is lost by not registering it."""
         if self.trainable:
-            return Severity.INFO if self.frozen else Severity.ERROR
+            return Severity.INFO if self.frozen or self.adopted else Severity.ERROR
         if self.has_mode:
             return Severity.WARNING
         return Severity.INFO if self.size else None
@@ -162,6 +165,7 @@ def hidden_modules(graph: ModelGraph) -> Iterator[Hidden]:
                 # Dropout that forward builds is always on: that is another rule's finding.
                 has_mode="<" not in top.path and any(is_in_training(part.module) for part in parts),
                 frozen=bool(nodes) and not any(node.grad_enabled for node in nodes),
+                adopted=id(top.module) in graph.recording.adopted,
             )
 
 
@@ -183,6 +187,8 @@ def message(group: list[Hidden]) -> str:
 
     what = class_name(type(group[0].top.module)) + (f" and {len(group) - 1} more" if len(group) > 1 else "")
     where = place(group[0].top.path)
+    if all(hidden.adopted for hidden in group):
+        return f"{what} is built by the first call of forward: an optimizer that was made before does not train it"
     if any(hidden.trainable for hidden in group):
         return f"{what} {where}: forward uses its parameters, and they are not trained, moved or saved"
     if any(hidden.has_mode for hidden in group):
@@ -201,8 +207,15 @@ def place(path: str) -> str:
     return f"is held in the plain {sort} `{name}`"
 
 
-def cure(path: str) -> str:
+def cure(hidden: Hidden) -> str:
     """What to write instead."""
+    if hidden.adopted:
+        return "call the model once before the optimizer is made, or use a lazy module, such as nn.LazyLinear"
+    return f"{remedy(hidden.top.path)}; if it is frozen on purpose, `requires_grad_(False)` says so"
+
+
+def remedy(path: str) -> str:
+    """How a module is registered."""
     if "<" in path:
         return "build it in __init__ and assign it to self"
     if "[" not in path:

@@ -109,7 +109,7 @@ def hidden_tensors(graph: ModelGraph) -> Iterator[Member]:
     """The unregistered tensors that forward reads, but for those of unregistered modules."""
     outside = tuple(f"{s.path}." for s in graph.submodules if not s.registered)
     # Where nothing has to be moved, x.to(device) is x: the call is recorded, and what follows uses x.
-    moved = {node.inputs[0] for node in graph if node.function in _MOVES and node.inputs}
+    moved = {node.inputs[0] for node in graph if node.inputs and is_moved(node)}
     for member in graph.members:
         if not member.registered and not member.path.startswith(outside):
             used = [node for node in member.nodes if node in graph.used]
@@ -119,6 +119,11 @@ def hidden_tensors(graph: ModelGraph) -> Iterator[Member]:
                 needs = member.tensor.dim() > 0 and any(is_combined(n) for n in used if n not in moved)
             if needs:
                 yield member
+
+
+def is_moved(node: Node) -> bool:
+    """Whether an operation gives its input on another device."""
+    return node.function in _MOVES or (node.function == "as_tensor" and "device" in node.fx.kwargs)
 
 
 def is_combined(node: Node) -> bool:

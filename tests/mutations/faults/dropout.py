@@ -9,9 +9,9 @@ from torch import nn
 from netcheck.trace.graph import Node
 from netcheck.trace.kinds import Kind
 from netcheck.trace.questions.neighbours import weight_layers_after
-from tests.mutations.faults.nonlinearity import Functional, after_head, before_head
+from tests.mutations.faults.nonlinearity import Functional, after_head, before_head, is_sequence, width
 from tests.mutations.faults.registry import fault
-from tests.mutations.subject import Subject
+from tests.mutations.subject import NoPlace, Subject
 
 
 def is_map(node: Node) -> bool:
@@ -79,3 +79,49 @@ def dropout_on_output(subject: Subject) -> None:
 def functional_dropout_on_output(subject: Subject) -> None:
     head = subject.head.path
     subject.replace(head, FunctionalDropout(subject[head]))
+
+
+class OneLayer(nn.Module):
+    """A recurrence of one layer before a head, with dropout between its layers."""
+
+    def __init__(self, n: int, head: nn.Module, cell: type[nn.Module]) -> None:
+        super().__init__()
+        self.rnn, self.head = cell(n, n, dropout=0.3, batch_first=True), head
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C) -> what the head gives."""
+        return self.head(self.rnn(x.unsqueeze(1).expand(-1, 4, -1))[0][:, -1])
+
+
+for cell in (nn.LSTM, nn.GRU):
+
+    @fault("NC206", f"an {cell.__name__} of one layer before the head, with dropout")
+    def one_layer(subject: Subject, cell: type[nn.Module] = cell) -> None:
+        if len(subject.head.inputs[0].shape or ()) != 2:
+            raise NoPlace
+        subject.replace(subject.head.path, OneLayer(width(subject), subject[subject.head.path], cell))
+
+
+@fault("NC207", "channel dropout after the layer of a sequence")
+def drops_steps(subject: Subject) -> None:
+    path = subject.pick(Kind.LINEAR, where=lambda n: is_sequence(n) and all(u.kind is Kind.LINEAR for u in n.users)).path
+    subject.replace(path, nn.Sequential(subject[path], nn.Dropout1d(0.3)))
+
+
+@fault("NC207", "channel dropout between two layers on each step, before the head")
+def drops_words(subject: Subject) -> None:
+    if len(subject.head.inputs[0].shape or ()) != 2:
+        raise NoPlace
+    subject.replace(subject.head.path, Steps(width(subject), subject[subject.head.path]))
+
+
+class Steps(nn.Module):
+    """Eight steps of the same features before a head, of which whole ones are dropped."""
+
+    def __init__(self, n: int, head: nn.Module) -> None:
+        super().__init__()
+        self.layer, self.drop, self.out, self.head = nn.Linear(n, n), nn.Dropout2d(0.2), nn.Linear(n, n), head
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C) -> what the head gives."""
+        return self.head(self.out(self.drop(F.relu(self.layer(x[:, None].repeat(1, 8, 1))))).mean(1))

@@ -470,3 +470,17 @@ class Always(Switched):
 def test_what_a_switch_freezes_is_frozen_on_purpose(kind: type[Switched], severity: str) -> None:
     found = [one for one in netcheck.check(kind(), torch.randn(4, 8), probe=False) if one.code == "NC905"]
     assert [str(one.severity) for one in found] == [severity]
+
+
+@pytest.mark.parametrize(("rebuilds", "severity"), [(False, "info"), (True, "error")])
+def test_a_module_that_forward_registers_is_information_if_the_next_call_uses_it(rebuilds: bool, severity: str) -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        h = torch.relu(self.body(x))
+        if rebuilds or getattr(self, "head", None) is None:
+            self.head = nn.Linear(h.shape[1], 4)
+        return self.head(h)
+
+    model = Run(forward, body=nn.Linear(16, 16))
+    (hidden,) = found("NC901", model, torch.randn(8, 16))
+    assert str(hidden.severity) == severity
+    assert "head" not in model._modules

@@ -44,6 +44,24 @@ model = Net()
         "4x3x8x8",
     ),
     Example(
+        "built and registered by the first call (information)",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(16, 16), None
+
+    def forward(self, x):
+        h = F.relu(self.body(x))
+        if self.head is None:
+            self.head = nn.Linear(h.shape[1], 4)
+        return self.head(h)
+
+model = Net()
+""",
+        "8x16",
+    ),
+    Example(
         "built in forward",
         """
 class Net(nn.Module):

@@ -95,6 +95,21 @@ model = Net()
 
 GOOD = (
     Example(
+        "moved by as_tensor, as torchvision's Normalize does",
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mean, self.head = torch.rand(8), nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.head(x - torch.as_tensor(self.mean, dtype=x.dtype, device=x.device))
+
+model = Net()
+""",
+        "4x8",
+    ),
+    Example(
         "nn.ParameterList and nn.ParameterDict",
         """
 class Net(nn.Module):
