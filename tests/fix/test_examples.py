@@ -46,7 +46,7 @@ BY_HAND = {
         "a cell written out, its gates in one matrix": "no line was found",
         "a cell written out, a layer for each gate": "no line was found",
     },
-    "NC901": {"built in forward": "in `__init__`"},
+    "NC901": {"built in forward": "in `__init__`", "built and registered by the first call (information)": "in `__init__`"},
     "NC906": {
         "a dict of parameters, in an object that is no module": "`self.values`",
         "computed from a parameter once, in the constructor": "in forward",

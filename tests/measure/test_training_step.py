@@ -167,8 +167,8 @@ def activated(host: Callable[[], SetUp], *more: nn.Module) -> SetUp:
 
 
 def few(set_up: SetUp) -> SetUp:
-    """With the first sample alone, whose numbers say little by their range."""
-    set_up.inputs, set_up.targets = set_up.inputs[:1], set_up.targets[:1]
+    """With two samples, whose few numbers say little by their range."""
+    set_up.inputs, set_up.targets = set_up.inputs[:2], set_up.targets[:2]
     return set_up
 
 
@@ -212,7 +212,7 @@ FAULTS: list[tuple[str, str, Callable[[], SetUp]]] = [
     ("TS703", "softmax of pixels", lambda: activated(language, nn.Softmax(1))),
     ("TS703", "rectifier before cross-entropy", lambda: activated(images, nn.ReLU())),
     ("TS703", "sigmoid before cross-entropy", lambda: activated(classifier, nn.Sigmoid())),
-    ("TS703", "sigmoid of few numbers", lambda: few(activated(classifier, nn.Sigmoid()))),
+    ("TS703", "sigmoid of few numbers", lambda: few(activated(lambda: classifier(5), nn.Sigmoid()))),
     ("TS703", "sigmoid twice", lambda: activated(truth, nn.Sigmoid())),
     ("TS703", "softmax before a likelihood", lambda: changed(likelihood, model=lambda s: nn.Sequential(*s.model[:-1], nn.Softmax(1)))),
     ("TS704", "(N, 1) against (N)", lambda: changed(numbers, targets=lambda s: s.targets.squeeze(1))),

@@ -30,7 +30,7 @@ class Registered(Editor):
     def edits(self, case: Case) -> Iterable[Edit]:
         """Wraps the list, tuple or dict; makes a plain class a module."""
         if "<" in case.finding.modules[0]:
-            raise ByHand("a module that is built anew in each call has to be built in `__init__`")
+            raise ByHand("a module that forward builds has to be built in `__init__`")
         _, name, items = parts(case.finding.modules[0])
         if not items:
             code, place = case.place
