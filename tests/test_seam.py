@@ -75,6 +75,22 @@ def check(**options: Any) -> Report:
     [
         ({}, "", Severity.INFO, ""),
         ({"result": PROBABILITIES}, "TS703", Severity.WARNING, "criterion ="),
+        (
+            {"loss": "nn.MSELoss()", "result": "self.head(self.neck(self.body(x)))[:, :1]", "call": "criterion(net(x), y[:, 0])"},
+            "",
+            Severity.INFO,
+            "",
+        ),
+        (
+            {
+                "loss": "nn.MSELoss()",
+                "result": "self.head(self.neck(self.body(x)))[:, :1]",
+                "call": "criterion(net(x), torch.randn(10))",
+            },
+            "TS704",
+            Severity.ERROR,
+            "criterion =",
+        ),
         ({"loss": "nn.BCELoss()"}, "TS705", Severity.ERROR, "criterion ="),
         ({"call": "F.nll_loss(net(x), y)", "result": PROBABILITIES}, "TS703", Severity.WARNING, "loss = F.nll"),
         (

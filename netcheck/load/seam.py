@@ -41,6 +41,11 @@ def numbers(output: torch.Tensor) -> torch.Tensor:
     return torch.randn_like(output)
 
 
+def single_numbers(output: torch.Tensor) -> torch.Tensor:
+    """One standard normal number for each sample, in one dimension: (N,)."""
+    return torch.randn(output.shape[0], dtype=output.dtype, device=output.device)
+
+
 DRAWN: dict[str, Draw] = {
     "CrossEntropyLoss": classes,
     "cross_entropy": classes,
@@ -65,6 +70,8 @@ def loss_of(seam: Seam) -> Loss | None:
     """The loss that a file gives a model's output to, and how targets for it are drawn; None for one that has others."""
     if seam.loss is None or (draw := DRAWN.get(seam.loss.name.rpartition(".")[2])) is None:
         return None
+    if draw is numbers and seam.targets is not None and len(seam.targets) == 1:
+        draw = single_numbers
     function = found(seam.loss)
     if not isinstance(function, type):
         return Loss(partial(function, **seam.loss.kwargs), draw)

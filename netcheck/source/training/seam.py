@@ -24,6 +24,7 @@ from netcheck.source.construction.project import project_of
 from netcheck.source.construction.values import is_plain
 from netcheck.source.locate import location
 from netcheck.source.training.events import Act, Event, TrainingFile
+from netcheck.source.training.shapes import Shape, shape_of
 from netcheck.source.training.steps import TrainingLoop, loss_name, training_loops
 from netcheck.source.training.values import Role, Value, as_made, full_name, role_of, settled
 
@@ -73,12 +74,14 @@ class Seam:
         optimizer: of the model's parameters; None likewise.
         groups: what it is given.
         own: whether backward starts from what the model returns: forward computes the loss.
+        targets: the shape of what the output is compared with, as far as the file shows it.
     """
 
     loss: Made | None = None
     optimizer: Made | None = None
     groups: tuple[Group, ...] = ()
     own: bool = False
+    targets: Shape | None = None
 
 
 def seam_of(training: TrainingFile, *names: str) -> Seam | None:
@@ -102,7 +105,9 @@ def of_loop(loop: TrainingLoop, training: TrainingFile, names: tuple[str, ...]) 
     loss = loss_given(backward[0], calls) if len(backward) == 1 else None
     optimizer, groups = optimizer_of(loop, training, keys.pop())
     own = all(event.value is not None and id(settled(event.value).node) in calls for event in backward)
-    return Seam(loss, optimizer, groups, own) if loss is not None or optimizer is not None else None
+    compared = settled(backward[0].value).argument(1, "target") if loss is not None and backward[0].value is not None else None
+    targets = shape_of(compared) if compared is not None else None
+    return Seam(loss, optimizer, groups, own, targets) if loss is not None or optimizer is not None else None
 
 
 def called_in(event: Event) -> set[str]:
