@@ -76,12 +76,6 @@ def check(**options: Any) -> Report:
         ({}, "", Severity.INFO, ""),
         ({"result": PROBABILITIES}, "TS703", Severity.WARNING, "criterion ="),
         (
-            {"loss": "nn.MSELoss()", "result": "self.head(self.neck(self.body(x)))[:, :1]", "call": "criterion(net(x), y[:, 0])"},
-            "",
-            Severity.INFO,
-            "",
-        ),
-        (
             {
                 "loss": "nn.MSELoss()",
                 "result": "self.head(self.neck(self.body(x)))[:, :1]",

@@ -21,6 +21,7 @@ from netcheck.errors import (
 from netcheck.figures.unchecked import Reason, Unchecked
 from netcheck.findings import Construction, Location, Report
 from netcheck.load.arguments import named, required
+from netcheck.load.modes import set_training
 from netcheck.load.raised import describe, instead, is_installed
 from netcheck.settings import Settings, models
 from netcheck.settings.patterns import matches_file
@@ -345,9 +346,9 @@ def in_training(module: nn.Module) -> Iterator[None]:
         with suppress(Exception):  # the user's own code, which may expect more than is there
             for part in own:
                 if part.training:
-                    part.train()
+                    set_training(part, True)
     else:
-        module.train()
+        set_training(module, True)
     try:
         yield
     finally:

@@ -19,6 +19,7 @@ from torch import nn
 
 from netcheck.figures.calls import Calls
 from netcheck.load.held import changing_only_itself
+from netcheck.load.modes import set_training
 from netcheck.load.randomness import seeded
 from netcheck.load.untouched import default_dtype
 from netcheck.measure.axes import BatchAxes
@@ -60,7 +61,8 @@ def called(
     found = None
     try:
         with default_dtype(torch.float32), seeded(0):
-            twin = chanceless_copy(graph.model, torch.float32).eval()
+            twin = chanceless_copy(graph.model, torch.float32)
+            set_training(twin, False)
         with changing_only_itself(twin):
             given = structure.rebuild(few(graph, args, kwargs), single)
             found = Calls(off=0.0, derivatives=functions) if pure else Calls(*twice(twin, *given), functions)

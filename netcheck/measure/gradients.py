@@ -24,6 +24,7 @@ from torch import nn
 from netcheck.errors import REPORT_IT, AnotherWay, BackwardError, Defect, NetcheckError, ProbeError
 from netcheck.figures.decades import Decades
 from netcheck.figures.gradients import Gradients, Pass
+from netcheck.load.modes import set_training
 from netcheck.load.raised import by_netcheck, describe, place_text
 from netcheck.load.wrappers import unwrapped
 from netcheck.measure import plan as planning
@@ -174,7 +175,9 @@ class Experiment:
         built = unwrapped(self.rebuild((self.stage.seed + number) % 2**32))  # the traced one has no wrapper either
         if type(built) is not type(traced):
             return traced
-        return built.train() if traced.training else built
+        if traced.training:
+            set_training(built, True)
+        return built
 
     def one_pass(self, model: nn.Module, number: int) -> Pass:
         """Run forward and backward once, and read what was measured."""

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from netcheck.figures.sameness import Sameness
+from netcheck.load.modes import set_training
 from netcheck.load.raised import describe
 from netcheck.load.randomness import seeded
 from netcheck.trace import structure
@@ -120,7 +121,7 @@ def run(model: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]]) -> Run:
     inputs = [tensor for _, tensor in structure.tensors(given) if tensor.requires_grad]
     wanted = everything(model) | {f"input {number}": one for number, one in enumerate(inputs)}
     args, kwargs = given
-    model.train()
+    set_training(model, True)
     with seeded(0):
         training = floating(model(*args, **kwargs))
     loss = sum((y * cotangent(y, number)).sum() for number, y in enumerate(training) if y.requires_grad)
@@ -129,7 +130,7 @@ def run(model: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]]) -> Run:
     if isinstance(loss, torch.Tensor) and ends:
         found = torch.autograd.grad(loss, list(ends.values()), allow_unused=True)
     gradients = {name: one for name, one in zip(ends, found, strict=False) if one is not None}
-    model.eval()
+    set_training(model, False)
     with seeded(0), torch.no_grad():
         evaluation = floating(model(*args, **kwargs))
     return Run([y.detach() for y in training], evaluation, gradients)

@@ -25,6 +25,7 @@ from torch import nn
 from netcheck.errors import TraceError
 from netcheck.figures.batches import Batches
 from netcheck.load.held import changing_only_itself
+from netcheck.load.modes import set_training
 from netcheck.load.randomness import seeded
 from netcheck.load.untouched import default_dtype
 from netcheck.measure.axes import BatchAxes
@@ -143,7 +144,7 @@ class _Looker:
 
     def in_mode(self, *, training: bool) -> Look | None:
         """The comparison in one mode; None if forward does not run on arguments that are drawn anew."""
-        self.twin.train(training)
+        set_training(self.twin, training)
         for module in self.twin.modules():
             if isinstance(module, BatchNormalization):
                 module.eval()

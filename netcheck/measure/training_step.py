@@ -32,10 +32,12 @@ OWN = ""  # the name of a loss that the model computes itself
 OF_CLASSES = ("CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss")
 OF_PROBABILITIES = ("BCELoss", "binary_cross_entropy")  # which raise on what is none
 OF_TRUTH = ("BCEWithLogitsLoss", "BCELoss", "binary_cross_entropy_with_logits", "binary_cross_entropy")
-ALIKE = frozenset(
-    "mse_loss l1_loss smooth_l1_loss huber_loss sub __sub__ rsub __rsub__ mul __mul__ add __add__ true_divide div __truediv__ "
-    "binary_cross_entropy binary_cross_entropy_with_logits".split()
-)  # operations of two tensors whose numbers belong together
+LOSSES = frozenset(
+    "mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits".split()
+)  # of two tensors whose numbers belong together
+ARITHMETIC = frozenset(
+    "sub __sub__ rsub __rsub__ mul __mul__ add __add__ true_divide div __truediv__".split()
+)  # inside of a loss
 NORMS = (nn.LayerNorm, nn.GroupNorm, BatchNormalization, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 UNDECAYED = (nn.Embedding, nn.EmbeddingBag, *NORMS)
 NEAR = 1e-3  # how far from 1 probabilities may sum up, in half precision
@@ -58,17 +60,23 @@ class Run:
 
 
 class Spreads(TorchFunctionMode):
-    """Listens for operations in which two tensors of as many numbers are spread over each other: (N, 1) and (N)."""
+    """Listens for operations in which two tensors of as many numbers are spread over each other: (N, 1) and (N).
+
+    Arithmetic counts within a loss alone, and where the ranks differ: who writes (N, 1, D) and (1, N, D) means all pairs.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.shapes: tuple[tuple[int, ...], ...] = ()
+        self.in_loss = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Look at the shapes, and go on."""
-        if getattr(func, "__name__", "") in ALIKE and not self.shapes:
+        name = getattr(func, "__name__", "")
+        if (name in LOSSES or (name in ARITHMETIC and self.in_loss)) and not self.shapes:
             pair = [each for each in args[:2] if isinstance(each, torch.Tensor)]
-            if len(pair) == 2 and spread(pair[0], pair[1]):
+            meant = name in ARITHMETIC and len({each.dim() for each in pair}) == 1
+            if len(pair) == 2 and not meant and spread(pair[0], pair[1]):
                 self.shapes = (tuple(pair[0].shape), tuple(pair[1].shape))
         return func(*args, **(kwargs or {}))
 
@@ -121,7 +129,7 @@ def stepped(
     with changing_only_itself(holder), torch.enable_grad():
         listener = Spreads()
         with listener, seeded(seed):
-            ran = run(twin, args, kwargs, targets, criterion, draw)
+            ran = run(twin, args, kwargs, targets, criterion, draw, listener)
         found = replace(
             outcome(ran, targets, loss), broadcast=listener.shapes, drawn=draw is not None and loss is not None, place=places[0]
         )
@@ -150,6 +158,7 @@ def run(
     targets: Any,
     loss: Any,
     draw: Callable[[Any], Any] | None = None,
+    listener: Spreads | None = None,
 ) -> Run:
     """Call the model and its loss on copies of the inputs."""
     given_args, given_kwargs, given_targets = structure.rebuild((tuple(args), dict(kwargs), targets), torch.clone)
@@ -160,6 +169,8 @@ def run(
             return Run(output, None)
     if loss is None:
         return Run(output, own_loss(output))
+    if listener is not None:
+        listener.in_loss = True
     try:
         value = loss(output) if targets is None else loss(output, given_targets)
     except Exception as error:

@@ -19,6 +19,7 @@ from torch import nn
 
 from netcheck.errors import TraceError
 from netcheck.load.held import changing_only_itself, substituted
+from netcheck.load.modes import set_training
 from netcheck.load.untouched import silent_fakes
 from netcheck.torch_versions import FakeTensor
 from netcheck.trace import fakes, places, structure
@@ -220,7 +221,7 @@ def set_mode(model: nn.Module, training: bool | None) -> Iterator[None]:
     compiled = [(module, module.training) for module in scripted]
     try:
         try:
-            model.train(training)
+            set_training(model, training)
         except (Exception, SystemExit) as error:  # the user's own train()
             raise cannot_run(model, error, None) from error
         yield

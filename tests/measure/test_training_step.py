@@ -260,6 +260,31 @@ def test_what_is_common_is_information(code: str, make: Callable[[], SetUp]) -> 
     assert code not in set_up.codes(Severity.WARNING)
 
 
+class Pairs(nn.Module):
+    """Adds the scores of all pairs inside, as graph attention does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other, self.head = nn.Linear(16, 1), nn.Linear(16, 1), nn.Linear(16, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 16) -> (N, 5)."""
+        return self.head(torch.softmax(self.one(x) + self.other(x).squeeze(1), 1) @ x)
+
+
+def contrastive(output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Distances of all pairs, as a loss."""
+    far = (output[:, None] - output[None]).square().sum(-1)
+    return (far * (targets[:, None] == targets[None])).mean()
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), contrastive, None])
+def test_all_pairs_that_are_meant_are_no_accident(loss: Any) -> None:
+    model = Pairs()
+    set_up = SetUp(model, torch.randn(16, 16), None if loss is None else torch.arange(16) % 5, loss, sgd(model))
+    assert "TS704" not in set_up.codes(Severity.INFO)
+
+
 def test_frozen_parameters_in_the_optimizer_are_information() -> None:
     set_up = classifier()
     set_up.model[0].requires_grad_(False)

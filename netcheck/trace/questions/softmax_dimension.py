@@ -41,7 +41,7 @@ def dimension(node: Node) -> int | None:
     dim = called.option("dim", _POSITION.get(called.function, 1), None)
     if dim is None:
         dim = -1 if called.function == "gumbel_softmax" else (0 if rank in _LEGACY else 1)
-    return dim % rank if isinstance(dim, int) else None
+    return dim % rank if isinstance(dim, int) and -rank <= dim < rank else None
 
 
 def has_dimension(node: Node) -> bool:

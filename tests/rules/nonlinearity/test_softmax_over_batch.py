@@ -9,6 +9,8 @@ from torch import nn
 
 from netcheck.findings import Severity
 from netcheck.rules.nonlinearity.softmax_over_batch import SoftmaxOverBatch
+from netcheck.trace import trace
+from netcheck.trace.kinds import Kind
 from tests.rules.checking import findings, net
 
 
@@ -88,3 +90,13 @@ def test_modules_that_put_time_first_say_what_the_first_dimension_is() -> None:
     last = net(forward, recurrent=nn.LSTM(16, 8, batch_first=True), **members)
     assert findings(SoftmaxOverBatch, first, (5, 8, 16)) == []
     assert findings(SoftmaxOverBatch, last, (8, 5, 16)) != []
+
+
+def test_a_dimension_that_is_not_there_is_not_taken_for_the_batch() -> None:
+    from netcheck.trace.questions import softmax_dimension
+
+    graph = trace(scored(lambda z, x: z.softmax(1)), (torch.randn(2, 16),))
+    (node,) = (node for node in graph if node.kind is Kind.SOFTMAX)
+    assert softmax_dimension.dimension(node) == 1
+    node.fx.args = (node.fx.args[0], 2)  # as it is where torch's fake tensors do not look at it
+    assert softmax_dimension.dimension(node) is None
