@@ -8,6 +8,7 @@
     import wandb                         binds a stand-in where that is not installed
     data = open("data.csv").read()       is left out where it fails: the model does not need it
     model.eval()                         runs
+    if opt.data == "cifar": nc = 3       binds 3 where no branch was taken, and something needs it
 
 A statement that the model needs may take as long as it likes, and its exception is the file's. The others share two seconds,
 and one that fails is left out with all that hangs on it; of a file that another one imports, this holds for all.
@@ -22,6 +23,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from types import CodeType, TracebackType
 from typing import Any
 
@@ -30,7 +32,7 @@ from netcheck.load.absent import faulty_import, stand_ins
 from netcheck.load.fence.state import Halted, left_out, state, told
 from netcheck.load.omit import is_consequence, omit
 from netcheck.load.raised import describe
-from netcheck.source.models import training_line
+from netcheck.source.models import is_never_imported, training_line
 from netcheck.source.needed import bound, needed_numbers
 from netcheck.source.scopes import FunctionNode, first_line
 from netcheck.source.spots import spot
@@ -85,6 +87,8 @@ class Statements:
                 self.run_group(group, code=code if len(group) == len(self.body) else None)
             else:
                 self.run_spare(group)
+        for name in constants_of_branches(self.tree) if state.closed else ():
+            self.bind_untaken(name)  # what is built later may read it
         if self.failure is not None and not self.wanted <= self.namespace.keys() | self.missing:
             raise self.failure
 
@@ -150,6 +154,9 @@ class Statements:
                     fence.note(self.path, line, operators.WITHOUT.format(package))
                     group, code = group[place:], None  # once more, with what its import asked for
                     continue
+                if place is not None and state.closed and isinstance(error, NameError) and self.bind_untaken(error.name or ""):
+                    group, code = group[place:], None  # once more, with the number of a branch that was not taken
+                    continue
                 if isinstance(error, OverTime) and place is None and seconds:
                     return group  # it rang between two statements, or after the last one
                 line = line_in(error.__traceback__, self.namespace)
@@ -163,6 +170,15 @@ class Statements:
                     kept.update(map(id, rest if id(group[place]) in kept else ()))
                 group, code = [*rest, *group[place + 1 :]], None
         return []
+
+    def bind_untaken(self, name: str) -> bool:
+        """Bind a name that only branches bind, none of which was taken, to the constant of the first one."""
+        found = constants_of_branches(self.tree).get(name)
+        if found is None or name in self.namespace:
+            return False
+        line, self.namespace[name] = found
+        fence.note(self.path, line, f"{name} = {self.namespace[name]!r}, of a branch that was not taken")
+        return True
 
     def compiled(self, group: list[ast.stmt]) -> CodeType:
         """Statements as code."""
@@ -233,6 +249,26 @@ class Statements:
         """Note that a statement was left out."""
         self.missing |= bound(statement)
         left_out(self.path, statement.lineno, reason, bound(statement), trains=trains)
+
+
+@lru_cache(maxsize=16)
+def constants_of_branches(tree: ast.Module) -> dict[str, tuple[int, Any]]:
+    """The names that functions of a file read, and that only branches at its top bind: with the first constant, and its line."""
+    read = {
+        node.id
+        for function in ast.walk(tree)
+        if isinstance(function, FunctionNode)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    found: dict[str, tuple[int, Any]] = {}
+    for statement in tree.body:
+        for node in ast.walk(statement) if isinstance(statement, ast.If) and not is_never_imported(statement.test) else ():
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and len(node.targets) == 1:
+                target = node.targets[0]
+                if isinstance(target, ast.Name) and target.id in read and type(node.value.value) in (int, float, str):
+                    found.setdefault(target.id, (node.lineno, node.value.value))
+    return found
 
 
 def future_flags(tree: ast.Module) -> int:

@@ -213,6 +213,35 @@ class Top(Net):
         {"study.py:model": ""},
         ["KeyError", "needs frame, which was left out", "AttributeError", "IndexError", "SystemExit"],
     ),
+    "channels that a branch sets which is not taken": (
+        {
+            "gan.py": HEAD
+            + """
+                import argparse
+
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--dataset", required=True)
+                options = parser.parse_args()
+                if options.dataset == "cifar10":
+                    data, channels = open("absent.bin"), 1
+                    channels = 3
+                elif options.dataset == "mnist":
+                    channels = 1
+
+                class Net(nn.Module):
+                    def __init__(self):
+                        super().__init__()
+                        self.conv = nn.Conv2d(channels, 8, 3)
+
+                    def forward(self, x):
+                        return self.conv(x)
+
+                net = Net()
+                """
+        },
+        {"gan.py:net": ""},
+        ["channels = 3, of a branch that was not taken"],
+    ),
     "old code": (
         {
             "old.py": HEAD
