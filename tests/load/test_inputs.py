@@ -251,3 +251,19 @@ def test_one_sample_where_no_more_pass() -> None:
 def test_what_takes_one_sample_alone_is_told_so() -> None:
     found = netcheck.check(FlattensOne()).findings
     assert [finding.code for finding in found if finding.counts] == ["NC704"]
+
+
+@pytest.mark.parametrize(("dim", "rank"), [(-1, 2), (1, 2), (2, 3)])
+def test_a_split_along_an_axis_asks_for_as_many(dim: int, rank: int) -> None:
+    class Halves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(30, 10), nn.Linear(30, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            one, other = torch.split(x, 30, dim=dim)
+            return torch.cat([self.a(one), self.b(one)], dim=-1) if other.numel() else one
+
+    (x,) = infer_inputs(Halves()).args
+    assert x.dim() == rank
+    assert x.shape[dim] > 30

@@ -35,7 +35,7 @@ def of_call(call: Call, error: BaseException) -> list[Demand]:
             break
         try:
             found.extend(read(call))
-        except (AttributeError, TypeError, IndexError, ValueError):
+        except (AttributeError, TypeError, IndexError, ValueError, ArithmeticError):
             continue  # an unusual way to call it: the next reader may know
     return list(dict.fromkeys(replace(demand, operation=call.name) for demand in found))
 
@@ -162,12 +162,16 @@ def reshape(call: Call) -> Iterator[Demand]:
 
 
 def splitting(call: Call) -> Iterator[Demand]:
-    """As long as the parts together."""
+    """An axis that is there, as long as the parts together."""
     x, sizes = (
         call.operand(call.args[0]),
         call.get(1, "split_size_or_sections", call.kwargs.get("split_size")),
     )
-    axis = call.get(2, "dim", 0) % x.tensor.dim()
+    dim, rank = call.get(2, "dim", 0), x.tensor.dim()
+    if not -rank <= dim < rank:
+        yield Demand("rank", x.origin, rank, dim + 1 if dim >= 0 else max(2, -dim), by=call.name)
+        return
+    axis = dim % rank
     if isinstance(sizes, (list, tuple)):
         yield Demand("size", x.origin, x.tensor.shape[axis], sum(sizes), axis=axis, by=call.name)
 
