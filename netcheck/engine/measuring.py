@@ -129,8 +129,8 @@ def costed(report: Report, graph: ModelGraph, example: ExampleInputs, settings: 
 def looked_at(graph: ModelGraph, example: ExampleInputs) -> Seen | None:
     """What a second batch size tells; None where nobody says that the inputs hold a batch.
 
-    Of inputs that were given, and of a single table of rows, something is said also if nothing tells what their first
-    dimension is.
+    Of inputs that were given, and of a single table of rows or stack of images, something is said also if nothing tells what
+    their first dimension is. (T, N, C) and (N, T, C) look alike.
     """
     from netcheck.measure.said import says_batch
     from netcheck.measure.samples import look
@@ -138,7 +138,7 @@ def looked_at(graph: ModelGraph, example: ExampleInputs) -> Seen | None:
 
     certain = bool(example.batches) or bool(says_batch(graph))
     ranks = [tensor.dim() for _, tensor in structure.tensors((example.args, example.kwargs))]
-    if not certain and INFERRED in example.description and ranks != [2]:
+    if not certain and INFERRED in example.description and ranks not in ([2], [4], [5]):
         return None
     progress.phase("samples")
     seen = look(graph, example.args, example.kwargs)

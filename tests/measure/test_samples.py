@@ -144,10 +144,14 @@ def test_nothing_is_said_of_inputs_that_netcheck_chose_if_nothing_tells_what_the
     assert looked_at(trace(model, (x,)), described((x,), {}, "inferred")) is None
 
 
-def test_of_rows_that_netcheck_chose_something_is_said() -> None:
+@pytest.mark.parametrize("shape", [(4, 6), (4, 1, 2, 3)])
+def test_of_rows_and_images_that_netcheck_chose_something_is_said(shape: tuple[int, ...]) -> None:
     from netcheck.engine.measuring import looked_at
 
-    model, x = module(lambda self, x: nn.functional.normalize(self.layer(x), dim=0), layer=nn.Linear(6, 6)), torch.randn(4, 6)
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.normalize(self.layer(x.reshape(-1, 6)), dim=0)
+
+    model, x = module(forward, layer=nn.Linear(6, 6)), torch.randn(shape)
     seen = looked_at(trace(model, (x,)), described((x,), {}, "inferred"))
     assert seen is not None
     assert seen.batches is not None
