@@ -6,7 +6,7 @@ the whole batch, such as its mean, it computes from a share there, and the resul
 
 netcheck says:
     Toy          nothing
-    CentringToy  nothing: until it is asked about devices; `--devices 4 --batch-size 32` finds that the mean mixes samples
+    CentringToy  info NC705 samples-mixed: if the first dimension is the batch; a warning with `--devices 4 --batch-size 32`
 """
 
 import torch

@@ -21,7 +21,6 @@ from netcheck.errors import (
 from netcheck.figures.unchecked import Reason, Unchecked
 from netcheck.findings import Construction, Location, Report
 from netcheck.load.arguments import named, required
-from netcheck.load.modes import set_training
 from netcheck.load.raised import describe, instead, is_installed
 from netcheck.settings import Settings, models
 from netcheck.settings.patterns import matches_file
@@ -338,6 +337,7 @@ def in_training(module: nn.Module) -> Iterator[None]:
 
     Parts of a model in training mode that were frozen by `eval()` are left as they are.
     """
+    from netcheck.load.modes import set_training
     from netcheck.trace.attempts import overrides_train
 
     flags = {part: part.training for part in module.modules()}
