@@ -13,11 +13,10 @@ def set_training(model: nn.Module, training: bool) -> None:
     Raises:
         Exception: whatever the user's own `train(mode)` raises.
     """
-    parts = list(model.modules())
-    if all(takes_mode(type(part)) for part in parts):
+    if all(map(takes_mode, {type(part) for part in model.modules()})):
         model.train(training)
         return
-    for part in parts:
+    for part in model.modules():
         part.training = training
 
 

@@ -33,7 +33,7 @@ from netcheck.load.fence.state import Halted, left_out, state, told
 from netcheck.load.omit import is_consequence, omit
 from netcheck.load.raised import describe
 from netcheck.source.models import is_never_imported, training_line
-from netcheck.source.needed import bound, needed_numbers
+from netcheck.source.needed import bound, needed_numbers, used
 from netcheck.source.scopes import FunctionNode, first_line
 from netcheck.source.spots import spot
 
@@ -254,21 +254,15 @@ class Statements:
 @lru_cache(maxsize=16)
 def constants_of_branches(tree: ast.Module) -> dict[str, tuple[int, Any]]:
     """The names that functions of a file read, and that only branches at its top bind: with the first constant, and its line."""
-    read = {
-        node.id
-        for function in ast.walk(tree)
-        if isinstance(function, FunctionNode)
-        for node in ast.walk(function)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    }
     found: dict[str, tuple[int, Any]] = {}
-    for statement in tree.body:
-        for node in ast.walk(statement) if isinstance(statement, ast.If) and not is_never_imported(statement.test) else ():
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and len(node.targets) == 1:
-                target = node.targets[0]
-                if isinstance(target, ast.Name) and target.id in read and type(node.value.value) in (int, float, str):
-                    found.setdefault(target.id, (node.lineno, node.value.value))
-    return found
+    branching = (one for one in tree.body if isinstance(one, ast.If) and not is_never_imported(one.test))
+    for node in (node for statement in branching for node in ast.walk(statement)):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value)) if type(value) in (int, float, str):
+                found.setdefault(name, (node.lineno, value))
+    defined = [one for one in tree.body if isinstance(one, ast.ClassDef | FunctionNode)] if found else []
+    read = {name for one in defined for name in used(one)}
+    return {name: constant for name, constant in found.items() if name in read}
 
 
 def future_flags(tree: ast.Module) -> int:

@@ -23,6 +23,7 @@ _IDENTICAL = 1e-6
 _ONE_DIRECTION = 0.02  # effective rank, 0: all samples on one line
 _FEW_DIRECTIONS = 0.15
 _SIMILAR = 3e-3  # share of the mean square: not the same yet, but agrees that directions are few
+_LEAST = -150.0  # decades whose square is still a number
 PLAIN = """
 model = nn.Sequential(*[layer for _ in range(20) for layer in (nn.Linear(64, 64, bias=False), nn.ReLU())], nn.Linear(64, 4))
 for layer in model[:-1:2]:
@@ -123,9 +124,8 @@ model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1), nn.Linear(
 
         differing, rank = gradients.between_sample_variance, gradients.effective_rank
         head = profiles.head_of(graph)
-        grown = 10.0 ** (
-            -2 * trained_scales.lost(graph)[0]
-        )  # what scales that start small add to the variance when they have grown
+        lost = max(trained_scales.lost(graph)[0], _LEAST)
+        grown = 10.0 ** (-2 * lost)  # what scales that start small add to the variance when they have grown
         same = differing is not None and differing * grown < self.limit("warning")
         few = rank is not None and (rank < self.limit("line") or (rank < self.limit("rank") and self.second_symptom(gradients)))
         few = few and not gradients.recurrent

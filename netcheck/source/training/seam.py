@@ -13,26 +13,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from netcheck.location import Location
-from netcheck.source.construction.evaluate import Evaluator
-from netcheck.source.construction.evaluation import Frame
-from netcheck.source.construction.project import project_of
-from netcheck.source.construction.values import is_plain
 from netcheck.source.locate import location
+from netcheck.source.training.constants import NotConstant, constant
 from netcheck.source.training.events import Act, Event, TrainingFile
 from netcheck.source.training.shapes import Shape, shape_of
 from netcheck.source.training.steps import TrainingLoop, loss_name, training_loops
 from netcheck.source.training.values import Role, Value, as_made, full_name, role_of, settled
 
 FREEZING = frozenset("requires_grad requires_grad_ freeze unfreeze".split())  # who names one may train a part alone
-
-
-class NotConstant(Exception):
-    """What something is made from cannot be read off."""
 
 
 @dataclass(frozen=True)
@@ -183,23 +175,6 @@ def options(value: Value) -> Iterator[tuple[str, Any]]:
             raise NotConstant
         if keyword.arg not in ("params", "input", "target"):
             yield keyword.arg, constant(value.of(keyword.value))
-
-
-def constant(value: Value) -> Any:
-    """The plain data that an expression is, or leads to.
-
-    Raises:
-        NotConstant: it is none.
-    """
-    value = settled(value)
-    if value.node is None or value.scope is None:
-        raise NotConstant
-    with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return ast.literal_eval(value.node)
-    found = Evaluator(project_of(value.scope.file.path)).value(value.node, Frame(value.scope))
-    if not is_plain(found):
-        raise NotConstant
-    return found
 
 
 # ---- the optimizer ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,9 @@ for xb, yb in DataLoader(data, 64): ...       yb
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
 
+from netcheck.source.training.constants import NotConstant, constant
 from netcheck.source.training.values import Value, full_name, settled
 
 Shape = tuple[int | None, ...]
@@ -158,9 +160,7 @@ def broadcast(one: Shape | None, other: Shape | None) -> Shape | None:
 
 def number(value: Value, node: ast.expr) -> int | None:
     """A size that is written there, or that a name leads to."""
-    inner = settled(value.of(node)).node if isinstance(node, ast.Name) else node
-    try:
-        found = ast.literal_eval(inner) if inner is not None else None
-    except (ValueError, TypeError, SyntaxError):
-        return None
-    return found if type(found) is int else None
+    with suppress(NotConstant):
+        found = constant(value.of(node))
+        return found if type(found) is int else None
+    return None

@@ -27,7 +27,7 @@ def masks_before(softmax: Node) -> Iterable[tuple[Node, Node]]:
     node = softmax.inputs[0] if softmax.inputs else None
     while node is not None and node.shape == softmax.shape:
         masks = [source for source in node.inputs if is_mask(source)]
-        if node.function in (*FILLING, *MULTIPLYING) or node.kind in (Kind.ADD, Kind.SHIFT):
+        if node.function in FILLING or node.kind in (Kind.ADD, Kind.SHIFT) or (masks and node.function in MULTIPLYING):
             yield from ((node, mask) for mask in masks)
         elif node.kind not in (Kind.SCALE, Kind.CAST, Kind.DROPOUT):
             return
@@ -92,10 +92,8 @@ def weak_mask(softmax: Node) -> tuple[Node, float] | None:
     if any(user.function in (*FILLING, *MULTIPLYING) and any(map(is_mask, user.inputs)) for user in softmax.users):
         return None
     left = [(step, filled_in(step)) for step, mask in masks_before(softmax) if (extent(mask, softmax) or 0) > 1]
-    known_ones = [(step, value) for step, value in left if value is not None]
-    if not known_ones or len(known_ones) < len(left):
-        return None
-    return known_ones[0][0], min(value for _, value in known_ones)
+    values = [value for _, value in left if value is not None]
+    return (left[0][0], min(values)) if left and len(values) == len(left) else None
 
 
 def extent(mask: Node, softmax: Node) -> int | None:
