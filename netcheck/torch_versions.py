@@ -7,7 +7,7 @@
     autograd's graph    when_made, results_of, step_back             a step backward without the engine
     CUDA graphs         captured                                         what they stand in the place of
     modes               mode_popped, pop_mode, push_mode, DispatchMode   torch functions and operators
-    switches            set_gradients, set_deterministic, eager ...      faster than the public ones, or without one
+    switches            set_gradients, set_deterministic ...             faster than the public ones, or without one
     of the process      SWITCHES, precisions, pending_seeds ...          what has no public way to be read, or to be put back
     processes           in_bad_fork, group_store                         what a fork or a launcher left behind
 
@@ -17,11 +17,10 @@ a crash in the middle of each model. What lives elsewhere in netcheck is public,
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -123,10 +122,9 @@ __all__ = [
     "applied_by_torch",
     "appliers",
     "captured",
-    "compiler_loaded",
-    "eager",
     "early_applied",
     "fake_mode",
+    "fake_of",
     "fake_tensor",
     "forward_of",
     "function_modes",
@@ -137,7 +135,6 @@ __all__ = [
     "in_kernel_invocation_manager",
     "lacking",
     "let_register_again",
-    "load_compiler",
     "mode_popped",
     "parametrized_weights",
     "pending_seeds",
@@ -151,8 +148,6 @@ __all__ = [
     "set_gradients",
     "set_pending_seeds",
     "set_precisions",
-    "set_stance",
-    "stance",
     "step_back",
     "transforms_heard",
     "uncompiled",
@@ -171,11 +166,30 @@ FAKE_TENSOR_LOG = "torch._subclasses.fake_tensor"  # where torch logs a tracebac
 _FLAGGED = version() >= (2, 13)  # whether a fake can be told to ask for a gradient when it is made
 
 
-def fake_tensor(mode: FakeTensorMode, meta: torch.Tensor, device: torch.device, requires_grad: bool) -> FakeTensor:
-    """A fake of `mode` with the shape, strides and dtype of a meta tensor, on `device`, made without asking the mode.
+def fake_of(mode: FakeTensorMode, tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A fake of `mode` that answers for `tensor`: same shape, strides, dtype and marks, on `device`.
 
-    That takes a tenth of the time of `mode.from_tensor`, which looks for views and subclasses.
+    An ordinary one is made without asking the mode: that takes a tenth of the time of `mode.from_tensor`, which looks for views
+    and subclasses and imports torch's compiler.
+
+    Raises:
+        NotImplementedError, RuntimeError: PyTorch cannot fake this layout (some quantized and sparse tensors).
     """
+    ordinary = type(tensor) in (torch.Tensor, nn.Parameter, nn.Buffer, FakeTensor)
+    if not ordinary or tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_conj() or tensor.is_neg():
+        return mode.from_tensor(tensor)
+    empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    twin = fake_tensor(mode, empty, device, tensor.requires_grad)
+    for name, value in vars(tensor).items():
+        if name not in vars(twin):
+            setattr(twin, name, value)  # marks that a model puts on its parameters
+    if isinstance(tensor, nn.Parameter):
+        twin._is_param = True
+    return twin
+
+
+def fake_tensor(mode: FakeTensorMode, meta: torch.Tensor, device: torch.device, requires_grad: bool) -> FakeTensor:
+    """A fake of `mode` with the shape, strides and dtype of a meta tensor, on `device`."""
     if _FLAGGED:
         return FakeTensor(mode, meta, device, requires_grad=requires_grad)  # type: ignore[call-arg, unused-ignore]
     with without_torch_function():
@@ -444,22 +458,6 @@ def without_onednn() -> Iterator[None]:
         _set_onednn(before)
 
 
-def compiler_loaded() -> bool:
-    """Whether torch's compiler has been imported, which costs over a second."""
-    return "torch._dynamo" in sys.modules
-
-
-def load_compiler() -> None:
-    """Import torch's compiler, so that processes forked from this one need not."""
-    with suppress(ImportError):  # a torch built without it
-        importlib.import_module("torch._dynamo")
-
-
-def eager() -> AbstractContextManager[Any]:
-    """Switch torch.compile off, if anything has switched it on."""
-    return torch.compiler.set_stance("force_eager") if compiler_loaded() else nullcontext()
-
-
 # ---- what belongs to the process --------------------------------------------------------------------------------------
 
 _PRECISIONS = [(backend, part) for backend in ("cuda", "mkldnn") for part in ("all", "matmul", "conv", "rnn")]
@@ -525,20 +523,6 @@ def set_pending_seeds(accelerator: Any, before: tuple[Any, ...]) -> None:
         accelerator.seed_all()  # as a driver that nobody seeded
         for queued in filter(None, order):
             queued[0]()
-
-
-_STANCE = "_stance"
-
-
-def stance() -> Any:
-    """What torch.compile is told to do; None before it is imported."""
-    return getattr(sys.modules["torch._dynamo.eval_frame"], _STANCE) if compiler_loaded() else None
-
-
-def set_stance(before: Any) -> None:
-    """Put back what `stance` gave."""
-    if compiler_loaded() and before is not None:
-        setattr(sys.modules["torch._dynamo.eval_frame"], _STANCE, before)
 
 
 def parametrized_weights() -> dict[Any, Any]:

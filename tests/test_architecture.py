@@ -24,6 +24,7 @@ ORDER = [
     "launch",
     "source",
     "torch_versions",
+    "compiler",
     "load",
     "trace",
     "measure",

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from netcheck.settings import FORMATS
-from tests import readme, zoo
-from tests.readme import GITHUB, GITLAB, PAGES, PYTHON, README, ROOT, SHELL, regenerated, run
+from tests import readme, warm, zoo
+from tests.readme import GITHUB, GITLAB, PAGES, PYTHON, README, ROOT, SHELL, regenerated
 
 TEXT = readme.text()
 LINES = [line for block in SHELL.findall(TEXT) for line in block.splitlines()]
@@ -42,7 +42,7 @@ def test_the_first_screen_shows_a_finding_in_the_model_that_it_shows() -> None:
 def test_a_command_runs_and_exits_as_it_says(command: str) -> None:
     promised = re.search(r"  # exits with (\d)", command)
     assert promised, f"README does not say how `{command}` exits"
-    done = run(command)
+    done = warm.line(command)
     assert done.returncode == int(promised[1]), done.stdout + done.stderr
     assert done.stdout
 
@@ -102,7 +102,7 @@ def test_a_recipe_for_ci_is_one(recipe: re.Pattern[str], schema: str, tmp_path: 
 )
 def test_what_a_recipe_runs_works(command: str, tmp_path: Path) -> None:
     changed = command.replace(" src", " examples/lecture/relu.py").replace("--output-file ", f"--output-file {tmp_path}/")
-    done = run(changed)
+    done = warm.line(changed)
     assert done.returncode == (0 if "--exit-zero" in command else 1), done.stderr
     (written,) = [file.read_text() for file in tmp_path.iterdir()] or [done.stdout]
     assert "NC501" in written

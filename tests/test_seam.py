@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 import netcheck
-from netcheck import worker
 from netcheck.findings import Report, Severity
 from netcheck.report.json import render
 from netcheck.settings import Settings
 from netcheck.source.training.reading import read
 from netcheck.source.training.seam import Group, seam_of
 
+from . import warm
 from .report.test_schema import validate
 
 FILE = """
@@ -66,7 +66,7 @@ def write(**parts: str) -> str:
 
 
 def check(**options: Any) -> Report:
-    (report,) = worker.check_targets(Settings(targets=("train.py:Net",), cache=False, select=("TS7", "TS8"), **options))
+    (report,) = warm.check(Settings(targets=("train.py:Net",), cache=False, select=("TS7", "TS8"), **options))
     return report
 
 
@@ -124,7 +124,7 @@ def test_a_step_as_the_file_takes_it(parts: dict[str, str], code: str, severity:
 
 def test_the_step_is_in_json_and_nothing_is_said_twice() -> None:
     write(result="torch.softmax(self.head(self.neck(self.body(x))), 1)")
-    (report,) = worker.check_targets(Settings(targets=("train.py:Net",), cache=False))
+    (report,) = warm.check(Settings(targets=("train.py:Net",), cache=False))
     codes = [each.code for each in report]
     assert "NC107" in codes
     assert "TS703" not in codes

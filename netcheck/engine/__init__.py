@@ -422,7 +422,7 @@ def so_far(report: Report, findings: Sequence[Finding], settings: Settings, star
 def preload() -> None:
     """Import all that a check of any model imports, so that processes forked from this one need not.
 
-    torch imports its compiler when the first fake tensors are made: over a second of CPU time.
+    All but torch's compiler, which the first fake tensors would bring (over a second of CPU time): see `keep_up`.
 
     Raises:
         UsageError: the installed torch lacks something that netcheck needs.
@@ -430,7 +430,7 @@ def preload() -> None:
     import importlib
     import pkgutil
 
-    from netcheck.torch_versions import load_compiler  # before the others: a torch that lacks something is told of here
+    from netcheck import compiler  # before the others: a torch that lacks something is told of here
 
     for package in ("netcheck.load", "netcheck.trace", "netcheck.measure"):
         path = importlib.import_module(package).__path__
@@ -438,9 +438,16 @@ def preload() -> None:
             importlib.import_module(info.name)
     from netcheck.trace.selftest import require_hearing
 
-    load_compiler()
+    compiler.put_off()
     require_hearing()
     base.registry()
+
+
+def keep_up() -> None:
+    """Import what a process forked from this one had to import for its model: the next ones will, too."""
+    from netcheck import compiler
+
+    compiler.follow()
 
 
 def selectors(chosen: Iterable[str] | None) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from typing import Any
 
 import torch
 
+from netcheck.compiler import set_stance, stance
 from netcheck.load.contents import restore, same
 from netcheck.load.keeping import Keep, PutBack, attributes, contents, kept, setting
 from netcheck.load.randomness import RANDOM
@@ -38,8 +39,6 @@ from netcheck.torch_versions import (
     precisions,
     set_function_modes,
     set_precisions,
-    set_stance,
-    stance,
 )
 
 _backends, _cuda = torch.backends, torch.backends.cuda

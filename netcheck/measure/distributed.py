@@ -24,6 +24,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from netcheck import compiler
 from netcheck.launch import Launch
 from netcheck.measure import groups
 from netcheck.measure.accelerators import CPU, Accelerators, accelerators, require_own_driver
@@ -38,7 +39,6 @@ from netcheck.measure.ranks import (
     run_ranks,
     within_memory,
 )
-from netcheck.torch_versions import load_compiler
 
 SECONDS = 60.0  # for all of it; what takes longer is not judged
 WAIT_SECONDS = 20.0  # that one rank waits for another
@@ -173,7 +173,7 @@ def place_for(devices: int) -> tuple[Accelerators | None, str]:
 def forked(job: Job, place: Accelerators = CPU, *, find_unused: bool = False, patience: float = 1.0) -> list[Outcome] | NotJudged:
     """What each rank comes to, in processes of our own on devices of `place`."""
     ranks = len(job.given)
-    load_compiler()  # each rank would, to wrap the model, at a second each
+    compiler.load()  # each rank would, to wrap the model, at a second each
     with tempfile.TemporaryDirectory(prefix="netcheck-group-") as folder:
 
         def step(rank: int) -> Any:

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from netcheck.compiler import eager
 from netcheck.torch_versions import (
     BackwardCFunction,
     applied_by_torch,
     appliers,
-    eager,
     early_applied,
     scripts_as_written,
     transforms_heard,

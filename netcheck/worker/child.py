@@ -142,7 +142,7 @@ class Worker:
         scratch = new_path()
         try:
             os.mkdir(scratch, 0o700)
-            send(self.commands, Command(target, settings, limits.memory, scratch))
+            send(self.commands, Command(target, settings, limits.memory, scratch, os.getcwd()))
             self.watch(trace, started, limits, on_phase)
         except (WorkerDied, BrokenPipeError):
             self.drain(trace)

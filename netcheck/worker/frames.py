@@ -24,6 +24,7 @@ class Command:
     settings: Any
     memory: int  # bytes
     scratch: str  # a folder for temporary files, removed afterwards
+    folder: str  # where names of files are relative to: a worker that is kept may have been started elsewhere
 
 
 class BrokenFrameError(Exception):

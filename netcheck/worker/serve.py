@@ -62,15 +62,18 @@ def serve(pipes: Pipes, check_name: str, folder: str, *, forks: bool) -> None:
     processes.die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    gc.disable()  # what is imported is here to stay: looking for garbage in it takes a sixth of the time
     threads = alone()
-    check = find_check(check_name, folder)
+    check, keep_up = find_check(check_name, folder)
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    gc.collect()
     gc.freeze()  # the million objects of torch need not be looked at, nor copied, in each child
+    gc.enable()
     send(pipes.control, ("ready", 0))
     for command in receive(pipes.commands):
         scratch[:] = [folder, command.scratch]
+        with elsewhere(folder):
+            keep_up()
         pid = os.fork() if forks else os.getpid()
         if not forks or pid == 0:
             with_threads(threads)
@@ -93,15 +96,22 @@ def clean_up(*_: object) -> None:
     os._exit(1)
 
 
-def find_check(name: str, folder: str) -> Check:
-    """Import the function that checks, and torch with it, and what its module wants to have before any fork."""
+def find_check(name: str, folder: str) -> tuple[Check, Callable[[], object]]:
+    """Import the function that checks, and torch with it, and what its module wants to have before any fork.
+
+    Returns:
+        The function, and what its module wants to be called before each fork.
+    """
     module, _, function = name.partition(":")
     home = importlib.import_module(module)
     found: Check = getattr(home, function)
     with elsewhere(folder):
-        if preload := getattr(home, "preload", None):
-            preload()
-    return found
+        getattr(home, "preload", nothing)()
+    return found, getattr(home, "keep_up", nothing)
+
+
+def nothing() -> None:
+    """What a module without a wish of its own wants."""
 
 
 def alone() -> int:
@@ -179,6 +189,7 @@ def checked(pipes: Pipes, command: Command, check: Check, *, alone: bool) -> Rep
     """The report on a target, whatever happens; `alone` if this process ends with it."""
     faulthandler.enable(file=pipes.faults, all_threads=True)
     faulthandler.register(signal.SIGUSR1, file=pipes.faults, all_threads=True)
+    os.chdir(command.folder)
     tempfile.tempdir = os.environ["TMPDIR"] = command.scratch
     progress.watchers[:] = [lambda name: send(pipes.results, ("phase", name))]
     started = time.perf_counter()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from netcheck.errors import UsageError
 from netcheck.figures.network import Network, Operation
 from netcheck.findings import Report, Severity, Summary
 from netcheck.source.revisions import checked_out
-from tests.readme import ROOT
+from tests import warm
 from tests.report import hostile, samples
 
 html5lib = pytest.importorskip("html5lib")
@@ -137,9 +135,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def diff(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "netcheck", "diff", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return warm.command("diff", *arguments, folder=folder)
 
 
 def test_a_change_since_a_revision(repository: Path) -> None:

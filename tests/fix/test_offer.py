@@ -17,6 +17,7 @@ from netcheck.fix.offering import Offer
 from netcheck.report import output
 from netcheck.settings import Settings
 from netcheck.source.edits import applied
+from tests import warm
 from tests.fix.mending import PRELUDE, Mender, findings, text_of
 
 NET = """
@@ -277,7 +278,9 @@ def test_options_that_contradict_each_other() -> None:
 
 
 def netcheck(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own; line ends of what it prints stay."""
+    """The command, in a process of its own if that has an environment of its own; line ends of what it prints stay."""
+    if not environment:
+        return warm.command("--no-probe", *arguments, folder=cwd or Path.cwd())
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, (environment.pop("PYTHONPATH", ""), root)))
     done = subprocess.run(

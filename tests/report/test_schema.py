@@ -13,8 +13,7 @@ import pytest
 from netcheck.figures.unchecked import Reason, Unchecked
 from netcheck.findings import Assumption, Construction, GivenArgument, LeftOut, Report
 from netcheck.report.json import render
-from tests import json_schema
-from tests.readme import run
+from tests import json_schema, warm
 
 from . import hostile, samples
 
@@ -59,5 +58,7 @@ def test_what_is_wrong_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_real_report_validates() -> None:
-    done = run("netcheck --format json --devices 2 --batch-size 4 examples/lecture/data_parallel.py:Toy examples/lecture/relu.py")
+    done = warm.line(
+        "netcheck --format json --devices 2 --batch-size 4 examples/lecture/data_parallel.py:Toy examples/lecture/relu.py"
+    )
     validate(done.stdout)

@@ -12,7 +12,7 @@ from torch import nn
 import netcheck
 from netcheck.findings import Report
 from netcheck.report.summary import in_tree_order, render, rows
-from tests.readme import run
+from tests import warm
 
 
 class Block(nn.Module):
@@ -89,9 +89,9 @@ def test_a_tree_keeps_the_order_of_first_runs() -> None:
 
 
 def test_on_the_command_line(tmp_path: object) -> None:
-    done = run("netcheck summary --input 4,64 examples/lecture/relu.py:HeStack")
+    done = warm.line("netcheck summary --input 4,64 examples/lecture/relu.py:HeStack")
     assert done.returncode == 0, done.stderr
     assert "x float32 (4, 64)" in done.stdout or "float32 (4, 64), as given" in done.stdout
-    failed = run("netcheck summary --input 4,63 examples/lecture/relu.py:HeStack")
+    failed = warm.line("netcheck summary --input 4,63 examples/lecture/relu.py:HeStack")
     assert failed.returncode == 2
     assert "give inputs that fit: `--input 2x64`, inferred from" in failed.stdout

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from netcheck.cli import cli
+from tests import warm
 
 NETS = """
 from torch import nn
@@ -47,7 +47,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, arguments)
+    return warm.invoke(*arguments, folder=Path.cwd())
 
 
 def models(*arguments: str) -> dict[str, dict[str, Any]]:

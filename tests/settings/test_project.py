@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from netcheck.cli import cli
 from netcheck.settings import OPTIONS
 from netcheck.settings.options import Option, Switch
-from tests import readme
+from tests import readme, warm
 
 NET = """
 import torch
@@ -51,9 +50,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> Result:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        return CliRunner().invoke(cli, arguments, prog_name="netcheck", env={"NO_COLOR": "1"})
+    return warm.invoke(*arguments, folder=folder)
 
 
 SWITCHES = [one for one in OPTIONS.values() if isinstance(one.kind, Switch) and one.by_project]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from netcheck.engine import check_target, preload
+from netcheck import compiler
+from netcheck.engine import check_target, keep_up, preload
 from netcheck.findings import Report
 from netcheck.settings import Settings
 
-__all__ = ["imports", "preload"]
+__all__ = ["compiles", "imports", "keep_up", "preload"]
 
 
 def imports(target, settings):
@@ -16,3 +17,10 @@ def imports(target, settings):
     before = len(sys.modules)
     report = check_target(target, Settings(probe=False))
     return Report(target.symbol, inputs=str(len(sys.modules) - before), skipped=[found.code for found in report])
+
+
+def compiles(target, settings):
+    """Report whether torch's compiler was there before and after a check."""
+    before = compiler.loaded()
+    report = check_target(target, Settings(probe=False))
+    return Report(target.symbol, inputs=f"{before} {compiler.loaded()}", skipped=[found.code for found in report])

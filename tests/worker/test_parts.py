@@ -7,7 +7,8 @@ import textwrap
 from netcheck import progress
 from netcheck.settings import Settings
 from netcheck.source.targets import Target
-from netcheck.worker import check_targets, untried
+from netcheck.worker import untried
+from tests import warm
 
 MODELS = """
 import torch
@@ -56,7 +57,7 @@ def test_parts_of_what_cannot_be_built_are_checked(tmp_path, monkeypatch):
         )
     (tmp_path / "broken.py").write_text(textwrap.dedent("class Base:\n    pass\ndef f(:\n"))
     monkeypatch.chdir(tmp_path)
-    reports = {report.target: report for report in check_targets(Settings(targets=(".",), probe=False, cache=False))}
+    reports = {report.target: report for report in warm.check(Settings(targets=(".",), probe=False, cache=False))}
     traced = {target for target, report in reports.items() if report.summary is not None}
     assert {target.removeprefix("./") for target in traced} == {"models.py:Sound", "models.py:Block"}
     first, second = (
@@ -128,7 +129,7 @@ def test_what_takes_inputs_that_nobody_knows_is_checked_where_a_model_runs_it(tm
     monkeypatch.chdir(tmp_path)
     told: list[str] = []
     with progress.reading(lambda report, total: told.append(report.target)):
-        every = check_targets(Settings(targets=(".",), probe=False, cache=False))
+        every = warm.check(Settings(targets=(".",), probe=False, cache=False))
     reports = {report.target.removeprefix("./"): report for report in every}
     inside = reports["mixer.py:Mixer"]
     assert inside.unchecked is None
@@ -170,7 +171,7 @@ def test_a_variable_is_answered_for_by_its_class(tmp_path, monkeypatch):
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "texts.py").write_text("def load(path):\n    return open(path).read().split()\n")
     monkeypatch.chdir(tmp_path)
-    reports = {report.target: report for report in check_targets(Settings(targets=("script.py",), probe=False, cache=False))}
+    reports = {report.target: report for report in warm.check(Settings(targets=("script.py",), probe=False, cache=False))}
     assert {target for target, report in reports.items() if report.summary is not None} == {"script.py:Weigh", "script.py:Read"}
     assert all(report.unchecked is None for report in reports.values())
     assert reports["script.py:model"].findings == []
@@ -182,7 +183,7 @@ def test_a_variable_whose_class_cannot_be_checked_is_not_checked(tmp_path, monke
     (tmp_path / "script.py").write_text(SCRIPT.replace("return self.score(x).softmax(1)", "return undefined(x)"))
     (tmp_path / "texts.py").write_text("def load(path):\n    return open(path).read().split()\n")
     monkeypatch.chdir(tmp_path)
-    reports = {report.target: report for report in check_targets(Settings(targets=("script.py",), probe=False, cache=False))}
+    reports = {report.target: report for report in warm.check(Settings(targets=("script.py",), probe=False, cache=False))}
     assert reports["script.py:model"].unchecked is not None
     found = [one.code for target in ("script.py:model", "script.py:weigh") for one in reports[target].findings]
     assert found == ["NC001"]  # said once

@@ -137,6 +137,11 @@ def test_a_child_imports_next_to_nothing_itself(tmp_path):
     assert all(int(report.inputs) < 60 for report in reports), [report.inputs for report in reports]
 
 
+def test_a_compiler_that_one_child_needed_is_there_for_the_next(tmp_path):
+    reports = run(targets(tmp_path, NET, "import torch._dynamo.utils\n" + NET, NET), check="real_support:compiles")
+    assert [report.inputs for report in reports] == ["False False", "False True", "True True"]
+
+
 def test_progress_tells_file_and_phase(tmp_path):
     events: list[Event] = []
     here = threading.get_ident()

@@ -14,7 +14,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 from netcheck.load.forks import keep_forks_able_to_differentiate
 from netcheck.load.inference.proposals import Slot
 from netcheck.load.inference.values import plain_fill
-from netcheck.torch_versions import FakeTensor, fake_mode
+from netcheck.torch_versions import FakeTensor, fake_mode, fake_of
 
 MOST_CONSTANT = 64  # integers
 
@@ -44,7 +44,7 @@ class FakeEngine:
     def _fake(self, tensor: Tensor) -> Tensor:
         if not tensor.is_meta:
             try:
-                return with_constant(self._mode.from_tensor(tensor), tensor)
+                return with_constant(fake_of(self._mode, tensor, tensor.device), tensor)
             except Exception:  # a subclass that cannot be faked takes part as it is
                 return tensor
         with self._mode:
