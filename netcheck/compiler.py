@@ -7,8 +7,7 @@
 
 The first `FakeTensorMode` imports it to read two settings, the first operation on fakes to exempt a function of torch's own from
 compilation, and the first real tensor among fakes to name where that came from, should its shape turn out to be symbolic (none of
-netcheck's is). The stand-ins answer all three. Whatever else is asked of them, by a model or by torch, is left to the compiler: it
-is imported at that moment.
+netcheck's is). The stand-ins answer all three. Whatever else is asked of them, by a model or by torch, brings the compiler.
 """
 
 from __future__ import annotations

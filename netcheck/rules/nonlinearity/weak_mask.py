@@ -39,9 +39,10 @@ class WeakMask(StaticRule):
     """What a mask leaves in the place of hidden scores is no small number for a softmax: hidden entries keep their weight.
 
     ## What it does
-    Looks at what is filled in, or is left by a multiplication, right before a softmax where a mask says so: a mask is made of
-    truth values, whole numbers or constants of 0 and 1. A number whose exponential is more than `remaining` does not hide
-    anything from the softmax. Not where the weights are masked again behind it, nor where another mask of the same scores hides.
+    Looks at what is filled in, added, or left by a multiplication, right before a softmax where a mask says so: a mask is made
+    of truth values, whole numbers or constants of 0 and 1; one that is added still holds 0 and 1. A number whose exponential is
+    more than `remaining` does not hide anything from the softmax. Not where the weights are masked again behind it, nor where
+    another mask of the same scores hides.
 
     ## Why is this bad?
     softmax gives an entry the weight exp(score) / sum: a score of 0 counts as an average one, exp(0) = 1, and so do 1e-9 and
@@ -77,7 +78,7 @@ class WeakMask(StaticRule):
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all such masks."""
-        from netcheck.trace.questions.masks import MULTIPLYING, weak_mask
+        from netcheck.trace.questions.masks import ADDING, MULTIPLYING, weak_mask
 
         limit = self.limit("remaining")
         found = [weak for node in graph if (weak := weak_mask(node)) is not None and weight_of(weak[1]) > limit]
@@ -85,7 +86,11 @@ class WeakMask(StaticRule):
             return
         step, value = found[0]
         weight = weight_of(value)
-        how = "multiplies hidden scores to 0" if step.function in MULTIPLYING else f"fills in {value:g} for hidden scores"
+        how = f"fills in {value:g} for hidden scores"
+        if step.function in MULTIPLYING:
+            how = "multiplies hidden scores to 0"
+        elif step.kind in ADDING:
+            how = "adds 0 to hidden scores and 1 to the others"
         yield self.finding(
             f"{step.target} {how}: a softmax still gives hidden ones the weight of e^{value:g} = {weight:.3g}",
             help="hide them with scores.masked_fill(hidden, float('-inf')) before the softmax, or with a boolean `attn_mask` for "

@@ -20,6 +20,9 @@ _THROUGH = frozenset((Kind.RESHAPE, Kind.CAST, Kind.SCALE, Kind.SHIFT, Kind.IDEN
 _FAR = 20  # operations between a mask and what it is made of
 FILLING = ("masked_fill", "where")
 MULTIPLYING = ("mul", "imul", "multiply")
+ADDING = frozenset((Kind.ADD, Kind.SHIFT))
+_SUBTRACTING = ("sub", "isub", "subtract", "rsub")
+_SAME = frozenset((Kind.RESHAPE, Kind.CAST, Kind.IDENTITY, Kind.INDEX))
 
 
 def masks_before(softmax: Node) -> Iterable[tuple[Node, Node]]:
@@ -27,7 +30,7 @@ def masks_before(softmax: Node) -> Iterable[tuple[Node, Node]]:
     node = softmax.inputs[0] if softmax.inputs else None
     while node is not None and node.shape == softmax.shape:
         masks = [source for source in node.inputs if is_mask(source)]
-        if node.function in FILLING or node.kind in (Kind.ADD, Kind.SHIFT) or (masks and node.function in MULTIPLYING):
+        if node.function in FILLING or node.kind in ADDING or (masks and node.function in MULTIPLYING):
             yield from ((node, mask) for mask in masks)
         elif node.kind not in (Kind.SCALE, Kind.CAST, Kind.DROPOUT):
             return
@@ -53,10 +56,19 @@ def is_binary(node: Node) -> bool:
     return value is not None and bool(((value == 0) | (value == 1)).all()) and 0 < int(value.count_nonzero()) < value.numel()
 
 
-def filled_in(node: Node) -> float | None:
-    """The largest number that an operation puts in the place of masked scores; None if that is not known."""
+def is_binary_sum(node: Node, mask: Node) -> bool:
+    """Whether an operation adds a mask to scores that is still 0 and 1."""
+    while mask.kind in _SAME and mask.inputs and mask.dtype != torch.bool:
+        mask = mask.inputs[0]
+    return node.kind in ADDING and node.function not in _SUBTRACTING and (mask.dtype == torch.bool or is_binary(mask))
+
+
+def filled_in(node: Node, mask: Node) -> float | None:
+    """The largest number that an operation leaves of masked scores, beside those that are kept; None if that is not known."""
     if node.function in MULTIPLYING:
         return 0.0
+    if is_binary_sum(node, mask):
+        return -1.0  # 0 is added to hidden ones, 1 to the others
     if node.function not in FILLING:
         return None
     places = (
@@ -91,7 +103,7 @@ def weak_mask(softmax: Node) -> tuple[Node, float] | None:
         return None
     if any(user.function in (*FILLING, *MULTIPLYING) and any(map(is_mask, user.inputs)) for user in softmax.users):
         return None
-    left = [(step, filled_in(step)) for step, mask in masks_before(softmax) if (extent(mask, softmax) or 0) > 1]
+    left = [(step, filled_in(step, mask)) for step, mask in masks_before(softmax) if (extent(mask, softmax) or 0) > 1]
     values = [value for _, value in left if value is not None]
     return (left[0][0], min(values)) if left and len(values) == len(left) else None
 

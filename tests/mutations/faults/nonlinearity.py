@@ -244,3 +244,25 @@ def steep_below(subject: Subject) -> None:
 @fault("NC112", "a PReLU that starts at 1.5 before the head")
 def steep_start(subject: Subject) -> None:
     in_narrow(subject, nn.PReLU(init=1.5))
+
+
+class LogOf(nn.Module):
+    """The logarithm of what squashes the result of a layer."""
+
+    def __init__(self, layer: nn.Module, squash) -> None:
+        super().__init__()
+        self.layer = layer
+        self.squash = squash
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.squash(self.layer(x)).log()
+
+
+@fault("NC114", "the logarithm of a softmax of the head's logits")
+def log_of_softmax(subject: Subject) -> None:
+    subject.replace(subject.head.path, LogOf(subject[subject.head.path], nn.Softmax(dim=-1)))
+
+
+@fault("NC114", "the logarithm of a sigmoid of the head's logits")
+def log_of_sigmoid(subject: Subject) -> None:
+    subject.replace(subject.head.path, LogOf(subject[subject.head.path], torch.sigmoid))

@@ -31,11 +31,15 @@ BAD = (
     Example("-1e-9 for -1e9", heads("weights = scores.masked_fill(keep == 0, -1e-9).softmax(-1)"), TOKENS),
     Example("zero, by torch.where", heads("weights = torch.where(keep > 0, scores, torch.tensor(0.0)).softmax(-1)"), TOKENS),
     Example("times a triangle", heads("weights = F.softmax(scores * keep, dim=-1)"), TOKENS),
+    Example("added as 0 and 1", heads("weights = (scores + keep).softmax(-1)"), TOKENS),
+    Example("added as truth values", heads("weights = F.softmax(scores + (keep > 0)[None].float(), dim=-1)"), TOKENS),
     Example("filled with a large positive number", heads("weights = scores.masked_fill(keep == 0, 1e9).softmax(-1)"), TOKENS),
 )
 GOOD = (
     Example("-1e9", heads("weights = scores.masked_fill(keep == 0, -1e9).softmax(-1)"), TOKENS),
     Example("added", heads("weights = (scores + (1 - keep) * -10000).softmax(-1)"), TOKENS),
+    Example("a bias of zeros and -1e9", heads("weights = (scores + torch.where(keep > 0, 0.0, -1e9)).softmax(-1)"), TOKENS),
+    Example("0 and 1, then -1e9", heads("weights = (scores + keep).masked_fill(keep == 0, -1e9).softmax(-1)"), TOKENS),
     Example("zeros, then -1e9", heads("weights = (scores * keep).masked_fill(keep == 0, -1e9).softmax(-1)"), TOKENS),
     Example("masked again", heads("w = (scores * keep).softmax(-1) * keep; weights = w / w.sum(-1, True)"), TOKENS),
     Example("a scale", heads("weights = (scores * torch.full((t, t), 0.5)).softmax(-1) * keep"), TOKENS),
