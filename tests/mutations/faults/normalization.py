@@ -8,7 +8,7 @@ from torch import nn
 
 from netcheck.trace.graph import Node
 from netcheck.trace.kinds import Kind
-from tests.mutations.faults.nonlinearity import NARROW, before_head, in_narrow, width
+from tests.mutations.faults.nonlinearity import CHUNK, NARROW, before_head, in_narrow, is_sequence, width
 from tests.mutations.faults.registry import fault
 from tests.mutations.subject import NoPlace, Subject
 
@@ -101,3 +101,29 @@ def frozen_body(subject: Subject) -> None:
         raise NoPlace
     subject.model.requires_grad_(False)
     subject[subject.head.path].requires_grad_(True)
+
+
+class NormedChunks(nn.Module):
+    """A layer for each chunk of the features, and a batch normalization that takes the chunks for channels."""
+
+    def __init__(self, head: nn.Linear) -> None:
+        super().__init__()
+        self.layer, self.norm, self.head = nn.Linear(CHUNK, CHUNK), nn.BatchNorm1d(head.in_features // CHUNK), head
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C) -> what the head gives."""
+        return self.head(self.norm(self.layer(x.unflatten(1, (-1, CHUNK))).relu()).flatten(1))
+
+
+@fault("NC308", "a BatchNorm of chunks, behind a layer for each, before the head")
+def norm_over_chunks(subject: Subject) -> None:
+    head = subject.head
+    if len(head.inputs[0].shape or ()) != 2 or head.inputs[0].shape[1] % CHUNK:
+        raise NoPlace
+    subject.replace(head.path, NormedChunks(subject[head.path]))
+
+
+@fault("NC308", "a BatchNorm of steps, after a layer")
+def norm_over_steps(subject: Subject) -> None:
+    node = subject.pick(Kind.LINEAR, where=is_sequence)
+    subject.replace(node.path, nn.Sequential(subject[node.path], nn.BatchNorm1d(node.shape[1])))
