@@ -22,6 +22,7 @@ from netcheck.worker import Event, Limits, check_all
 from netcheck.worker.frames import BrokenFrameError, Frames, send
 from netcheck.worker.limits import machine_memory
 from netcheck.worker.processes import MARK
+from tests.warm import KEPT
 
 HERE = Path(__file__).parent
 NET = """
@@ -58,7 +59,7 @@ def isolated(monkeypatch, tmp_path):
 def strays():
     """Children of this process, and processes with the mark of one of its workers, whoever their parent is.
 
-    Only those with this test's own TMPDIR: somebody else may be running netcheck on the machine.
+    Only those with this test's own TMPDIR: somebody else may be running netcheck on the machine. Not the worker that tests share.
     """
     found, folder = [], os.environ.get("TMPDIR")
     ours = f"TMPDIR={folder}".encode()
@@ -71,7 +72,7 @@ def strays():
             marked = f"{MARK}=".encode() in environment and (folder is None or ours in environment.split(b"\0"))
         except (OSError, TypeError):
             continue
-        if marked or parent == os.getpid():
+        if (marked or parent == os.getpid()) and f"{KEPT}=".encode() not in environment:
             found.append((place.name, (place / "cmdline").read_bytes()))
     return found
 
