@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import module_from_spec
@@ -28,6 +28,7 @@ import torch
 from netcheck.torch_versions import unset_fake_temporarily, without_torch_function
 
 NAME = "torch._dynamo"
+_ATTRIBUTE = NAME.rpartition(".")[2]  # of torch
 SETTINGS, SOURCES = f"{NAME}.config", f"{NAME}.source"
 STANCES, _STANCE = f"{NAME}.eval_frame", "_stance"
 
@@ -38,20 +39,23 @@ def loaded() -> bool:
 
 
 def load() -> None:
-    """Import it, so that processes forked from this one need not."""
+    """Import it, so that processes forked from this one need not. A torch whose compiler does not import goes without."""
     if loaded():
         return
-    with (
-        suppress(ImportError),
-        unset_fake_temporarily(),
-        without_torch_function(),
-    ):  # a torch built without it; a forward that asks for it on fakes
-        for name in (NAME, SOURCES):
-            if isinstance(sys.modules.get(name), StandIn):
-                del sys.modules[name]
-        importlib.import_module(NAME)
+    stood_in = {name: module for name in (NAME, SOURCES) if isinstance(module := sys.modules.get(name), StandIn)}
+    for name in stood_in:
+        del sys.modules[name]
+    vars(torch).pop(_ATTRIBUTE, None)  # parts of the compiler ask for it by this name while they are imported
+    try:
+        with unset_fake_temporarily(), without_torch_function():  # it may be a forward on fakes that asks
+            importlib.import_module(NAME)
+    except ImportError:
+        sys.modules.update(stood_in)
+        if NAME in stood_in:
+            setattr(torch, _ATTRIBUTE, stood_in[NAME])
+        return
     _needed[0] = True
-    if _eager and loaded():
+    if _eager:
         torch.compiler.set_stance("force_eager")
 
 
@@ -80,7 +84,7 @@ def put_off() -> None:
     sys.modules[SOURCES] = sources = Sources(SOURCES)
     sys.modules[NAME] = stand_in = Compiler(NAME)
     stand_in.__spec__, stand_in.config, stand_in.source = spec, module, sources
-    setattr(torch, NAME.rpartition(".")[2], stand_in)
+    setattr(torch, _ATTRIBUTE, stand_in)
     sys.meta_path.insert(0, Parts())
 
 
@@ -91,7 +95,9 @@ class StandIn(ModuleType):
         if name.startswith("__") and not (name == "__path__" and self.__spec__):  # asked of every module that is imported from
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         load()
-        return getattr(sys.modules[self.__name__], name)
+        if (real := sys.modules[self.__name__]) is self:
+            raise AttributeError(f"{self.__name__} cannot be imported here, nor {name} of it")
+        return getattr(real, name)
 
 
 class Sources(StandIn):

@@ -127,3 +127,13 @@ def test_what_torch_exempts_stays_exempt_when_the_compiler_comes() -> None:
     print(run(torch.ones(2)).tolist(), ran, len(graphs))
     """
     assert printed(program) == "[9.0, 9.0] [False, False] 2\n"
+
+
+def test_a_torch_whose_compiler_does_not_import_is_checked_without() -> None:
+    check = """
+    sys.modules["torch._dynamo.convert_frame"] = None
+    first = netcheck.check(Net(), torch.randn(4, 3, 16, 16), seed=0).findings
+    asked = hasattr(torch._dynamo, "reset")
+    print(asked, compiler.loaded(), first == netcheck.check(Net(), torch.randn(4, 3, 16, 16), seed=0).findings)
+    """
+    assert printed(NEEDS_NONE + textwrap.dedent(check)) == "False False True\n"
