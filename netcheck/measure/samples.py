@@ -29,7 +29,7 @@ from netcheck.load.modes import set_training
 from netcheck.load.randomness import seeded
 from netcheck.load.untouched import default_dtype
 from netcheck.measure.axes import BatchAxes
-from netcheck.measure.calls import both, state_of
+from netcheck.measure.calls import both, is_written, state_of
 from netcheck.measure.chance import Chanceless, chanceless_copy
 from netcheck.measure.mixing import UnjudgedError, close, find_mixing
 from netcheck.measure.plan import CPU_WORK, DOUBLE_WORK
@@ -211,7 +211,7 @@ class _Looker:
         args, kwargs = structure.rebuild(given, torch.clone)
         with torch.no_grad(), default_dtype(torch.float32), seeded(seed), Chanceless():
             results = [tensor for _, tensor in structure.tensors(self.twin(*args, **kwargs))]
-        self.writes = self.writes or any(not torch.equal(a, b) for _, a, b in both(self.twin, given, (args, kwargs)))
+        self.writes = self.writes or any(is_written(one, clone) for _, one, clone in both(self.twin, given, (args, kwargs)))
         return results
 
     def hard_coded(self) -> Batches | None:

@@ -8,6 +8,11 @@ from netcheck.rules.calls.impure_forward import net
 BAD = (
     Example("weights that are clipped in forward", net("self.head.weight.data.mul_(0.9)"), "4x8"),
     Example("a rectifier in place on the argument", "model = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(8, 4))", "4x8"),
+    Example(
+        "bounds that hardly any number reaches",
+        "class Net(nn.Linear):\n    def forward(self, x):\n        return super().forward(x.clamp_(-9, 9))\n\nmodel = Net(8, 4)",
+        "4x8",
+    ),
     Example("a batch normalization that never rests", net("h = F.batch_norm(h, self.mean, torch.ones(8), training=True)"), "4x8"),
     Example(
         "a mean over all that it was ever given",
