@@ -100,6 +100,15 @@ class StandIn(ModuleType):
         return getattr(real, name)
 
 
+class Later:
+    """A class of the compiler's that torch asks for before it knows whether it needs one: making one brings the compiler."""
+
+    def __new__(cls, *args: Any) -> Any:
+        """What the compiler's own class of this name makes."""
+        load()
+        return getattr(sys.modules[SOURCES], cls.__name__)(*args)
+
+
 class Sources(StandIn):
     """What `import torch._dynamo.source` gives meanwhile: no package, and so without a spec."""
 
@@ -109,8 +118,14 @@ class Sources(StandIn):
         def __init__(self, source_name: str):
             self.source_name = source_name
 
-    class RandomValueSource:
-        """One that a compiled function draws; there is none."""
+    class RandomValueSource(Later):
+        """A number that a compiled function draws."""
+
+    class CallMethodItemSource(Later):
+        """The number in a tensor, looked for where 2.14 keeps it."""
+
+    class FloatTensorSource(Later):
+        """A tensor that was made of a number."""
 
 
 class Compiler(StandIn):
