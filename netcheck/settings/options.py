@@ -364,12 +364,16 @@ def memory_of_device(size: object) -> int:
         raise ValueError(text + close) from None
 
 
+_LOOKING_ALIKE = str.maketrans("OIl", "011")
+
+
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """The end of a sentence about an unknown word: the known one that is close to it, "" if none is."""
     from difflib import SequenceMatcher, get_close_matches
 
     def closeness(other: str) -> tuple[float, int]:
-        return SequenceMatcher(None, word, other).ratio(), sum(map(str.__eq__, word, other))  # of equals, that with more in place
+        in_place = sum(map(str.__eq__, word.translate(_LOOKING_ALIKE), other.translate(_LOOKING_ALIKE)))
+        return SequenceMatcher(None, word, other).ratio(), in_place  # of equals, that with more in place
 
     close = sorted(get_close_matches(word, list(known), n=9, cutoff=cutoff), key=closeness, reverse=True)
     return f": did you mean {close[0]}?" if close else ""

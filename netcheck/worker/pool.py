@@ -96,9 +96,9 @@ def check_all(
                 worker.stop()
 
     threads = [threading.Thread(target=work, args=(worker,), daemon=True) for worker in workers]
-    for thread in threads:
-        thread.start()
-    try:
+    try:  # a signal may come while they start, and one of them have made a folder already
+        for thread in threads:
+            thread.start()
         yield from in_order(messages, len(targets), progress)
         done = True
     finally:
@@ -108,7 +108,8 @@ def check_all(
             if not (done and worker in kept_workers):
                 worker.interrupt()
         for thread in threads:
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
 
 
 kept_workers: list[Worker] = []  # that a run uses and leaves running
