@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from netcheck.trace.graph import ModelGraph, Node
 
 _FEATURES = frozenset((Kind.LINEAR, Kind.EMBEDDING))
-_KEEPING = frozenset((Kind.ACTIVATION, Kind.DROPOUT, Kind.POINTWISE, Kind.IDENTITY, Kind.CAST, Kind.SCALE))
+_KEEPING = frozenset((Kind.ACTIVATION, Kind.DROPOUT, Kind.POINTWISE, Kind.IDENTITY, Kind.CAST, Kind.SCALE, Kind.PART))
 
 
 def net(norm: str, use: str) -> str:
@@ -37,8 +37,8 @@ class NormOverSteps(StaticRule):
     """A batch normalization of sequences (N, T, C) takes its statistics of each step, over samples and features.
 
     ## What it does
-    Looks for an `nn.BatchNorm1d` on values of three dimensions whose last one a linear layer or an embedding has made: those are
-    the features. The norm takes the second one for them.
+    Looks for an `nn.BatchNorm1d` on values of three dimensions whose last one a linear layer, an embedding or a recurrent layer
+    has made: those are the features. The norm takes the second one for them.
 
     ## Why is this bad?
     PyTorch's channels are dimension 1. As (N, T, C), a BatchNorm1d has a mean, a scale and an offset for each step, which all C
@@ -70,7 +70,8 @@ class NormOverSteps(StaticRule):
         """One finding for all such norms."""
         from torch import nn
 
-        found = [node for node in graph if isinstance(node.module, nn.BatchNorm1d) and node.live and has_features_last(node)]
+        norms = [node for node in graph if isinstance(node.module, nn.BatchNorm1d) and node.live and len(node.shape or ()) == 3]
+        found = [node for node in norms if has_features_last(node)]
         if not found:
             return
         _, steps, features = found[0].shape or (0, 0, 0)
@@ -88,4 +89,5 @@ def has_features_last(norm: Node) -> bool:
     source = norm.inputs[0]
     while source.kind in _KEEPING and source.inputs:
         source = source.inputs[0]
-    return source.kind in _FEATURES and len(source.shape or ()) == 3
+    recurrent = source.kind is Kind.RECURRENT and bool(getattr(source.module, "batch_first", False))
+    return recurrent or (source.kind in _FEATURES and len(source.shape or ()) == 3)
