@@ -88,16 +88,26 @@ def put_off() -> None:
     sys.meta_path.insert(0, Parts())
 
 
+def real(module: str, name: str) -> Any:
+    """What the compiler's own module has under a name.
+
+    Raises:
+        AttributeError: it has nothing there, or does not import.
+    """
+    load()
+    found = sys.modules[module]
+    if isinstance(found, StandIn):
+        raise AttributeError(f"{module} cannot be imported here, nor {name} of it")
+    return getattr(found, name)
+
+
 class StandIn(ModuleType):
     """A module in the place of the one of its name, which is imported when it is asked for more than it has."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and not (name == "__path__" and self.__spec__):  # asked of every module that is imported from
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        load()
-        if (real := sys.modules[self.__name__]) is self:
-            raise AttributeError(f"{self.__name__} cannot be imported here, nor {name} of it")
-        return getattr(real, name)
+        return real(self.__name__, name)
 
 
 class Later:
@@ -105,8 +115,7 @@ class Later:
 
     def __new__(cls, *args: Any) -> Any:
         """What the compiler's own class of this name makes."""
-        load()
-        return getattr(sys.modules[SOURCES], cls.__name__)(*args)
+        return real(SOURCES, cls.__name__)(*args)
 
 
 class Sources(StandIn):
@@ -139,14 +148,14 @@ class Compiler(StandIn):
         compiler that it is to be exempt from.
         """
         if fn is None or options.get("wrapping", True):
-            return self.__getattr__("disable")(fn, recursive, **options)
+            return real(NAME, "disable")(fn, recursive, **options)
 
         run = fn
 
         def exempt(*args: Any, **kwargs: Any) -> Any:
             nonlocal run
             if run is fn and loaded():
-                run = self.__getattr__("disable")(fn, recursive, **options)
+                run = real(NAME, "disable")(fn, recursive, **options)
             return run(*args, **kwargs)
 
         return exempt
@@ -192,8 +201,10 @@ def eager() -> Iterator[None]:
         yield
     finally:
         _eager.pop()
-        if loaded():
-            set_stance(before) if before is not None else torch.compiler.set_stance("default")
+        if before is not None:
+            set_stance(before)
+        elif loaded():
+            torch.compiler.set_stance("default")
 
 
 def stance() -> Any:

@@ -96,7 +96,7 @@ def check_all(
                 worker.stop()
 
     threads = [threading.Thread(target=work, args=(worker,), daemon=True) for worker in workers]
-    try:  # a signal may come while they start, and one of them have made a folder already
+    try:  # a signal may come while they start, and one of them may have made a folder already
         for thread in threads:
             thread.start()
         yield from in_order(messages, len(targets), progress)

@@ -189,7 +189,8 @@ def checked(pipes: Pipes, command: Command, check: Check, *, alone: bool) -> Rep
     """The report on a target, whatever happens; `alone` if this process ends with it."""
     faulthandler.enable(file=pipes.faults, all_threads=True)
     faulthandler.register(signal.SIGUSR1, file=pipes.faults, all_threads=True)
-    os.chdir(command.folder)
+    if os.getcwd() != command.folder:  # a folder that this user may not enter anew is fine to be in
+        os.chdir(command.folder)
     tempfile.tempdir = os.environ["TMPDIR"] = command.scratch
     progress.watchers[:] = [lambda name: send(pipes.results, ("phase", name))]
     started = time.perf_counter()

@@ -86,18 +86,18 @@ model = Net()
 
     def check(self, graph: ModelGraph) -> Iterable[Finding]:
         """One finding for all such logarithms."""
-        found = [node for node in graph if node.function in ("log", "log2", "log10") and node.live and squashed(node) is not None]
+        logarithms = (node for node in graph if node.function in ("log", "log2", "log10") and node.live)
+        found = [(node, source) for node in logarithms if (source := squashed(node)) is not None]
         if not found:
             return
-        source = squashed(found[0])
-        assert source is not None, "it was found"
+        source = found[0][1]
         name = name_of(source)
         distance, below = _ZERO[name][dtype_of(source)], "below the largest one" if name == "softmax" else "below 0"
         yield self.finding(
             f"logarithm of a {name}: a logit {distance} {below} has probability 0, the logarithm -inf and a gradient of NaN",
             help=f"compute both at once, from the logits: {_TOGETHER[name]}; it is the same number where this is one",
             evidence=Evidence(distance, below, f"-inf from {distance} {below} ({dtype_of(source)})"),
-            at=found,
+            at=[node for node, _ in found],
             verdict=Verdict.CONFIRMED,
         )
 

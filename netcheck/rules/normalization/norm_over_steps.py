@@ -86,8 +86,10 @@ class NormOverSteps(StaticRule):
 
 def has_features_last(norm: Node) -> bool:
     """Whether the last of three dimensions of what is normalized is the features of a layer."""
-    source = norm.inputs[0]
-    while source.kind in _KEEPING and source.inputs:
-        source = source.inputs[0]
+    from netcheck.trace.questions.neighbours import before
+
+    source = before(norm, _KEEPING)
+    if source is None:
+        return False
     recurrent = source.kind is Kind.RECURRENT and bool(getattr(source.module, "batch_first", False))
     return recurrent or (source.kind in _FEATURES and len(source.shape or ()) == 3)

@@ -16,13 +16,13 @@ from netcheck.trace.questions import softmax_dimension
 from netcheck.trace.regions import constant_value
 from netcheck.trace.values import TooCostly
 
-_THROUGH = frozenset((Kind.RESHAPE, Kind.CAST, Kind.SCALE, Kind.SHIFT, Kind.IDENTITY, Kind.POINTWISE, Kind.INDEX))
+_SAME = frozenset((Kind.RESHAPE, Kind.CAST, Kind.IDENTITY, Kind.INDEX))
+_THROUGH = _SAME | {Kind.SCALE, Kind.SHIFT, Kind.POINTWISE}
 _FAR = 20  # operations between a mask and what it is made of
 FILLING = ("masked_fill", "where")
 MULTIPLYING = ("mul", "imul", "multiply")
 ADDING = frozenset((Kind.ADD, Kind.SHIFT))
 _SUBTRACTING = ("sub", "isub", "subtract", "rsub")
-_SAME = frozenset((Kind.RESHAPE, Kind.CAST, Kind.IDENTITY, Kind.INDEX))
 
 
 def masks_before(softmax: Node) -> Iterable[tuple[Node, Node]]:

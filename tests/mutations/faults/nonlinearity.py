@@ -246,23 +246,11 @@ def steep_start(subject: Subject) -> None:
     in_narrow(subject, nn.PReLU(init=1.5))
 
 
-class LogOf(nn.Module):
-    """The logarithm of what squashes the result of a layer."""
-
-    def __init__(self, layer: nn.Module, squash) -> None:
-        super().__init__()
-        self.layer = layer
-        self.squash = squash
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.squash(self.layer(x)).log()
-
-
 @fault("NC114", "the logarithm of a softmax of the head's logits")
 def log_of_softmax(subject: Subject) -> None:
-    subject.replace(subject.head.path, LogOf(subject[subject.head.path], nn.Softmax(dim=-1)))
+    subject.replace(subject.head.path, Functional(subject[subject.head.path], lambda h: h.softmax(-1).log()))
 
 
 @fault("NC114", "the logarithm of a sigmoid of the head's logits")
 def log_of_sigmoid(subject: Subject) -> None:
-    subject.replace(subject.head.path, LogOf(subject[subject.head.path], torch.sigmoid))
+    subject.replace(subject.head.path, Functional(subject[subject.head.path], lambda h: h.sigmoid().log()))
